@@ -1,0 +1,63 @@
+"""The wire contract: what travels between a client and the model server, stated once.
+
+Each served model is one network at one square working size S:
+
+    IMAGE     UINT8      [n, S, S, 3]   sRGB, rows first, channels last, 0..255
+    SALIENCY  FP32|FP16  [n, S, S]      sigmoid of the saliency, 0..1, not yet scaled to the full range
+
+Normalisation with `MEAN` and `STD` is inside the graph; resizing is outside, in the client. The model
+repository's `config.pbtxt` files and the exported graphs are tested against this page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INPUT_NAME: Final = "IMAGE"
+OUTPUT_NAME: Final = "SALIENCY"
+INPUT_DTYPE: Final = "UINT8"
+OUTPUT_DTYPES: Final = ("FP32", "FP16")
+CHANNELS: Final = 3
+
+# ImageNet statistics of RGB in 0..1, as the published weights expect (transparent-background 1.3.4, Remover.py).
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One served model: its name, the side of its square input in pixels, and the largest batch it accepts."""
+
+    name: str
+    size: int
+    max_batch_size: int
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one image without the batch axis: height, width, channels."""
+        return (self.size, self.size, CHANNELS)
+
+    @property
+    def output_shape(self) -> tuple[int, int]:
+        """Shape of one saliency map without the batch axis: height, width."""
+        return (self.size, self.size)
+
+
+def model_name(size: int) -> str:
+    """The name under which the network with working size `size` (pixels) is served."""
+    return f"inspyrenet_{size}"
+
+
+# The largest batches keep one request queue's activations near 2 GB on an L4; see docs/architecture.md.
+MODELS: Final[Mapping[int, ModelSpec]] = MappingProxyType(
+    {
+        size: ModelSpec(model_name(size), size, max_batch_size)
+        for size, max_batch_size in ((384, 16), (1024, 8), (1536, 4), (2048, 2))
+    }
+)
+SIZES: Final = tuple(MODELS)

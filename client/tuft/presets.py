@@ -1,0 +1,99 @@
+"""Quality presets: named, frozen settings, and how one request overrides them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from tuft import contract
+from tuft.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Resize = Literal["static", "dynamic"]
+Refinement = Literal["none", "edges", "edges+colours"]
+PresetName = Literal["stable", "standard", "high", "maximum", "auto"]
+
+RESIZES: Final = get_args(Resize)
+REFINEMENTS: Final = get_args(Refinement)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How one photograph is treated.
+
+    Attributes:
+        name: What the result calls it.
+        size: Working size of the network in pixels; None chooses by the photograph's long side.
+        resize: `static` squashes the photograph to a square; `dynamic` keeps its aspect ratio.
+        refine: What happens at the photograph's own resolution after the network.
+        summary: One line for people.
+    """
+
+    name: str
+    size: int | None
+    resize: Resize
+    refine: Refinement
+    summary: str
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size not in contract.SIZES:
+            raise OptionError(f"There is no working size {self.size}: choose one of {_listed(contract.SIZES)}.")
+        if self.resize not in RESIZES:
+            raise OptionError(f"There is no resize {self.resize!r}: choose one of {_listed(RESIZES)}.")
+        if self.refine not in REFINEMENTS:
+            raise OptionError(f"There is no refinement {self.refine!r}: choose one of {_listed(REFINEMENTS)}.")
+
+
+def _listed(values: tuple[object, ...]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+    {
+        preset.name: preset
+        for preset in (
+            Preset("stable", 1024, "static", "none", "what transparent-background does: the rollback target"),
+            Preset("standard", 1024, "static", "edges+colours", "the default"),
+            Preset("high", 1536, "dynamic", "edges+colours", "larger, aspect ratio kept"),
+            Preset("maximum", 2048, "dynamic", "edges+colours", "largest: every hair that can be had"),
+            Preset("auto", None, "dynamic", "edges+colours", "the size follows the photograph"),
+        )
+    }
+)
+
+DEFAULT_PRESET: Final = "standard"
+
+# What answers when a preset cannot be served for lack of memory or a full queue.
+STEP_DOWN: Final[Mapping[str, str]] = MappingProxyType({"maximum": "high", "high": "standard"})
+
+
+def preset_from_name(name: str, *, size: int | None = None, refine: Refinement | None = None) -> Preset:
+    """The preset called `name`, with this request's overrides.
+
+    Args:
+        name: One of `PRESETS`.
+        size: Another working size in pixels, one of `tuft.contract.SIZES`.
+        refine: Another refinement.
+
+    Raises:
+        OptionError: There is no such preset, size or refinement.
+    """
+    if name not in PRESETS:
+        raise OptionError(f"There is no preset {name!r}: choose one of {_listed(tuple(PRESETS))}.")
+    preset = PRESETS[name]
+    if size is not None:
+        preset = replace(preset, size=size)
+    if refine is not None:
+        preset = replace(preset, refine=refine)
+    return preset
+
+
+def working_size(preset: Preset, size_hw: tuple[int, int]) -> int:
+    """The network's working size in pixels for a photograph of `size_hw` (height, width)."""
+    if preset.size is not None:
+        return preset.size
+    long_side = max(size_hw)
+    return 1024 if long_side <= 1024 else 1536 if long_side <= 2048 else 2048

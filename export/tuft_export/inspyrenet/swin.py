@@ -1,0 +1,217 @@
+"""The Swin transformer backbone: attention in windows, every second block shifted by half a window."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tuft_export.inspyrenet.config import SwinConfig
+
+# Added to the logits of token pairs that must not see each other, as in the published implementation.
+_MASKED = -100.0
+
+
+def relative_position_index(window_size: int) -> Tensor:
+    """For each pair of tokens in a window, the row of the bias table of their offset: int64 [N, N]."""
+    yx = torch.stack(torch.meshgrid(torch.arange(window_size), torch.arange(window_size), indexing="ij"))
+    offset = yx.flatten(1)[:, :, None] - yx.flatten(1)[:, None, :] + window_size - 1
+    return offset[0] * (2 * window_size - 1) + offset[1]
+
+
+def shift_masks(window_size: int) -> Tensor:
+    """The masks of shifted windows: float32 [2, 2, N, N], indexed by (in the last row?, in the last column?).
+
+    After the cyclic shift only the last row and column of windows hold tokens from opposite borders, so four
+    small masks serve any picture size.
+    """
+    border = torch.arange(window_size) >= window_size - window_size // 2
+    nowhere = torch.zeros_like(border)
+    masks = []
+    for rows in (nowhere, border):
+        for columns in (nowhere, border):
+            region = (2 * rows[:, None].int() + columns[None, :].int()).flatten()
+            masks.append((region[:, None] != region[None, :]).float() * _MASKED)
+    return torch.stack(masks).reshape(2, 2, window_size**2, window_size**2)
+
+
+def masks_of_windows(masks: Tensor, windows_hw: tuple[int, int]) -> Tensor:
+    """Lays the four masks [2, 2, N, N] out over a grid of windows: [rows · columns, 1, N, N]."""
+    rows, columns = windows_hw
+    tokens = masks.shape[-1]
+    inner, last = masks[:, :1].expand(-1, columns - 1, -1, -1), masks[:, 1:]
+    by_column = torch.cat([inner, last], dim=1)
+    grid = torch.cat([by_column[:1].expand(rows - 1, -1, -1, -1), by_column[1:]], dim=0)
+    return grid.reshape(rows * columns, 1, tokens, tokens)
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention inside windows, with a learned bias for each relative position."""
+
+    relative_position_index: Tensor
+
+    def __init__(self, dim: int, num_heads: int, window_size: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.tokens = window_size**2
+        self.scale = (dim // num_heads) ** -0.5
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1) ** 2, num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer("relative_position_index", relative_position_index(window_size))
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, masks: Tensor | None) -> Tensor:
+        """Maps [windows, N, C] to the same shape; `masks` is [windows of one picture, 1, N, N]."""
+        n, channels = self.tokens, x.shape[-1]
+        qkv = self.qkv(x).reshape(-1, n, 3, self.num_heads, channels // self.num_heads).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv[0] * self.scale, qkv[1], qkv[2]
+        logits = query @ key.transpose(-2, -1) + self._bias()
+        if masks is not None:
+            logits = logits.reshape(-1, masks.shape[0], self.num_heads, n, n) + masks
+            logits = logits.reshape(-1, self.num_heads, n, n)
+        attended = torch.softmax(logits, dim=-1) @ value
+        return self.proj(attended.transpose(1, 2).reshape(-1, n, channels))  # type: ignore[no-any-return]
+
+    def _bias(self) -> Tensor:
+        """The bias of each head and pair of tokens: [1, heads, N, N]."""
+        rows = self.relative_position_bias_table[self.relative_position_index.flatten()]
+        return rows.reshape(self.tokens, self.tokens, self.num_heads).permute(2, 0, 1).unsqueeze(0)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between, four times as wide inside."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, 4 * dim)
+        self.fc2 = nn.Linear(4 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
+
+
+class SwinBlock(nn.Module):
+    """Windowed attention and an MLP, each with its LayerNorm and shortcut."""
+
+    def __init__(self, dim: int, num_heads: int, window_size: int, shift: int) -> None:
+        super().__init__()
+        self.window_size = window_size
+        self.shift = shift
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, num_heads, window_size)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim)
+
+    def forward(self, x: Tensor, masks: Tensor) -> Tensor:
+        """Maps [n, H, W, C] to the same shape."""
+        x = x + self._attend(self.norm1(x), masks)
+        return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
+
+    def _attend(self, x: Tensor, masks: Tensor) -> Tensor:
+        """Pads to whole windows, shifts, attends window by window, and undoes both."""
+        height, width, channels = x.shape[1:]
+        w, shift = self.window_size, self.shift
+        pad_h, pad_w = -height % w, -width % w
+        rows, columns = (height + pad_h) // w, (width + pad_w) // w
+        if pad_h or pad_w:
+            x = F.pad(x, (0, 0, 0, pad_w, 0, pad_h))
+        if shift:
+            x = torch.roll(x, (-shift, -shift), dims=(1, 2))
+        windows = x.reshape(-1, rows, w, columns, w, channels).transpose(2, 3).reshape(-1, w * w, channels)
+        windows = self.attn(windows, masks if shift else None)
+        x = windows.reshape(-1, rows, columns, w, w, channels).transpose(2, 3)
+        x = x.reshape(-1, rows * w, columns * w, channels)
+        if shift:
+            x = torch.roll(x, (shift, shift), dims=(1, 2))
+        return x[:, :height, :width] if pad_h or pad_w else x
+
+
+class PatchMerging(nn.Module):
+    """Halves the resolution: the four neighbours side by side, normalised, reduced to twice the channels."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+        self.norm = nn.LayerNorm(4 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps [n, H, W, C] to [n, ⌈H/2⌉, ⌈W/2⌉, 2C]; odd sides are padded with zeros."""
+        height, width = x.shape[1:3]
+        if height % 2 or width % 2:
+            x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
+        quarters = [x[:, dy::2, dx::2] for dx in (0, 1) for dy in (0, 1)]
+        return self.reduction(self.norm(torch.cat(quarters, dim=-1)))  # type: ignore[no-any-return]
+
+
+class SwinStage(nn.Module):
+    """The blocks of one resolution, and the way down to the next."""
+
+    masks: Tensor
+
+    def __init__(self, dim: int, depth: int, num_heads: int, window_size: int, *, last: bool) -> None:
+        super().__init__()
+        self.window_size = window_size
+        self.blocks = nn.ModuleList(
+            SwinBlock(dim, num_heads, window_size, shift=window_size // 2 if i % 2 else 0)
+            for i in range(depth)
+        )
+        self.downsample = None if last else PatchMerging(dim)
+        self.register_buffer("masks", shift_masks(window_size), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps [n, H, W, C] to the same shape."""
+        windows_hw = (-(-x.shape[1] // self.window_size), -(-x.shape[2] // self.window_size))
+        masks = masks_of_windows(self.masks, windows_hw)
+        for block in self.blocks:
+            x = block(x, masks)
+        return x
+
+
+class PatchEmbed(nn.Module):
+    """Patches of 4×4 pixels to tokens."""
+
+    def __init__(self, embed_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, embed_dim, kernel_size=4, stride=4)
+        self.norm = nn.LayerNorm(embed_dim)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps [n, 3, H, W] to [n, H/4, W/4, C]."""
+        return self.norm(self.proj(image).permute(0, 2, 3, 1))  # type: ignore[no-any-return]
+
+
+class SwinTransformer(nn.Module):
+    """Five feature maps: the patches themselves, then the four stages."""
+
+    def __init__(self, config: SwinConfig) -> None:
+        super().__init__()
+        dims = config.channels[1:]
+        self.patch_embed = PatchEmbed(config.embed_dim)
+        self.layers = nn.ModuleList(
+            SwinStage(dim, depth, heads, config.window_size, last=dim == dims[-1])
+            for dim, depth, heads in zip(dims, config.depths, config.num_heads, strict=True)
+        )
+        for i, dim in enumerate(dims):
+            self.add_module(f"norm{i}", nn.LayerNorm(dim))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Maps [n, 3, H, W] to features [n, C, H/s, W/s] at strides s = 4, 4, 8, 16, 32."""
+        x = self.patch_embed(image)
+        features = [_channels_first(x)]
+        for i, stage in enumerate(self.layers):
+            x = stage(x)
+            features.append(_channels_first(getattr(self, f"norm{i}")(x)))
+            if stage.downsample is not None:
+                x = stage.downsample(x)
+        return features
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    # Contiguous, because later stages read NCHW memory as it lies.
+    return x.permute(0, 3, 1, 2).contiguous()
