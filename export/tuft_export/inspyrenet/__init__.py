@@ -8,7 +8,7 @@ Everything that depends on the picture's size is computed from static integers, 
 axis to -1, kernels are buffers, and nothing is patched at run time: `torch.export` sees plain tensor algebra.
 """
 
-from tuft_export.inspyrenet.config import SMALL, SWIN_B, NetworkConfig, SwinConfig
+from tuft_export.architecture import SMALL, SWIN_B, NetworkConfig, SwinConfig
 from tuft_export.inspyrenet.network import InSPyReNet, SaliencyPyramid
 
 __all__ = ["SMALL", "SWIN_B", "InSPyReNet", "NetworkConfig", "SaliencyPyramid", "SwinConfig"]

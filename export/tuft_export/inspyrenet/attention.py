@@ -23,21 +23,13 @@ class ScaleInvariantContextAttention(nn.Module):
     vectors are sums over `base_size >> stage` squared positions, unnormalised: keep that sum in float32.
     """
 
-    def __init__(
-        self, in_channels: int, depth: int, base_size: int, stage: int, *, with_laplacian: bool
-    ) -> None:
+    def __init__(self, in_channels: int, depth: int, base_size: int, stage: int, *, with_laplacian: bool) -> None:
         super().__init__()
         self.depth = depth
         self.pooled_hw = (base_size >> stage, base_size >> stage)
-        self.conv_query = nn.Sequential(
-            Conv2d(in_channels, depth, 3, relu=True), Conv2d(depth, depth, 3, relu=True)
-        )
-        self.conv_key = nn.Sequential(
-            Conv2d(in_channels, depth, 1, relu=True), Conv2d(depth, depth, 1, relu=True)
-        )
-        self.conv_value = nn.Sequential(
-            Conv2d(in_channels, depth, 1, relu=True), Conv2d(depth, depth, 1, relu=True)
-        )
+        self.conv_query = nn.Sequential(Conv2d(in_channels, depth, 3, relu=True), Conv2d(depth, depth, 3, relu=True))
+        self.conv_key = nn.Sequential(Conv2d(in_channels, depth, 1, relu=True), Conv2d(depth, depth, 1, relu=True))
+        self.conv_value = nn.Sequential(Conv2d(in_channels, depth, 1, relu=True), Conv2d(depth, depth, 1, relu=True))
         self.conv_out1 = Conv2d(depth, depth, 3, relu=True)
         self.conv_out2 = Conv2d(in_channels + depth, depth, 3, relu=True)
         self.conv_out3 = Conv2d(depth, depth, 3, relu=True)
@@ -62,8 +54,8 @@ class ScaleInvariantContextAttention(nn.Module):
         query = self.conv_query(x).reshape(-1, self.depth, height * width).transpose(1, 2)
         key = self.conv_key(context).flatten(2)
         value = self.conv_value(context).flatten(2).transpose(1, 2)
-        similarity = torch.softmax(self.depth**-0.5 * (query @ key), dim=-1)
-        attended = (similarity @ value).transpose(1, 2).reshape(-1, self.depth, height, width)
+        similarity = torch.softmax(self.depth**-0.5 * torch.bmm(query, key), dim=-1)
+        attended = torch.bmm(similarity, value).transpose(1, 2).reshape(-1, self.depth, height, width)
         x = self.conv_out2(torch.cat([x, self.conv_out1(attended)], dim=1))
         x = self.conv_out3(x)
         return x, self.conv_out4(x)
@@ -87,4 +79,4 @@ class ScaleInvariantContextAttention(nn.Module):
         positions = self.pooled_hw[0] * self.pooled_hw[1]
         features = resize(x, self.pooled_hw).reshape(-1, positions, channels)
         weights = resize(regions, self.pooled_hw).flatten(2)
-        return (weights @ features).transpose(1, 2).unsqueeze(3)
+        return torch.bmm(weights, features).transpose(1, 2).unsqueeze(3)

@@ -24,9 +24,7 @@ class Conv2d(nn.Module):
         super().__init__()
         kernel_hw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         padding_hw = (dilation * (kernel_hw[0] - 1) // 2, dilation * (kernel_hw[1] - 1) // 2)
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel_hw, padding=padding_hw, dilation=dilation, bias=False
-        )
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_hw, padding=padding_hw, dilation=dilation, bias=False)
         nn.init.kaiming_normal_(self.conv.weight)
         self.bn = nn.BatchNorm2d(out_channels) if bn else nn.Identity()
         self.relu = nn.ReLU() if relu else nn.Identity()
@@ -59,6 +57,7 @@ class AxialAttention(nn.Module):
         query = self.query_conv(x).reshape(-1, runs // 8, length).transpose(1, 2)
         key = self.key_conv(x).reshape(-1, runs // 8, length)
         value = self.value_conv(x).reshape(-1, runs, length)
-        attention = torch.softmax(query @ key, dim=-1)
-        context = (value @ attention.transpose(1, 2)).reshape(-1, channels, height, width)
-        return self.gamma * context + x
+        attention = torch.softmax(torch.bmm(query, key), dim=-1)
+        context = torch.bmm(value, attention.transpose(1, 2)).reshape(-1, channels, height, width)
+        attended: Tensor = self.gamma * context + x
+        return attended

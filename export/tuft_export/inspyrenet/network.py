@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from tuft_export.architecture import NetworkConfig
 from tuft_export.inspyrenet.attention import ScaleInvariantContextAttention, resize
-from tuft_export.inspyrenet.config import NetworkConfig
 from tuft_export.inspyrenet.context import CoarseDecoder, ContextEncoder
 from tuft_export.inspyrenet.pyramid import ImagePyramid, Transition
 from tuft_export.inspyrenet.swin import SwinTransformer

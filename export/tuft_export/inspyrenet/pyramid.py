@@ -22,17 +22,18 @@ class ImagePyramid(nn.Module):
     """
 
     kernel: Tensor
+    top_left: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         # Not persistent: the published checkpoints do not hold it.
         self.register_buffer("kernel", gaussian_kernel(), persistent=False)
+        self.register_buffer("top_left", torch.tensor([1.0, 0.0, 0.0, 0.0]).reshape(1, 4, 1, 1), persistent=False)
         self.padding = (3, 3, 3, 3)
 
     def expand(self, x: Tensor) -> Tensor:
         """Doubles [n, 1, H, W]: zeros between the pixels, then the Gaussian times four."""
-        zero = torch.zeros_like(x)
-        spread = F.pixel_shuffle(torch.cat([x, zero, zero, zero], dim=1), 2)
+        spread = F.pixel_shuffle(x * self.top_left, 2)
         return F.conv2d(F.pad(spread, self.padding, mode="reflect"), 4 * self.kernel)
 
     def reduce(self, x: Tensor) -> Tensor:

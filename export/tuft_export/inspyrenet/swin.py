@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tuft_export.inspyrenet.config import SwinConfig
+from tuft_export.architecture import SwinConfig
 
 # Added to the logits of token pairs that must not see each other, as in the published implementation.
 _MASKED = -100.0
@@ -64,18 +64,18 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor, masks: Tensor | None) -> Tensor:
         """Maps [windows, N, C] to the same shape; `masks` is [windows of one picture, 1, N, N]."""
         n, channels = self.tokens, x.shape[-1]
-        qkv = self.qkv(x).reshape(-1, n, 3, self.num_heads, channels // self.num_heads).permute(2, 0, 3, 1, 4)
-        query, key, value = qkv[0] * self.scale, qkv[1], qkv[2]
-        logits = query @ key.transpose(-2, -1) + self._bias()
+        qkv = self.qkv(x).reshape(-1, n, 3, self.num_heads, channels // self.num_heads)
+        query, key, value = (t.squeeze(2).transpose(1, 2).flatten(0, 1) for t in qkv.split(1, dim=2))
+        logits = torch.bmm(query * self.scale, key.transpose(1, 2)).reshape(-1, self.num_heads, n, n) + self._bias()
         if masks is not None:
             logits = logits.reshape(-1, masks.shape[0], self.num_heads, n, n) + masks
-            logits = logits.reshape(-1, self.num_heads, n, n)
-        attended = torch.softmax(logits, dim=-1) @ value
-        return self.proj(attended.transpose(1, 2).reshape(-1, n, channels))  # type: ignore[no-any-return]
+        attended = torch.bmm(torch.softmax(logits, dim=-1).reshape(-1, n, n), value)
+        attended = attended.reshape(-1, self.num_heads, n, channels // self.num_heads).transpose(1, 2)
+        return self.proj(attended.reshape(-1, n, channels))  # type: ignore[no-any-return]
 
     def _bias(self) -> Tensor:
         """The bias of each head and pair of tokens: [1, heads, N, N]."""
-        rows = self.relative_position_bias_table[self.relative_position_index.flatten()]
+        rows = self.relative_position_bias_table.index_select(0, self.relative_position_index.flatten())
         return rows.reshape(self.tokens, self.tokens, self.num_heads).permute(2, 0, 1).unsqueeze(0)
 
 
@@ -88,6 +88,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps [..., dim] to the same shape."""
         return self.fc2(F.gelu(self.fc1(x)))  # type: ignore[no-any-return]
 
 
@@ -147,22 +148,18 @@ class PatchMerging(nn.Module):
 class SwinStage(nn.Module):
     """The blocks of one resolution, and the way down to the next."""
 
-    masks: Tensor
-
     def __init__(self, dim: int, depth: int, num_heads: int, window_size: int, *, last: bool) -> None:
         super().__init__()
         self.window_size = window_size
         self.blocks = nn.ModuleList(
-            SwinBlock(dim, num_heads, window_size, shift=window_size // 2 if i % 2 else 0)
-            for i in range(depth)
+            SwinBlock(dim, num_heads, window_size, shift=window_size // 2 if i % 2 else 0) for i in range(depth)
         )
         self.downsample = None if last else PatchMerging(dim)
-        self.register_buffer("masks", shift_masks(window_size), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, shift_masks: Tensor) -> Tensor:
         """Maps [n, H, W, C] to the same shape."""
         windows_hw = (-(-x.shape[1] // self.window_size), -(-x.shape[2] // self.window_size))
-        masks = masks_of_windows(self.masks, windows_hw)
+        masks = masks_of_windows(shift_masks, windows_hw)
         for block in self.blocks:
             x = block(x, masks)
         return x
@@ -184,6 +181,8 @@ class PatchEmbed(nn.Module):
 class SwinTransformer(nn.Module):
     """Five feature maps: the patches themselves, then the four stages."""
 
+    masks: Tensor
+
     def __init__(self, config: SwinConfig) -> None:
         super().__init__()
         dims = config.channels[1:]
@@ -192,6 +191,8 @@ class SwinTransformer(nn.Module):
             SwinStage(dim, depth, heads, config.window_size, last=dim == dims[-1])
             for dim, depth, heads in zip(dims, config.depths, config.num_heads, strict=True)
         )
+        # Not persistent: the published checkpoints do not hold them.
+        self.register_buffer("masks", shift_masks(config.window_size), persistent=False)
         for i, dim in enumerate(dims):
             self.add_module(f"norm{i}", nn.LayerNorm(dim))
         for module in self.modules():
@@ -205,9 +206,9 @@ class SwinTransformer(nn.Module):
         x = self.patch_embed(image)
         features = [_channels_first(x)]
         for i, stage in enumerate(self.layers):
-            x = stage(x)
+            x = stage(x, self.masks)
             features.append(_channels_first(getattr(self, f"norm{i}")(x)))
-            if stage.downsample is not None:
+            if isinstance(stage.downsample, PatchMerging):
                 x = stage.downsample(x)
         return features
 

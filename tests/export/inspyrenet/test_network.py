@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from support.photographs import normalised, photographs
+from support.reference import reference_network
 
 from tuft_export.inspyrenet import SMALL, SWIN_B, InSPyReNet
 from tuft_export.inspyrenet.pyramid import Transition, ellipse_as_rectangles, gaussian_kernel
-
-from ..conftest import normalised, photographs
-from .reference import reference_network
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,9 +28,7 @@ def assert_same_logits(ours: Tensor, theirs: Tensor) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("size_hw", [(384, 384), (640, 640), (384, 512)])
-def test_small_network_gives_the_references_pyramid(
-    small_network: InSPyReNet, size_hw: tuple[int, int]
-) -> None:
+def test_small_network_gives_the_references_pyramid(small_network: InSPyReNet, size_hw: tuple[int, int]) -> None:
     theirs = reference_network(small_network)
     image = normalised(photographs(640))[:, :, : size_hw[0], : size_hw[1]].contiguous()
     expected = theirs.forward_inspyre(image)
@@ -86,9 +83,7 @@ def test_state_dict_has_the_references_keys_and_shapes(config: object) -> None:
     with torch.device("meta"):
         ours = InSPyReNet(config)  # type: ignore[arg-type]
     theirs = reference_network(ours, load=False)
-    assert {k: v.shape for k, v in ours.state_dict().items()} == {
-        k: v.shape for k, v in theirs.state_dict().items()
-    }
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {k: v.shape for k, v in theirs.state_dict().items()}
 
 
 def test_swin_b_has_the_published_number_of_parameters() -> None:

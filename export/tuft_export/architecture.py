@@ -1,4 +1,4 @@
-"""The shape of a network: frozen values that travel with its checkpoint."""
+"""The shape of a network: frozen values that travel with its checkpoint. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
         """The inverse of `to_dict`."""
-        backbone = {key: tuple(v) if isinstance(v, list) else v for key, v in values["backbone"].items()}
-        return cls(SwinConfig(**backbone), values["depth"], values["base_size"])
+        swin = values["backbone"]
+        backbone = SwinConfig(swin["embed_dim"], tuple(swin["depths"]), tuple(swin["num_heads"]), swin["window_size"])
+        return cls(backbone, values["depth"], values["base_size"])
 
 
 # The published weights: `ckpt_base.pth`, `ckpt_base_nightly.pth` (base size 1024) and `ckpt_fast.pth` (384).

@@ -1,0 +1,59 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# One lock, two extents: the demo's environment is a subset of the developer's, with the same versions.
+# --no-deps: the lock is complete, and transparent-background would pull in a second cv2.
+define install
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/$(1).txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(VENV)/$(1).stamp
+endef
+
+.PHONY: demo test test-fast check format lock train-demo serve clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/tuft-export publish --checkpoint demo --runtime python
+	$(BIN)/tuft demo $(if $(PHOTO),"$(PHOTO)") -o out/demo
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m "not slow and not server"
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+serve: $(VENV)/demo.stamp
+	$(BIN)/tuft serve
+
+train-demo: $(VENV)/dev.stamp
+	PYTHONPATH=training $(BIN)/python -m tuft_training $(if $(MINUTES),--minutes $(MINUTES))
+
+# Needs uv (pip install uv).
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.10 --no-annotate \
+        --no-emit-index-url --no-emit-find-links --override requirements/overrides.txt
+lock:
+	$(LOCK) --extra dev pyproject.toml -o requirements/dev.txt
+	$(LOCK) --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
+
+$(VENV)/demo.stamp: requirements/demo.txt pyproject.toml
+	$(call install,demo)
+
+$(VENV)/dev.stamp: requirements/dev.txt pyproject.toml
+	$(call install,dev)
+	@touch $(VENV)/demo.stamp
+
+clean:
+	rm -rf out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf model_repository/*/[0-9]* model_repository/*/warmup

@@ -1,0 +1,9 @@
+"""`python -m tuft_export` is `tuft-export`."""
+
+from __future__ import annotations
+
+import sys
+
+from tuft_export.cli import main
+
+sys.exit(main())

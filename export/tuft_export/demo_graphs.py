@@ -1,0 +1,29 @@
+"""Makes the graphs that ship with the demo checkpoint: `python -m tuft_export.demo_graphs`.
+
+Needed when the network's code or the demo's shape has changed, not for new weights of the same shape.
+"""
+
+from __future__ import annotations
+
+from tuft import contract
+from tuft_export.checkpoints import checkpoint_from_name, load_network
+from tuft_export.graphs import demo_graph, without_weights
+from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
+from tuft_export.parity import parity_report
+
+
+def main() -> None:
+    """Exports every size of the contract, proves it, and writes it without its weights."""
+    network = load_network(checkpoint_from_name("demo"))
+    keys = set(network.state_dict())
+    for size in contract.SIZES:
+        options = ExportOptions(size)
+        model = onnx_from_torch(network, options)
+        report = parity_report(model, network, options)
+        print(report, flush=True)
+        report.require()
+        demo_graph(size).write_bytes(without_weights(model, keys).SerializeToString())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""One file over HTTP: with a progress bar, resumed where it broke off."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from tuft_export.errors import CheckpointError
+
+_TIMEOUT_S = 30
+_BLOCK_BYTES = 1 << 18
+
+
+def download(url: str, target: Path, *, progress: bool = True) -> Path:
+    """Fetches `url` to `<target>.partial`, continuing one that is already there.
+
+    Returns:
+        The path of the complete but unverified partial file; moving it to `target` is the caller's.
+
+    Raises:
+        CheckpointError: The server cannot be reached or refuses, the connection breaks, or the disk is full.
+            What has arrived stays for the next try.
+    """
+    partial = target.with_name(target.name + ".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, partial, progress=progress)
+    except (OSError, http.client.HTTPException) as exc:
+        raise CheckpointError(
+            f"{url} could not be downloaded ({exc}): check the connection and the disk, then run the same command "
+            f"again, or put the file at {target} yourself."
+        ) from exc
+    return partial
+
+
+def _fetch(url: str, partial: Path, *, progress: bool) -> None:
+    have_bytes = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have_bytes}-"} if have_bytes else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as exc:
+        if have_bytes and exc.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+            # What lies here is as long as the file, or longer: only the hash can tell, so start anew.
+            partial.unlink()
+            _fetch(url, partial, progress=progress)
+            return
+        raise
+    with response:
+        resumed = response.status == http.client.PARTIAL_CONTENT
+        _copy(response, partial, have_bytes if resumed else 0, progress=progress)
+
+
+def _copy(response: Any, partial: Path, start_bytes: int, *, progress: bool) -> None:
+    length = response.headers.get("Content-Length")
+    total = start_bytes + int(length) if length else None
+    with (
+        partial.open("ab" if start_bytes else "wb") as file,
+        tqdm(
+            total=total, initial=start_bytes, unit="B", unit_scale=True, desc=partial.stem, disable=not progress
+        ) as bar,
+    ):
+        while block := response.read(_BLOCK_BYTES):
+            file.write(block)
+            bar.update(len(block))
+    if total is not None and partial.stat().st_size != total:
+        raise http.client.IncompleteRead(b"", total - partial.stat().st_size)

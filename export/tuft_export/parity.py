@@ -1,0 +1,153 @@
+"""The proof at the end of an export: names, axes, shapes, values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+
+from tuft import contract
+from tuft_export.errors import ParityError
+from tuft_export.exportable import ServedNetwork
+from tuft_export.pictures import sample_pictures
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+
+    from tuft_export.inspyrenet import InSPyReNet
+    from tuft_export.onnx_from_torch import ExportOptions
+
+BATCH_SIZES: Final = (1, 2, 3)
+
+# Largest difference of the saliency (0..1) between torch and ONNX Runtime, both float32.
+TOLERANCE: Final = 2e-3
+# Blending asks whether the saliency changes by more than a half: at that edge rounding may decide differently, for
+# a few pixels. Their share may be this.
+FLIPPED_SHARE: Final = 1e-4
+
+
+@dataclass(frozen=True)
+class BatchParity:
+    """One batch size: how far ONNX Runtime is from torch, and the batch from its pictures one by one.
+
+    Attributes:
+        batch_size: Pictures in the batch.
+        max_abs: Largest difference from torch.
+        mean_abs: Mean difference from torch.
+        flipped_share: Share of pixels farther from torch than the tolerance.
+        singles_max_abs: Largest difference from the same pictures computed one by one.
+        singles_flipped_share: Share of pixels farther from those than the tolerance.
+        output_std: Standard deviation of the output: a constant one would prove nothing.
+    """
+
+    batch_size: int
+    max_abs: float
+    mean_abs: float
+    flipped_share: float
+    singles_max_abs: float
+    singles_flipped_share: float
+    output_std: float
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The verdict; true where everything is within tolerance."""
+
+    size: int
+    blend: bool
+    tolerance: float
+    flipped_share_allowed: float
+    batches: tuple[BatchParity, ...]
+
+    def __bool__(self) -> bool:
+        allowed = self.flipped_share_allowed if self.blend else 0.0
+        return all(
+            batch.flipped_share <= allowed and batch.singles_flipped_share <= allowed and batch.output_std > 0.01
+            for batch in self.batches
+        )
+
+    def __str__(self) -> str:
+        verdict = "equal to torch" if self else "NOT equal to torch"
+        kind = "blended" if self.blend else "plain"
+        lines = [f"{self.size} {kind}: {verdict} (tolerance {self.tolerance:g})"]
+        lines += [
+            f"  batch {b.batch_size}: max {b.max_abs:.2e}, mean {b.mean_abs:.2e}, beyond tolerance "
+            f"{b.flipped_share:.1e} of pixels; against singles max {b.singles_max_abs:.2e}"
+            for b in self.batches
+        ]
+        return "\n".join(lines)
+
+    def require(self) -> None:
+        """Raises ParityError unless the report is true."""
+        if not self:
+            raise ParityError(f"The exported graph is not the network; nothing was written. {self}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, the verdict included."""
+        return {"equal": bool(self), **asdict(self)}
+
+
+def parity_report(model: onnx.ModelProto, network: InSPyReNet, options: ExportOptions) -> ParityReport:
+    """Compares an exported graph with the network it came from, on real pictures.
+
+    Raises:
+        ParityError: Names, types or axes are not the contract's; wrong values only make the report false.
+    """
+    import onnxruntime
+
+    check_interface(model, options.size)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    blend = options.blends(network.config.base_size)
+    served = ServedNetwork(network, blend=blend).eval()
+    pictures = sample_pictures(options.size, max(BATCH_SIZES))
+
+    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        output: NDArray[np.float32] = session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: batch})[0]
+        if output.shape != (len(batch), options.size, options.size):
+            raise ParityError(f"A batch of shape {batch.shape} gave {output.shape}: the exported axes are wrong.")
+        return output
+
+    singles = np.concatenate([run(picture[None]) for picture in pictures])
+    with torch.no_grad():
+        expected = np.concatenate([served(torch.from_numpy(picture[None])).numpy() for picture in pictures])
+    batches = tuple(_batch_parity(run(pictures[:n]), expected[:n], singles[:n]) for n in BATCH_SIZES)
+    return ParityReport(options.size, blend, TOLERANCE, FLIPPED_SHARE, batches)
+
+
+def check_interface(model: onnx.ModelProto, size: int) -> None:
+    """Checks the graph's input and output against the contract: names, element types, axes.
+
+    Raises:
+        ParityError: One of them differs; the message says which.
+    """
+    from onnx import TensorProto
+
+    inputs = [(i.name, i.type.tensor_type.elem_type, _shape(i)) for i in model.graph.input]
+    outputs = [(o.name, o.type.tensor_type.elem_type, _shape(o)) for o in model.graph.output]
+    expected_inputs = [(contract.INPUT_NAME, TensorProto.UINT8, ("n", size, size, contract.CHANNELS))]
+    expected_outputs = [(contract.OUTPUT_NAME, TensorProto.FLOAT, ("n", size, size))]
+    for kind, actual, expected in (("inputs", inputs, expected_inputs), ("outputs", outputs, expected_outputs)):
+        if actual != expected:
+            raise ParityError(f"The graph's {kind} are {actual} instead of {expected}: export it again.")
+
+
+def _shape(value: onnx.ValueInfoProto) -> tuple[str | int, ...]:
+    return tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
+
+
+def _batch_parity(
+    actual: NDArray[np.float32], expected: NDArray[np.float32], singles: NDArray[np.float32]
+) -> BatchParity:
+    off, off_singles = np.abs(actual - expected), np.abs(actual - singles)
+    return BatchParity(
+        batch_size=len(actual),
+        max_abs=float(off.max()),
+        mean_abs=float(off.mean()),
+        flipped_share=float((off > TOLERANCE).mean()),
+        singles_max_abs=float(off_singles.max()),
+        singles_flipped_share=float((off_singles > TOLERANCE).mean()),
+        output_std=float(actual.std()),
+    )

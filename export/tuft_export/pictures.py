@@ -1,0 +1,25 @@
+"""The picture that ships with tuft for warming up and for proofs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def warmup_picture(size: int) -> NDArray[np.uint8]:
+    """A real photograph squashed to uint8 [size, size, 3], sRGB."""
+    with Image.open(Path(__file__).with_name("chelsea.jpg")) as photo:
+        return np.asarray(photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+
+
+def sample_pictures(size: int, count: int) -> NDArray[np.uint8]:
+    """Different pictures uint8 [count, size, size, 3]: the photograph turned, mirrored and darkened."""
+    photo = warmup_picture(size)
+    variants = [np.rot90(photo, i)[:, :: (-1) ** i] // (1 + i % 3) for i in range(count)]
+    return np.ascontiguousarray(np.stack(variants))

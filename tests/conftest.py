@@ -1,0 +1,66 @@
+"""What several tests share: a seeded generator, a scene whose alpha is known, a client without a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("tuft", deadline=None)
+hypothesis.settings.load_profile("tuft")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240229)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A disk with a soft edge on a background, composed exactly.
+
+    Attributes:
+        rgb: (H, W, 3) uint8 photograph.
+        alpha: (H, W) float32 in 0..1, the truth.
+        foreground: Colour of the disk, uint8.
+        background: Colour behind it, uint8.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.float32]
+    foreground: tuple[int, int, int]
+    background: tuple[int, int, int]
+
+
+def disk_alpha(size_hw: tuple[int, int], *, radius: float = 0.3, edge_px: float = 4.0) -> NDArray[np.float32]:
+    """Alpha of a centred disk whose radius is a share of the short side, with a linear edge."""
+    rows, columns = np.indices(size_hw, dtype=np.float64)
+    distance_px = np.hypot(rows - (size_hw[0] - 1) / 2, columns - (size_hw[1] - 1) / 2)
+    return np.clip((radius * min(size_hw) - distance_px) / edge_px + 0.5, 0, 1).astype(np.float32)
+
+
+@pytest.fixture
+def make_scene() -> Callable[..., Scene]:
+    """Makes a `Scene` of any size: `make_scene((height, width), edge_px=...)`."""
+
+    def make(size_hw: tuple[int, int] = (120, 160), **options: Any) -> Scene:
+        foreground, background = (200, 120, 40), (30, 90, 160)
+        alpha = disk_alpha(size_hw, **options)
+        mixed = alpha[..., None] * foreground + (1 - alpha[..., None]) * background
+        return Scene(np.rint(mixed).astype(np.uint8), alpha, foreground, background)
+
+    return make
+
+
+@pytest.fixture
+def scene(make_scene: Callable[..., Scene]) -> Scene:
+    return make_scene()

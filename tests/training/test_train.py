@@ -1,0 +1,140 @@
+"""Training: the average, the schedule, resuming, and that the loss falls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tuft_export.checkpoints import checkpoint_from_name, load_network
+from tuft_export.inspyrenet import InSPyReNet, NetworkConfig, SwinConfig
+from tuft_training.averages import MovingAverage
+from tuft_training.rebase import rebased
+from tuft_training.samples import SceneDataset, loader
+from tuft_training.train import Plan, Trainer
+
+TINY = NetworkConfig(SwinConfig(8, (2, 2, 2, 2), (1, 1, 2, 2), 4), depth=8, base_size=64)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return InSPyReNet(TINY)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def plan(**changes):
+    values = {"size_px": 64, "batch": 2, "steps": 4, "warm_up": 2, "workers": 0, "evaluate_every": 2, "held_out": 2}
+    return Plan(**{**values, **changes})
+
+
+def trained(network, the_plan, folder):
+    trainer = Trainer(network, the_plan, folder)
+    trainer.run()
+    return trainer
+
+
+def test_resumed_equals_uninterrupted(tmp_path):
+    whole = trained(_fresh(), plan(), tmp_path / "whole")
+
+    first = Trainer(_fresh(), plan(), tmp_path / "parts")
+    for images, alphas in list(loader(SceneDataset(0, 8, 64), 2))[:2]:
+        first.advance(images, alphas)
+    first._save()
+    second = Trainer(_fresh(seed=5), plan(), tmp_path / "parts")
+    assert second.resume()
+    assert second.step == 2
+    second.run()
+
+    assert second.step == whole.step == 4
+    for ours, theirs in (
+        (second.network.state_dict(), whole.network.state_dict()),
+        (second.average.network.state_dict(), whole.average.network.state_dict()),
+    ):
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0, msg=name)
+
+
+def _fresh(seed=0):
+    torch.manual_seed(seed)
+    return InSPyReNet(TINY)
+
+
+def test_run_leaves_weights_curves_and_state(network, tmp_path):
+    trainer = trained(network, plan(), tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"best.safetensors", "curves.csv", "curves.png", "state.pt"}
+    stored = load_network(checkpoint_from_name(str(tmp_path / "best.safetensors")))
+    assert stored.config == TINY
+    assert 0 <= trainer.best_iou <= 1
+    lines = (tmp_path / "curves.csv").read_text().splitlines()
+    assert lines[0] == "step,minutes,loss,iou,mae,sad"
+    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4"]
+
+
+def test_no_state_to_resume(network, tmp_path):
+    assert not Trainer(network, plan(), tmp_path).resume()
+
+
+def test_learning_rate_warms_up_and_falls():
+    the_plan = plan(warm_up=10, learning_rate=1.0)
+    assert the_plan.learning_rate_at(0, 0.0) == pytest.approx(0.1)
+    assert the_plan.learning_rate_at(9, 0.0) == pytest.approx(1.0)
+    assert the_plan.learning_rate_at(50, 0.5) == pytest.approx(0.5)
+    assert the_plan.learning_rate_at(99, 1.0) == pytest.approx(0.01)
+
+
+def test_average_of_a_constant_is_the_constant(network):
+    average = MovingAverage(network, 0.9)
+    for _ in range(5):
+        average.update(network)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(average.network.state_dict()[name], value, msg=name)
+
+
+def test_average_follows_by_the_decay(network):
+    average = MovingAverage(network, 0.0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1)
+    average.update(network)
+    torch.testing.assert_close(average.network.state_dict(), network.state_dict())
+    assert not average.network.training
+
+
+def test_scenes_do_not_depend_on_where_the_loader_starts():
+    dataset = SceneDataset(100, 6, 64)
+    whole, rest = list(loader(dataset, 2)), list(loader(dataset, 2, skip=2))
+    assert len(whole) == 3
+    for (image, alpha), (other_image, other_alpha) in zip(whole[1:], rest, strict=True):
+        torch.testing.assert_close(image, other_image)
+        torch.testing.assert_close(alpha, other_alpha)
+
+
+def test_rebased_network_computes_nearly_the_same(network):
+    network.eval()
+    image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype(np.float32))
+    image = torch.nn.functional.interpolate(image[:, :, ::16, ::16], (64, 64), mode="bicubic")
+    same = rebased(network, 64)
+    torch.testing.assert_close(same(image), network(image))
+    larger = rebased(network, 128)
+    assert larger.config.base_size == 128
+    unscaled = InSPyReNet(TINY.with_base_size(128)).eval()
+    unscaled.load_state_dict(network.state_dict())
+    truth = network(image)
+    assert (larger(image) - truth).abs().mean() < (unscaled(image) - truth).abs().mean()
+
+
+@pytest.mark.slow
+def test_loss_falls_on_a_few_scenes(network, tmp_path):
+    trainer = Trainer(network, plan(steps=1000, warm_up=5, learning_rate=3e-3), tmp_path)
+    images, alphas = next(iter(loader(SceneDataset(0, 4, 64), 4)))
+    losses = [trainer.advance(images, alphas) for _ in range(60)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])
