@@ -9,8 +9,10 @@ import hypothesis
 import numpy as np
 import pytest
 
+from tuft import Client, FakeTransport
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -40,6 +42,11 @@ class Scene:
     foreground: tuple[int, int, int]
     background: tuple[int, int, int]
 
+    def saliency(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What a perfect network would say about (S, S, 3) uint8: how far each pixel is from behind to in front."""
+        way = np.subtract(self.foreground, self.background, dtype=np.float64)
+        return np.clip((image - np.float64(self.background)) @ way / (way @ way), 0, 1).astype(np.float32)
+
 
 def disk_alpha(size_hw: tuple[int, int], *, radius: float = 0.3, edge_px: float = 4.0) -> NDArray[np.float32]:
     """Alpha of a centred disk whose radius is a share of the short side, with a linear edge."""
@@ -64,3 +71,23 @@ def make_scene() -> Callable[..., Scene]:
 @pytest.fixture
 def scene(make_scene: Callable[..., Scene]) -> Scene:
     return make_scene()
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of whoever runs the tests do not change them."""
+    for name in ("TUFT_URL", "TUFT_PRESET", "TUFT_TIMEOUT_S", "TUFT_MAX_PIXELS", "TUFT_FALLBACK", "TUFT_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def fake(scene: Scene) -> FakeTransport:
+    """A server whose network is perfect for `scene`."""
+    return FakeTransport(scene.saliency)
+
+
+@pytest.fixture
+def client(fake: FakeTransport) -> Iterator[Client]:
+    """A client of `fake`."""
+    with Client(transport=fake) as made:
+        yield made

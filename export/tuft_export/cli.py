@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TuftError as exc:
         print(f"tuft-export: {exc}", file=sys.stderr)
         return 1
+    except OSError as exc:
+        print(f"tuft-export: {exc}: check the path, its permissions and the free space.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import onnx_ir as ir
-import onnxscript.optimizer
+import onnx_ir.passes.common as passes
 import torch
+from onnxscript.optimizer import fold_constants
 
 from tuft import contract
 from tuft_export.exportable import ServedNetwork
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from tuft_export.inspyrenet import InSPyReNet
 
 OPSET: Final = 20  # LayerNormalization (17) and Gelu (20) as single operators
+
+_CLEAN_UP: Final = ir.passes.Sequential(
+    passes.IdentityEliminationPass(),
+    passes.RemoveUnusedNodesPass(),
+    passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+    passes.DeduplicateInitializersPass(),
+    passes.CommonSubexpressionEliminationPass(),
+    passes.RemoveUnusedNodesPass(),
+)
 
 # torch.export takes a batch of 0 or 1 for a constant.
 _EXAMPLE_BATCH = 2
@@ -99,7 +109,10 @@ def _fold_shapes(model: ir.Model, weight_names: set[str]) -> None:
         del graph.initializers[str(value.name)]
         value.const_value = None
         graph.inputs.append(value)
-    onnxscript.optimizer.optimize_ir(model)
+    # Not the optimizer's rewrite rules: they take a minute for what the runtimes do again when they load the graph.
+    passes.InlinePass()(model)
+    fold_constants(model, onnx_shape_inference=True)
+    _CLEAN_UP(model)
     del graph.inputs[-len(weights) :]
     for value, constant in zip(weights, constants, strict=True):
         if value.uses():

@@ -6,7 +6,9 @@ Triton runs it in a process of its own, so it imports nothing of tuft. Its setti
 
     precision   what OpenVINO computes in, `f32` (default) or `bf16`
     threads     CPU threads, 0 (default) for as many as cores
-    cache_dir   folder for compiled graphs, relative to the version folder; empty (default) for none
+
+OpenVINO's cache of compiled graphs stays off: for the 370 MB graph of the base network at 384 it saved 2 of 6 seconds
+and cost 355 MB of disk and 340 MB of memory.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ class TritonPythonModel:
         return pb_utils.InferenceResponse([pb_utils.Tensor(OUTPUT_NAME, saliency)])
 
     def _saliency(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating[Any]]:
-        """The answer of shape [1, S, S] to one image of shape [1, S, S, 3]: OpenVINO's own memory, valid until the next."""
+        """The answer of shape [1, S, S] to an image of shape [1, S, S, 3]: OpenVINO's memory, valid until the next."""
         try:
             answer: npt.NDArray[np.floating[Any]] = self._network.infer([image])[0]
         except (MemoryError, RuntimeError) as exc:
@@ -96,27 +98,26 @@ def _compiled(version_folder: Path, settings: Mapping[str, str]) -> Any:
     try:
         graph = core.read_model(path)
         graph.reshape([1, *graph.inputs[0].partial_shape[1:]])
-        return core.compile_model(graph, "CPU", _properties(version_folder, settings))
+        return core.compile_model(graph, "CPU", _properties(settings))
     except (MemoryError, RuntimeError) as exc:
         raise _model_exception(f"OpenVINO cannot load {path}", exc) from exc
 
 
-def _properties(version_folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
+def _properties(settings: Mapping[str, str]) -> dict[str, str]:
     """OpenVINO's properties for our settings."""
-    properties = {
+    return {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": settings.get("precision", "f32"),
         "INFERENCE_NUM_THREADS": settings.get("threads", "0"),
     }
-    if cache_dir := settings.get("cache_dir"):
-        properties["CACHE_DIR"] = str(version_folder / cache_dir)
-    return properties
 
 
 def _model_exception(what: str, cause: Exception) -> Exception:
     """Triton's exception with the cause in one line, and the words `out of memory` where that is the cause."""
-    reason = " ".join(str(cause).split())
-    if isinstance(cause, MemoryError) or "alloc" in reason:
+    lines = (line.strip() for line in str(cause).splitlines())
+    # OpenVINO begins with the places in its own sources that the exception passed.
+    reason = " ".join(line for line in lines if line and not line.startswith("Exception from"))
+    if isinstance(cause, MemoryError) or "Failed to allocate" in reason or "bad_alloc" in reason:
         reason = f"out of memory ({reason})"
     exception: Exception = pb_utils.TritonModelException(f"{what}: {reason}")
     return exception

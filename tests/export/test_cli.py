@@ -1,0 +1,65 @@
+"""`tuft-export`: every failure is one line, and nothing half-written stays."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuft_export.checkpoints import CHECKPOINTS, save_weights
+from tuft_export.cli import main
+from tuft_export.inspyrenet import InSPyReNet
+
+
+def test_weights_list_names_every_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(CHECKPOINTS)
+
+
+def test_verify_prints_the_hash(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "verify", "demo"]) == 0
+    assert len(capsys.readouterr().out.split()[0]) == 64
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["weights", "verify", "base"],
+        ["publish", "--sizes", "500"],
+        ["publish", "--checkpoint", "nothing"],
+        ["publish", "--repository", "nowhere"],
+        ["onnx", "--size", "100"],
+        ["onnx", "--size", "384", "--checkpoint", "fast"],
+    ],
+)
+def test_failures_are_one_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TUFT_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("tuft-export: ")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_torch_the_pip_line_is_given(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tuft_export.onnx_from_torch", "tuft_export.parity"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["onnx", "--size", "384"]) == 1
+    assert "pip install 'tuft[export]'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_onnx_writes_the_graph_and_its_proof(tiny_network: InSPyReNet, tmp_path: Path) -> None:
+    weights, target = tmp_path / "tiny.safetensors", tmp_path / "graph.onnx"
+    save_weights(tiny_network, weights)
+    assert main(["onnx", "--checkpoint", str(weights), "--size", "96", "-o", str(target)]) == 0
+    assert json.loads((tmp_path / "graph.parity.json").read_text())["equal"] is True
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.onnx", "graph.parity.json", "tiny.safetensors"]

@@ -1,0 +1,111 @@
+"""The configurations say what the wire contract says, whatever the runtime."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInstanceGroup, ModelQueuePolicy
+
+from tuft import contract
+from tuft.contract import MODELS, ModelSpec
+from tuft.serve import RUNTIMES
+
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+FILES = {runtime: f"configs/{runtime}.pbtxt" for runtime in RUNTIMES} | {"tensorrt": "config.pbtxt"}
+GPU_RUNTIMES = {"tensorrt", "onnxruntime"}
+MODEL_FILES = {"tensorrt": "model.plan", "onnxruntime": "model.onnx", "openvino": "model.onnx", "python": "model.py"}
+
+every_configuration = pytest.mark.parametrize(
+    ("spec", "runtime"),
+    [pytest.param(spec, runtime, id=f"{spec.name}-{runtime}") for spec in MODELS.values() for runtime in RUNTIMES],
+)
+
+
+def configuration(spec: ModelSpec, runtime: str) -> ModelConfig:
+    # A misspelt field is an error of the parser.
+    return text_format.Parse((REPOSITORY / spec.name / FILES[runtime]).read_text(), ModelConfig())
+
+
+def parameters(config: ModelConfig) -> dict[str, str]:
+    return {name: value.string_value for name, value in config.parameters.items()}
+
+
+def test_there_are_no_other_models() -> None:
+    folders = {path.parent.name for path in REPOSITORY.glob("*/config.pbtxt")}
+    assert folders == {spec.name for spec in MODELS.values()}
+
+
+@every_configuration
+def test_tensors_are_those_of_the_contract(spec: ModelSpec, runtime: str) -> None:
+    config = configuration(spec, runtime)
+    assert config.name == spec.name
+    assert [(tensor.name, tuple(tensor.dims)) for tensor in config.input] == [(contract.INPUT_NAME, spec.input_shape)]
+    assert [(tensor.name, tuple(tensor.dims)) for tensor in config.output] == [
+        (contract.OUTPUT_NAME, spec.output_shape)
+    ]
+    assert DataType.Name(config.input[0].data_type) == f"TYPE_{contract.INPUT_DTYPE}"
+    assert DataType.Name(config.output[0].data_type).removeprefix("TYPE_") in contract.OUTPUT_DTYPES
+
+
+@every_configuration
+def test_batches_are_those_of_the_contract(spec: ModelSpec, runtime: str) -> None:
+    # Triton's OpenVINO backend pads every request to the largest batch, so its largest is one.
+    assert configuration(spec, runtime).max_batch_size == (1 if runtime == "openvino" else spec.max_batch_size)
+
+
+@every_configuration
+def test_backend_file_and_device_are_those_of_the_runtime(spec: ModelSpec, runtime: str) -> None:
+    config = configuration(spec, runtime)
+    assert config.backend == runtime
+    assert config.default_model_filename == MODEL_FILES[runtime]
+    kind = ModelInstanceGroup.KIND_GPU if runtime in GPU_RUNTIMES else ModelInstanceGroup.KIND_CPU
+    assert [(group.kind, group.count) for group in config.instance_group] == [(kind, 1)]
+
+
+@every_configuration
+def test_the_queue_is_bounded_in_length_and_time(spec: ModelSpec, runtime: str) -> None:
+    config = configuration(spec, runtime)
+    assert config.WhichOneof("scheduling_choice") == "dynamic_batching"
+    policy = config.dynamic_batching.default_queue_policy
+    assert policy.timeout_action == ModelQueuePolicy.REJECT
+    assert policy.allow_timeout_override
+    assert policy.default_timeout_microseconds > 0
+    # Sixteen at once are served, and what waits stays below half a gigabyte.
+    assert policy.max_queue_size >= 16
+    assert policy.max_queue_size * spec.size**2 * contract.CHANNELS < 2**29
+
+
+@every_configuration
+def test_every_batch_size_that_can_reach_the_backend_is_warmed_up(spec: ModelSpec, runtime: str) -> None:
+    config = configuration(spec, runtime)
+    largest = spec.max_batch_size if runtime in GPU_RUNTIMES else 1
+    assert [sample.batch_size for sample in config.model_warmup] == list(range(1, largest + 1))
+    assert len({sample.name for sample in config.model_warmup}) == largest
+    for sample in config.model_warmup:
+        assert list(sample.inputs) == [contract.INPUT_NAME]
+        tensor = sample.inputs[contract.INPUT_NAME]
+        assert tuple(tensor.dims) == spec.input_shape
+        assert DataType.Name(tensor.data_type) == f"TYPE_{contract.INPUT_DTYPE}"
+        assert tensor.input_data_file == "image"
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=lambda spec: spec.name)
+def test_python_runtime_computes_requests_one_by_one_and_exactly(spec: ModelSpec) -> None:
+    config = configuration(spec, "python")
+    assert list(config.dynamic_batching.preferred_batch_size) == [1]
+    assert parameters(config) == {"precision": "f32", "threads": "0"}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_sizes_differ_in_numbers_only(runtime: str) -> None:
+    """What is true of one size and was forgotten in another shows here."""
+
+    def skeleton(spec: ModelSpec) -> list[str]:
+        lines = (REPOSITORY / spec.name / FILES[runtime]).read_text().splitlines()
+        return [re.sub(r"\d+", "N", line) for line in lines if "batch_size:" not in line]
+
+    first, *others = [skeleton(spec) for spec in MODELS.values()]
+    assert all(other == first for other in others)

@@ -1,0 +1,237 @@
+"""Starting, stopping and dying: what is said, and what is left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from support.calling import Caller, descendants, random_images, shared_memory_regions, wait_until
+from support.tiny import tiny_repository
+
+from tuft.errors import ServerTimeoutError, SetupError
+from tuft.serve import ServeOptions, running_server, shell_command
+from tuft.serve.command import free_addresses
+
+pytestmark = pytest.mark.server
+
+SLOW_MODEL = """
+import time, numpy as np, triton_python_backend_utils as pb
+
+class TritonPythonModel:
+    def execute(self, requests):
+        responses = []
+        for request in requests:
+            images = pb.get_input_tensor_by_name(request, "IMAGE").as_numpy()
+            time.sleep(images.max() and 2.0)
+            responses.append(pb.InferenceResponse([pb.Tensor("SALIENCY", np.zeros(images.shape[:3], np.float32))]))
+        return responses
+"""
+
+SERVE = """
+import sys
+from pathlib import Path
+from tuft.serve import ServeOptions, serve
+ports = map(int, sys.argv[2:])
+sys.exit(serve(ServeOptions(Path(sys.argv[1]), None, None, "127.0.0.1", *ports)))
+"""
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ServeOptions:
+    return ServeOptions(tiny_repository(tmp_path / "repository"), http_port=0, grpc_port=0, metrics_port=0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    before = {process.pid for process in descendants()}, shared_memory_regions()
+    yield
+    wait_until(lambda: ({process.pid for process in descendants()}, shared_memory_regions()) == before)
+
+
+@contextmanager
+def serving(options: ServeOptions) -> Iterator[tuple[subprocess.Popen[str], Caller]]:
+    """`serve` in a program of its own, as the command line does it, on ports that are free now."""
+    addresses = free_addresses(options)
+    ports = [addresses.http_port, addresses.grpc_port, addresses.metrics_port]
+    program = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(options.repository), *map(str, ports)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        try:
+            announcement(program)
+            yield program, Caller(addresses.grpc)
+        finally:
+            program.kill()
+
+
+def announcement(program: subprocess.Popen[str]) -> list[str]:
+    """What the program prints until it serves."""
+    lines = [""]
+    while "Ctrl-C" not in lines[-1]:
+        assert program.stdout is not None
+        lines.append(program.stdout.readline())
+        assert lines[-1], "it ended"
+    return lines[1:]
+
+
+def model_process(program: subprocess.Popen[str]) -> psutil.Process:
+    (server,) = psutil.Process(program.pid).children()
+    (process,) = server.children()
+    return process
+
+
+def test_a_second_start_on_the_same_ports_works_at_once(options: ServeOptions) -> None:
+    with running_server(options) as first:
+        assert Caller(first.grpc).is_alive()
+    again = ServeOptions(
+        options.repository, None, None, "localhost", first.http_port, first.grpc_port, first.metrics_port
+    )
+    with running_server(again) as second:
+        assert second == first
+        assert Caller(second.grpc).ask(random_images(1)).shape == (1, 384, 384)
+
+
+def test_a_second_server_on_the_same_port_names_it(options: ServeOptions) -> None:
+    with running_server(options) as addresses:
+        taken = ServeOptions(options.repository, grpc_port=addresses.grpc_port, http_port=0, metrics_port=0)
+        with pytest.raises(SetupError, match=f"127.0.0.1:{addresses.grpc_port} for grpc"), running_server(taken):
+            pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything_after_the_work_in_flight(tmp_path: Path, number: signal.Signals) -> None:
+    options = ServeOptions(tiny_repository(tmp_path, model=SLOW_MODEL), http_port=0, grpc_port=0, metrics_port=0)
+    with serving(options) as (program, caller):
+        answers: list[np.ndarray] = []
+        asking = threading.Thread(target=lambda: answers.append(caller.ask(random_images(1))))
+        asking.start()
+        threading.Event().wait(0.5)
+        program.send_signal(number)
+        assert program.wait(timeout=30) == 0
+        asking.join()
+        assert [answer.shape for answer in answers] == [(1, 384, 384)]
+
+
+def test_a_second_signal_ends_it_by_force(tmp_path: Path) -> None:
+    options = ServeOptions(
+        tiny_repository(tmp_path, model=SLOW_MODEL.replace("2.0", "60.0")), http_port=0, grpc_port=0, metrics_port=0
+    )
+    with serving(options) as (program, caller):
+        asking = threading.Thread(target=caller.ask_at_once, args=[[random_images(1)]])
+        asking.start()
+        threading.Event().wait(0.5)
+        program.send_signal(signal.SIGINT)
+        threading.Event().wait(1.0)
+        program.send_signal(signal.SIGINT)
+        assert program.wait(timeout=10) == 128 + signal.SIGKILL
+        asking.join()
+
+
+def test_no_server_outlives_a_program_that_is_killed(options: ServeOptions) -> None:
+    with serving(options) as (program, caller):
+        family = psutil.Process(program.pid).children(recursive=True)
+        assert len(family) == 2  # tritonserver and the model's process
+        program.kill()
+        psutil.wait_procs(family, timeout=20)
+        assert not [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        assert not caller.is_alive()
+
+
+def test_no_process_of_a_model_outlives_a_server_that_is_killed(options: ServeOptions) -> None:
+    with serving(options) as (program, _):
+        (server,) = psutil.Process(program.pid).children()
+        server.kill()
+        assert program.wait(timeout=20) == 128 + signal.SIGKILL
+
+
+def test_the_server_is_started_anew_when_a_model_dies(options: ServeOptions) -> None:
+    """What the kernel does when memory is short; Triton 2.51 would fail every request from then on."""
+    with serving(options) as (program, caller):
+        model_process(program).kill()
+        assert "starting the server anew" in announcement(program)[0]
+        assert caller.ask(random_images(1)).shape == (1, 384, 384)
+        program.terminate()
+        assert program.wait(timeout=30) == 0
+
+
+def test_a_model_that_dies_while_it_is_loaded_is_a_failure_to_start(tmp_path: Path) -> None:
+    model = SLOW_MODEL.replace("time.sleep", "import os; os.abort() #")
+    options = ServeOptions(tiny_repository(tmp_path, model=model), http_port=0, grpc_port=0, metrics_port=0)
+    with pytest.raises(SetupError, match="process of a model died"), running_server(options):
+        pass
+
+
+def test_a_broken_graph_is_one_line(options: ServeOptions) -> None:
+    (options.repository / "inspyrenet_384" / "1" / "model.onnx").write_text("hello")
+    with pytest.raises(SetupError) as failure, running_server(options):
+        pass
+    message = str(failure.value)
+    assert message.startswith("tritonserver could not start: OpenVINO cannot load ")
+    assert "\n" not in message
+    log = Path(message.rpartition("in ")[2].removesuffix(")."))
+    assert "failed to load" in log.read_text()
+    log.unlink()
+
+
+def test_a_missing_warm_up_picture_is_named(options: ServeOptions, tmp_path: Path) -> None:
+    (options.repository / "inspyrenet_384" / "warmup" / "image").unlink()
+    logged = ServeOptions(options.repository, http_port=0, grpc_port=0, metrics_port=0, log_file=tmp_path / "log")
+    with (
+        pytest.raises(SetupError, match=r"inspyrenet_384/warmup/image: No such file.*in .*/log\)\.$"),
+        running_server(logged),
+    ):
+        pass
+
+
+def test_a_server_that_is_not_ready_in_time_is_stopped(tmp_path: Path) -> None:
+    model = SLOW_MODEL.replace("images.max() and 2.0", "5.0")
+    options = ServeOptions(
+        tiny_repository(tmp_path / "r", model=model), http_port=0, grpc_port=0, metrics_port=0,
+        ready_timeout_s=2.0, log_file=tmp_path / "log",
+    )  # fmt: skip
+    with pytest.raises(ServerTimeoutError, match="was not ready within 2 s"), running_server(options):
+        pass
+
+
+def test_the_shell_command_works_by_hand(options: ServeOptions) -> None:
+    command = shlex.split(shell_command(options))
+    (port,) = [argument.partition("=")[2] for argument in command if argument.startswith("--grpc-port=")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        caller = Caller(f"127.0.0.1:{port}")
+        wait_until(lambda: caller.is_alive() and caller.client.is_server_ready())
+        assert caller.ask(random_images(1)).shape == (1, 384, 384)
+        server.terminate()
+        assert server.wait(timeout=30) == 0
+
+
+def test_a_whole_repository_needs_two_options_only(tmp_path: Path) -> None:
+    """`tritonserver --model-repository model_repository --model-config-name=python`, as the README has it."""
+    repository = tiny_repository(tmp_path, sizes=(384, 1024, 1536, 2048))
+    (repository / "README.md").touch()
+    options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)
+    command = shlex.split(shell_command(options))
+    kept = ("--backend-directory", "--cache-directory", "--http-", "--grpc-", "--metrics-")
+    start = next(i for i, word in enumerate(command) if word.endswith("bin/tritonserver")) + 1
+    arguments = [word for word in command[start:] if word.startswith(kept) and "restricted" not in word]
+    (port,) = [word.partition("=")[2] for word in arguments if word.startswith("--grpc-port=")]
+    by_hand = [*command[:start], *arguments, "--model-repository", str(repository), "--model-config-name=python"]
+    with subprocess.Popen(by_hand, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        caller = Caller(f"127.0.0.1:{port}")
+        wait_until(lambda: caller.is_alive() and caller.client.is_server_ready())
+        for size in (384, 1024, 1536, 2048):
+            assert caller.client.get_model_config(f"inspyrenet_{size}").config.backend == "python"
+        server.terminate()
+        assert server.wait(timeout=30) == 0

@@ -1,0 +1,95 @@
+"""Every block of the README is executed, or says by its kind why it cannot be, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import skimage.data
+from PIL import Image
+from support.server import DemoServer, empty_repository
+
+ROOT = Path(__file__).parents[1]
+FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
+
+
+class Block(NamedTuple):
+    language: str
+    kind: str
+    text: str
+
+
+def blocks(name: str) -> list[Block]:
+    return [Block(language, kind, text) for language, kind, text in FENCE.findall((ROOT / name).read_text())]
+
+
+README = blocks("README.md")
+
+
+def chosen(language: str, kind: str = "") -> list[str]:
+    return [block.text for block in README if (block.language, block.kind) == (language, kind)]
+
+
+def test_every_block_has_a_known_kind() -> None:
+    kinds = {(block.language, block.kind) for block in README}
+    assert kinds == {("sh", ""), ("sh", "make"), ("sh", "serve"), ("sh", "elsewhere"), ("python", "")}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "training/README.md"])
+def test_every_link_leads_somewhere(name: str) -> None:
+    page = ROOT / name
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), f"{name} links to {target}"
+
+
+def test_make_targets_exist() -> None:
+    for line in "".join(chosen("sh", "make")).splitlines():
+        subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_commands_for_other_machines_are_at_least_shell() -> None:
+    for text in chosen("sh", "elsewhere"):
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, demo_server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like a user's: a photograph, the model repository, and a server where the README expects it."""
+    Image.fromarray(skimage.data.chelsea()).save(tmp_path / "dog.jpg", quality=95)
+    empty_repository(tmp_path)
+    monkeypatch.setenv("TUFT_URL", demo_server.url)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_shell_blocks_run(workplace: Path) -> None:
+    for text in chosen("sh"):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], text=True, capture_output=True, check=False)
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    assert Image.open(workplace / "cutouts" / "dog.png").mode == "RGBA"
+    assert (workplace / "cutouts" / "dog.webp").exists()
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_python_blocks_run(workplace: Path, demo_server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in chosen("python"):
+        assert "localhost:8001" in text
+        done = subprocess.run(
+            [sys.executable, "-c", text.replace("localhost:8001", demo_server.url)],
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    assert Image.open(workplace / "dog.png").mode == "RGBA"
+    assert Image.open(workplace / "dog-on-white.jpg").mode == "RGB"
