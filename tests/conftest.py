@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import numpy as np
 import pytest
+from PIL import Image
 
-from tuft import Client, FakeTransport
+from tuft import Client, FakeTransport, cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -91,3 +93,21 @@ def client(fake: FakeTransport) -> Iterator[Client]:
     """A client of `fake`."""
     with Client(transport=fake) as made:
         yield made
+
+
+@pytest.fixture
+def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
+    """What every client of the command line talks to."""
+    monkeypatch.setattr(fake, "close", lambda: None)  # several commands may be run
+    monkeypatch.setattr(cli, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
+    return fake
+
+
+@pytest.fixture
+def photos(scene: Any, tmp_path: Path) -> Path:
+    """A folder with two photographs, one in a folder of its own."""
+    folder = tmp_path / "photos"
+    (folder / "cats").mkdir(parents=True)
+    Image.fromarray(scene.rgb).save(folder / "dog.png")
+    Image.fromarray(scene.rgb).save(folder / "cats" / "tom.tiff")
+    return folder

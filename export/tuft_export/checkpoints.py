@@ -190,11 +190,16 @@ def load_weights(checkpoint: Checkpoint) -> Weights:
 
 
 def save_weights(network: InSPyReNet, path: Path) -> None:
-    """Writes a network as a tuft checkpoint: float16 `.safetensors` whose metadata holds its shape."""
+    """Writes a network as a tuft checkpoint: `.safetensors` whose metadata holds its shape.
+
+    Matrices and kernels become float16. Vectors stay float32: they are few, and the variances of SICA's unnormalised
+    sums are past what float16 can hold.
+    """
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
+    state = network.state_dict()
+    tensors = {k: v.half() if v.is_floating_point() and v.dim() > 1 else v for k, v in state.items()}
     partial = path.with_suffix(".partial")
     save_file(tensors, partial, metadata={"tuft": json.dumps(network.config.to_dict())})
     partial.replace(path)

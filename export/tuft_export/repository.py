@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import contract
+from tuft_export.architecture import NetworkConfig
 from tuft_export.checkpoints import file_hash, load_weights, verify
 from tuft_export.errors import PublishError
-from tuft_export.graphs import BLEND_KEY, demo_graph, metadata, read_bare, with_weights
+from tuft_export.graphs import BLEND_KEY, CONFIG_KEY, demo_graph, metadata, read_bare, with_weights
 from tuft_export.pictures import warmup_picture
 
 if TYPE_CHECKING:
@@ -105,9 +106,11 @@ def _publish_size(checkpoint: Checkpoint, options: PublishOptions, size: int) ->
 def _served_graph(checkpoint: Checkpoint, size: int, blend: bool | None) -> onnx.ModelProto:
     """The checkpoint's graph at this size: from the shipped structure where it fits, else exported by torch."""
     if checkpoint.name == "demo":
-        bare = read_bare(demo_graph(size))
-        if blend is None or json.loads(metadata(bare)[BLEND_KEY]) == blend:
-            return with_weights(bare, load_weights(checkpoint).arrays)
+        bare, weights = read_bare(demo_graph(size)), load_weights(checkpoint)
+        made_for = NetworkConfig.from_dict(json.loads(metadata(bare)[CONFIG_KEY]))
+        blended = json.loads(metadata(bare)[BLEND_KEY])
+        if made_for == weights.config and blend in (None, blended):
+            return with_weights(bare, weights.arrays)
     return _exported_graph(checkpoint, size, blend)
 
 

@@ -22,17 +22,45 @@ from tuft.errors import (
 )
 
 MAX_DETAIL_CHARACTERS: Final = 200
+_PREAMBLE: Final = re.compile(
+    r"^(\[request id: [^\]]*\] )?(Failed to process the request\(s\) for model .*?, message: )?"
+)
 
 # CUDA, TensorRT, ONNX Runtime, OpenVINO, OpenCL, C++ and Python each say it in their own words.
-_OUT_OF_MEMORY: Final = (
-    r"out[ _]?of[ _]?(host[ _]|device[ _])?(memory|resources)|memory ?error|memory ?allocation|bad_?alloc"
-    r"|(failed|unable|could not|cannot|not enough memory) to (re)?allocate|allocation fail"
-    r"|failed to increase the shared memory pool"
+_OUT_OF_MEMORY: Final = "|".join(
+    (
+        r"out[ _]?of[ _]?(host[ _]|device[ _])?(memory|resources)",
+        r"memory ?error|error ?memory ?allocation|bad_?alloc",
+        r"(failed|unable|could not|cannot|not enough memory) to (re)?allocate",
+        r"allocation fail",
+        r"failed to increase the shared memory pool",
+    )
 )
-_NOT_SERVED: Final = (
-    r"unknown model|not at ready state|no available versions|no version is available|model (is )?not (found|ready)"
-    r"|model '[^']*' is not (found|ready)"
+_NOT_SERVED: Final = "|".join(
+    (
+        r"unknown model|not at ready state|model version not ready",
+        r"no available versions|no version is available",
+        r"model ('[^']*' )?(is )?not (found|ready)",
+    )
 )
+# What answers a gRPC client on an HTTP port: some servers in so many words, Triton by hanging up.
+_NOT_GRPC: Final = r"http1\.x server|failed to connect to all addresses.*socket closed"
+_GOING_AWAY: Final = r"server is stopping|socket closed|connection reset|broken pipe|goaway|stream removed"
+
+_NO_MEMORY: Final = "{server} has not enough memory for {model}: take a smaller preset or size."
+_QUEUE_FULL: Final = "{server} is busy, its queue for {model} is full: try again later."
+_QUEUED_TOO_LONG: Final = "{server} is busy, the request for {model} waited too long: try again later."
+_NO_MODEL: Final = "{server} does not serve {model} ({detail}): `tuft doctor` lists what it does serve."
+_HTTP_PORT: Final = "{server} does not speak gRPC: give the server's gRPC port, 8001 unless it was changed."
+_NO_ENTRY: Final = "{server} does not let this client in ({detail}): ask whoever runs it for access."
+_NOBODY: Final = "Nothing answers at {server}: start it with `tuft serve`, or give another address (TUFT_URL)."
+_STRANGER: Final = "{server} is no model server that tuft knows ({detail}): check the address and http_proxy."
+_ENDED: Final = "The connection to {server} ended before the answer came ({detail}): try again."
+_TOO_LATE: Final = (
+    "No answer about {model} came from {server} within {timeout_s:g} s: allow more time or take a smaller preset."
+)
+_WRONG_TENSORS: Final = "{server} refuses tuft's picture for {model} ({detail}): publish the model again."
+_FAILED: Final = "{model} failed on {server} ({detail}): look at the server's log."
 
 
 @dataclass(frozen=True)
@@ -58,50 +86,33 @@ class Rule:
         return self.pattern is None or re.search(self.pattern, message, re.IGNORECASE) is not None
 
 
-_MEMORY_SENTENCE = "The server at {server} has not enough memory for {model}: take a smaller preset or size."
-_QUEUE_SENTENCE = "The server at {server} is busy, its queue for {model} is full: try again later."
-_EXPIRED_SENTENCE = "The server at {server} is busy, the request waited too long for {model}: try again later."
-_MODEL_SENTENCE = (
-    "The server at {server} does not serve {model} ({detail}): publish it, or take a preset that `tuft doctor` lists."
-)
-_HTTP_SENTENCE = "The port at {server} speaks HTTP: give the server's gRPC port, which is 8001 unless changed."
-_REFUSED_SENTENCE = "Nothing answers at {server}: start a server with `tuft serve`, or give its address as url or TUFT_URL."
-_ENTRY_SENTENCE = "The server at {server} does not let this client in ({detail}): ask who runs it for access."
-_FOREIGN_SENTENCE = "What answers at {server} is no model server that tuft knows ({detail}): check the address."
-_ENDED_SENTENCE = "The connection to {server} ended before the answer came ({detail}): try again."
-_TIMEOUT_SENTENCE = (
-    "No answer about {model} came from {server} within {timeout_s:g} s: allow more time, or take a smaller preset."
-)
-_CONTRACT_SENTENCE = (
-    "The server at {server} refuses tuft's tensors for {model} ({detail}): publish the model again with this version."
-)
-_INFERENCE_SENTENCE = "The model {model} failed on {server} ({detail}): look at the server's log."
-
 # The first row that matches decides.
 RULES: Final[tuple[Rule, ...]] = (
-    Rule(None, _OUT_OF_MEMORY, ServerOutOfMemoryError, _MEMORY_SENTENCE),
-    Rule(None, r"exceeds maximum queue size", ServerBusyError, _QUEUE_SENTENCE),
-    Rule(None, r"request timeout expired", ServerBusyError, _EXPIRED_SENTENCE),
-    Rule(None, _NOT_SERVED, ModelUnavailableError, _MODEL_SENTENCE),
-    Rule(None, r"http1\.x server", ServerUnreachableError, _HTTP_SENTENCE),
-    Rule(None, r"protocol is restricted", ServerUnreachableError, _ENTRY_SENTENCE),
-    Rule("RESOURCE_EXHAUSTED", r"larger than max", InferenceError, _INFERENCE_SENTENCE),
-    Rule("RESOURCE_EXHAUSTED", None, ServerBusyError, _QUEUE_SENTENCE),
-    Rule("UNAVAILABLE", None, ServerUnreachableError, _REFUSED_SENTENCE),
-    Rule("UNAUTHENTICATED", None, ServerUnreachableError, _ENTRY_SENTENCE),
-    Rule("PERMISSION_DENIED", None, ServerUnreachableError, _ENTRY_SENTENCE),
-    Rule("UNIMPLEMENTED", None, ServerUnreachableError, _FOREIGN_SENTENCE),
-    Rule("CANCELLED", None, ServerUnreachableError, _ENDED_SENTENCE),
-    Rule("DEADLINE_EXCEEDED", None, ServerTimeoutError, _TIMEOUT_SENTENCE),
-    Rule("NOT_FOUND", None, ModelUnavailableError, _MODEL_SENTENCE),
-    Rule("INVALID_ARGUMENT", None, ContractError, _CONTRACT_SENTENCE),
-    Rule("OUT_OF_RANGE", None, ContractError, _CONTRACT_SENTENCE),
-    Rule("INTERNAL", None, InferenceError, _INFERENCE_SENTENCE),
-    Rule("UNKNOWN", None, InferenceError, _INFERENCE_SENTENCE),
-    Rule("ABORTED", None, InferenceError, _INFERENCE_SENTENCE),
-    Rule("ALREADY_EXISTS", None, InferenceError, _INFERENCE_SENTENCE),
-    Rule("DATA_LOSS", None, InferenceError, _INFERENCE_SENTENCE),
-    Rule("FAILED_PRECONDITION", None, InferenceError, _INFERENCE_SENTENCE),
+    Rule(None, _OUT_OF_MEMORY, ServerOutOfMemoryError, _NO_MEMORY),
+    Rule(None, r"exceeds maximum queue size", ServerBusyError, _QUEUE_FULL),
+    Rule(None, r"request timeout expired", ServerBusyError, _QUEUED_TOO_LONG),
+    Rule(None, _NOT_SERVED, ModelUnavailableError, _NO_MODEL),
+    Rule(None, _NOT_GRPC, ServerUnreachableError, _HTTP_PORT),
+    Rule(None, r"protocol is restricted", ServerUnreachableError, _NO_ENTRY),
+    Rule("RESOURCE_EXHAUSTED", r"larger than max", InferenceError, _FAILED),
+    Rule("RESOURCE_EXHAUSTED", None, ServerBusyError, _QUEUE_FULL),
+    Rule("UNAVAILABLE", _GOING_AWAY, ServerUnreachableError, _ENDED),
+    Rule("UNAVAILABLE", None, ServerUnreachableError, _NOBODY),
+    Rule("UNAUTHENTICATED", None, ServerUnreachableError, _NO_ENTRY),
+    Rule("PERMISSION_DENIED", None, ServerUnreachableError, _NO_ENTRY),
+    Rule("UNIMPLEMENTED", None, ServerUnreachableError, _STRANGER),
+    Rule("CANCELLED", None, ServerUnreachableError, _ENDED),
+    Rule("DEADLINE_EXCEEDED", None, ServerTimeoutError, _TOO_LATE),
+    Rule("NOT_FOUND", None, ModelUnavailableError, _NO_MODEL),
+    Rule("INVALID_ARGUMENT", None, ContractError, _WRONG_TENSORS),
+    Rule("OUT_OF_RANGE", None, ContractError, _WRONG_TENSORS),
+    Rule("UNKNOWN", _GOING_AWAY, ServerUnreachableError, _ENDED),
+    Rule("UNKNOWN", None, InferenceError, _FAILED),
+    Rule("INTERNAL", None, InferenceError, _FAILED),
+    Rule("ABORTED", None, InferenceError, _FAILED),
+    Rule("ALREADY_EXISTS", None, InferenceError, _FAILED),
+    Rule("DATA_LOSS", None, InferenceError, _FAILED),
+    Rule("FAILED_PRECONDITION", None, InferenceError, _FAILED),
 )
 
 
@@ -119,13 +130,14 @@ def error_from_status(status: str, message: str, *, server: str, model: str, tim
         An error to raise; `InferenceError` for a status that the table does not know.
     """
     rule = next((rule for rule in RULES if rule.matches(status, message)), None)
-    error, sentence = (rule.error, rule.sentence) if rule else (InferenceError, _INFERENCE_SENTENCE)
-    facts = {"server": server, "model": model, "timeout_s": timeout_s, "detail": _first_line(message) or status}
-    return error(sentence.format(**facts))
+    error, sentence = (rule.error, rule.sentence) if rule else (InferenceError, _FAILED)
+    detail = _detail(message) or status
+    return error(sentence.format(server=server, model=model, timeout_s=timeout_s, detail=detail))
 
 
-def _first_line(message: str) -> str:
-    """The message's first line of text, shortened, without a full stop of its own."""
+def _detail(message: str) -> str:
+    """The message's first line, shortened, without Triton's preamble and without a full stop of its own."""
     line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    line = _PREAMBLE.sub("", line)
     shortened = line if len(line) <= MAX_DETAIL_CHARACTERS else line[: MAX_DETAIL_CHARACTERS - 1] + "…"
     return shortened.rstrip(".")

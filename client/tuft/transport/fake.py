@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -46,12 +46,13 @@ class FakeTransport:
         version: The version they answer with.
 
     Attributes:
+        failures: Those still to be raised; more can be appended.
         requests: Name of the model of each inference asked for, failed ones included, in order.
     """
 
     def __init__(
         self,
-        saliency_from_image: Callable[[NDArray[np.uint8]], NDArray[np.floating]] = centred_disk,
+        saliency_from_image: Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]] = centred_disk,
         *,
         failures: Iterable[Exception] = (),
         models: Sequence[str] = ALL_MODELS,
@@ -59,18 +60,18 @@ class FakeTransport:
     ) -> None:
         self.requests: list[str] = []
         self._saliency_from_image = saliency_from_image
-        self._failures = deque(failures)
+        self.failures = deque(failures)
         self._models = tuple(models)
         self._version = version
         self._lock = threading.Lock()
         self._closed = False
 
-    def infer(self, model: str, image: NDArray[np.uint8], *, timeout_s: float) -> Inference:  # noqa: ARG002
+    def infer(self, model: str, image: NDArray[np.uint8], *, timeout_s: float) -> Inference:
         """The next failure, or the saliency of `image`."""
         with self._lock:
             self._require_open()
             self.requests.append(model)
-            failure = self._failures.popleft() if self._failures else None
+            failure = self.failures.popleft() if self.failures else None
         if failure is not None:
             raise failure
         if model not in self._models:

@@ -1,0 +1,8 @@
+"""`python -m tuft` is `tuft`."""
+
+from __future__ import annotations
+
+from tuft.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

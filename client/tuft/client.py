@@ -1,0 +1,194 @@
+"""The client: one call from a photograph to its cut-out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tuft import compose, contract, images, postprocess, preprocess
+from tuft import refine as refinement
+from tuft.cutout import Cutout
+from tuft.errors import ModelUnavailableError, ServerBusyError, ServerError, ServerOutOfMemoryError
+from tuft.presets import PRESETS, STEP_DOWN, Preset, preset_from_name, working_size
+from tuft.settings import Settings
+from tuft.stopwatch import Stopwatch
+from tuft.transport.triton import TritonTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from tuft.geometry import Geometry
+    from tuft.presets import Refinement
+    from tuft.transport.base import Inference, Transport
+
+REFERENCE_PRESET: Final = "stable"  # scaled as transparent-background does it
+
+
+class Client:
+    """Cuts out subjects with the help of a model server; usable from many threads at once.
+
+    What is not given comes from the environment (`tuft.settings.VARIABLES`), else from `tuft.Settings`.
+
+    Args:
+        url: Address of the server's gRPC port, `localhost:8001` by default.
+        preset: The preset of requests that name none, `standard` by default.
+        timeout_s: Seconds that the server may take for one photograph.
+        max_pixels: Photographs with more pixels are refused before they are decoded.
+        fallback: Whether a smaller preset may serve when the server is out of memory or busy.
+        transport: The way to the server; in tests, a `tuft.FakeTransport`. `url` is not used then.
+
+    Raises:
+        OptionError: A setting has no such value.
+        SetupError: tritonclient is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        preset: str | None = None,
+        timeout_s: float | None = None,
+        max_pixels: int | None = None,
+        fallback: bool | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self.settings = Settings.from_environment().overridden(
+            url=url, preset=preset, timeout_s=timeout_s, max_pixels=max_pixels, fallback=fallback
+        )
+        self.transport = TritonTransport(self.settings.url) if transport is None else transport
+        self._fallbacks = 0
+        self._lock = threading.Lock()
+
+    @property
+    def fallbacks(self) -> int:
+        """How many photographs a smaller preset than the one asked for has served."""
+        return self._fallbacks
+
+    def remove(
+        self,
+        image: images.ImageSource,
+        preset: str | None = None,
+        *,
+        size: int | None = None,
+        refine: Refinement | None = None,
+        timeout_s: float | None = None,
+        fallback: bool | None = None,
+    ) -> Cutout:
+        """Cuts the subject out of a photograph.
+
+        Args:
+            image: Path, bytes, binary file, PIL image or array, as `tuft.images.load_photo` takes it.
+            preset: One of `tuft.PRESETS`.
+            size: Another working size in pixels, one of `tuft.contract.SIZES`; no smaller one replaces it.
+            refine: Another refinement: `none`, `edges` or `edges+colours`.
+            timeout_s: Seconds that the server may take.
+            fallback: Whether a smaller preset may serve when the server is out of memory or busy.
+
+        Raises:
+            ImageError: The photograph cannot be used; the class says why.
+            OptionError: An argument has no such value.
+            ServerError: The server did not do it; the class says why.
+        """
+        settings = self.settings.overridden(preset=preset, timeout_s=timeout_s, fallback=fallback)
+        asked = preset_from_name(settings.preset, size=size, refine=refine)
+        watch = Stopwatch()
+        with watch.stage("decode"):
+            photo = images.load_photo(image, max_pixels=settings.max_pixels)
+        smaller = _smaller_presets(asked, photo.size_hw) if settings.fallback and size is None else ()
+        answer = self._ask(photo, (asked, *smaller), settings.timeout_s, watch)
+        with watch.stage("postprocess"):
+            alpha = postprocess.alpha_from_saliency(
+                answer.inference.saliency, answer.geometry, reference=asked.name == REFERENCE_PRESET
+            )
+        with watch.stage("refine"):
+            if answer.preset.refine != "none":
+                alpha = refinement.refine_alpha(photo.rgb, alpha, answer.geometry.size)
+            alpha = _with_own_alpha(alpha, photo.alpha)
+        with watch.stage("colours"):
+            foreground = photo.rgb
+            if answer.preset.refine == "edges+colours":
+                foreground = refinement.estimate_foreground(photo.rgb, alpha)
+        with watch.stage("compose"):
+            rgba = compose.cutout(foreground, postprocess.to_uint8(alpha))
+        return Cutout(
+            rgba=rgba,
+            foreground=foreground,
+            photo=photo.rgb,
+            preset=answer.preset.name,
+            requested=asked.name,
+            fallback_reason=answer.fallback_reason,
+            model=answer.inference.model,
+            model_version=answer.inference.version,
+            milliseconds=watch.milliseconds,
+        )
+
+    def close(self) -> None:
+        """Ends the connection; requests on their way end in an error."""
+        self.transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, photo: images.Photo, presets: Sequence[Preset], timeout_s: float, watch: Stopwatch) -> _Answer:
+        """What the first of `presets` that the server has room for says; the first one's error if none has."""
+        deadline_s = time.monotonic() + timeout_s
+        failure: ServerError | None = None
+        for preset in presets:
+            size = working_size(preset, photo.size_hw)
+            with watch.stage("resize"):
+                picture, geometry = preprocess.network_image(photo.rgb, size, preset.resize)
+            remaining_s = max(deadline_s - time.monotonic(), 0.0)
+            try:
+                with watch.stage("network"):
+                    inference = self.transport.infer(contract.model_name(size), picture, timeout_s=remaining_s)
+            except (ServerOutOfMemoryError, ServerBusyError) as error:
+                failure = failure or error
+            except ModelUnavailableError:  # of a smaller preset, nobody has asked for it
+                if failure is None:
+                    raise
+            else:
+                return self._counted(_Answer(preset, geometry, inference, str(failure) if failure else None))
+        assert failure is not None
+        raise failure
+
+    def _counted(self, answer: _Answer) -> _Answer:
+        if answer.fallback_reason is not None:
+            with self._lock:
+                self._fallbacks += 1
+        return answer
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """What the server said, and to what."""
+
+    preset: Preset
+    geometry: Geometry
+    inference: Inference
+    fallback_reason: str | None
+
+
+def _smaller_presets(asked: Preset, size_hw: tuple[int, int]) -> Iterator[Preset]:
+    """The presets below the one that is as large as `asked`, largest first, refined as `asked` is."""
+    size = working_size(asked, size_hw)
+    name = next((name for name in STEP_DOWN if PRESETS[name].size == size), "")
+    while name in STEP_DOWN:
+        name = STEP_DOWN[name]
+        yield preset_from_name(name, refine=asked.refine)
+
+
+def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+    """(H, W) alpha in 0..1, times the transparency that the photograph came with (uint8)."""
+    return alpha if own is None else alpha * (own / np.float32(255))

@@ -1,0 +1,51 @@
+"""Colour management: pictures with an embedded ICC profile become sRGB."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageCms
+
+# Relative colorimetric with black point compensation: in-gamut colours keep their values, shadows their detail.
+_INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
+_FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """`image` (L, RGB or CMYK, of any size) as RGB in sRGB.
+
+    Args:
+        image: The picture, without alpha.
+        profile: The ICC profile that describes its colours; None means sRGB, or plain CMYK inks. A damaged profile,
+            and one of another colour space than the picture's, counts as none.
+    """
+    transform = _transform(profile, image.mode) if profile else None
+    if transform is None or (image.mode == "RGB" and _changes_nothing(transform)):
+        return image.convert("RGB")
+    return transform.apply(image)
+
+
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.buildTransform(source, target, mode, "RGB", _INTENT, _FLAGS)
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None
+
+
+@cache
+def _probe() -> Image.Image:
+    """Colours spread evenly over the cube: 4096 pixels of RGB."""
+    levels = np.arange(0, 256, 17, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1)
+    return Image.fromarray(cube.reshape(64, 64, 3))
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether the profile is sRGB in all but name: most are, and converting 12 megapixels for it takes 0.2 s."""
+    before, after = (np.asarray(image, np.int16) for image in (_probe(), transform.apply(_probe())))
+    return int(np.abs(after - before).max()) <= 1

@@ -1,0 +1,98 @@
+"""`tuft demo`: a real server, real photographs, every preset, and one page that shows the result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from PIL import Image
+from tqdm import tqdm
+
+from tuft import images
+from tuft.client import Client
+from tuft.errors import ImageError, SetupError
+from tuft.page import Exhibit, Result, html_page
+from tuft.presets import PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tuft.cutout import Cutout
+
+# Photographs that scikit-image ships, public domain or CC0.
+_SAMPLES: Final = ("chelsea", "astronaut", "coffee", "rocket")
+
+PAGE_NAME: Final = "index.html"
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the demo shows.
+
+    Attributes:
+        url: Address of a running server's gRPC port.
+        photos: Files; the samples of scikit-image if there are none.
+        folder: Where cut-outs and page go.
+    """
+
+    url: str
+    photos: tuple[Path, ...] = ()
+    folder: Path = Path("out/demo")
+
+
+def demo(options: DemoOptions) -> Path:
+    """Runs every photograph through every preset.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        SetupError: scikit-image is missing and no photograph was given.
+        ImageError: A photograph given cannot be used.
+        ServerError: The server does not do its part.
+    """
+    sources: list[tuple[str, Any]] = [(path.stem, path) for path in options.photos] or _samples()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with Client(options.url) as client, tqdm(total=len(sources) * len(PRESETS), unit="cut-out") as bar:
+        exhibits = [_exhibit(client, name, source, options.folder, bar) for name, source in sources]
+    page = options.folder / PAGE_NAME
+    subtitle = f"{len(exhibits)} photographs, {len(PRESETS)} presets, served by {options.url}"
+    images.write_atomically(page, html_page(exhibits, subtitle=subtitle).encode())
+    return page
+
+
+def _samples() -> list[tuple[str, Any]]:
+    try:
+        import skimage.data
+    except ImportError as exc:
+        raise SetupError("The sample photographs come with scikit-image: pip install 'tuft[demo]'.") from exc
+    return [(name, getattr(skimage.data, name)()) for name in _SAMPLES]
+
+
+def _exhibit(client: Client, name: str, source: Any, folder: Path, bar: tqdm[Any]) -> Exhibit:
+    photo = Image.fromarray(images.load_photo(source).rgb)
+    results = []
+    for preset in PRESETS:
+        results.append(_result(client, name, source, preset, folder))
+        bar.update()
+    return Exhibit(name, photo, results)
+
+
+def _result(client: Client, name: str, source: Any, preset: str, folder: Path) -> Result:
+    try:
+        cutout = client.remove(source, preset=preset)
+    except ImageError as exc:
+        # One photograph without a subject is worth showing, not worth ending the demo.
+        return Result(preset, str(exc), None, {}, None)
+    file = folder / f"{name}-{preset}.png"
+    began_s = time.perf_counter()
+    cutout.save(file)
+    milliseconds = {**cutout.milliseconds, "encode": (time.perf_counter() - began_s) * 1e3}
+    return Result(preset, _note(cutout), cutout.image, milliseconds, file.name)
+
+
+def _note(cutout: Cutout) -> str:
+    note = f"{cutout.model}, version {cutout.model_version}"
+    return f"{note}; {cutout.fallback_reason}" if cutout.fallback_reason else note

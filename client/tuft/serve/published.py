@@ -1,0 +1,87 @@
+"""Which models of a repository can be served, and by which runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from tuft import contract
+from tuft.errors import SetupError
+from tuft.serve.options import RUNTIMES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+# What has to lie in a model's version folder. The plan's name depends on the GPU, see cc_model_filenames.
+VERSION_FILES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "tensorrt": ("*.plan",),
+        "onnxruntime": ("model.onnx",),
+        "openvino": ("model.onnx",),
+        "python": ("model.onnx", "model.py"),
+    }
+)
+
+GPU_RUNTIMES: Final = frozenset({"tensorrt", "onnxruntime"})
+
+
+def published_sizes(repository: Path, runtime: str) -> tuple[int, ...]:
+    """The working sizes (pixels) whose newest version can be served by `runtime`."""
+    return tuple(size for size in contract.SIZES if _is_published(repository / contract.model_name(size), runtime))
+
+
+def runtime_to_serve(repository: Path, backends: Collection[str], *, has_gpu: bool) -> str:
+    """The best runtime for which something is published and for which the server has the backend.
+
+    Raises:
+        SetupError: Nothing is published that this server could run.
+    """
+    usable = [name for name in RUNTIMES if name in backends and (has_gpu or name not in GPU_RUNTIMES)]
+    for runtime in usable:
+        if published_sizes(repository, runtime):
+            return runtime
+    raise _nothing_published(repository, usable[0] if usable else "python")
+
+
+def sizes_to_serve(repository: Path, runtime: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The sizes that are both wanted (None: all) and published.
+
+    Raises:
+        SetupError: One that is wanted is not published, or nothing is.
+    """
+    published = published_sizes(repository, runtime)
+    if not published:
+        raise _nothing_published(repository, runtime)
+    if wanted is None:
+        return published
+    for size in wanted:
+        if size not in published:
+            raise SetupError(
+                f"{contract.model_name(size)} in {repository} is not published for the {runtime} runtime: "
+                f"run `tuft-export publish --checkpoint demo --runtime {runtime} --sizes {size}`."
+            )
+    return wanted
+
+
+def machine_has_gpu() -> bool:
+    """Whether the kernel shows an NVIDIA GPU, in Linux or in Linux under Windows."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
+def _is_published(model_folder: Path, runtime: str) -> bool:
+    versions = [folder for folder in model_folder.glob("[1-9]*") if folder.name.isdigit()]
+    if not versions:
+        return False
+    # Triton serves the newest version only, unless a version_policy says otherwise.
+    newest = max(versions, key=lambda folder: int(folder.name))
+    return all(any(newest.glob(pattern)) for pattern in VERSION_FILES[runtime])
+
+
+def _nothing_published(repository: Path, runtime: str) -> SetupError:
+    remedy = f"run `tuft-export publish --checkpoint demo --runtime {runtime}`"
+    if not repository.is_dir():
+        return SetupError(
+            f"There is no model repository at {repository}: name the one you have with --repository, or {remedy}."
+        )
+    return SetupError(f"No model in {repository} is published for the {runtime} runtime: {remedy}.")

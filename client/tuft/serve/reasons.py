@@ -1,0 +1,51 @@
+"""Why tritonserver failed, in its own words: the few lines of its log that matter."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# E1123 18:28:25.374154 8043 model_lifecycle.cc:642] "failed to load 'inspyrenet_384' version 1: Internal: ..."
+ERROR_LINE: Final = re.compile(r'^E\d{4} [\d:.]+ \d+ \S+\] "(?P<message>.*?)\s*"$')
+
+# Most telling first: what a model says, then what the server says of it, then what the loader says.
+TELLING: Final = (
+    re.compile(r"failed to load '.+' version \d+: (?:[A-Z][a-z ]+: )?(?P<reason>.+)"),
+    re.compile(r"failed to load model '.+': (?P<reason>.+)"),
+    re.compile(r"Poll failed for model directory (?P<reason>.+)"),
+    re.compile(r"(?P<reason>failed to start .+)"),
+)
+OTHER: Final = (
+    re.compile(r"(?P<reason>\S+: error while loading shared libraries: .+)"),
+    re.compile(r"error: (?P<reason>.+)"),
+)
+
+LONGEST: Final = 500
+
+
+def reasons_from_log(log_file: Path) -> tuple[str, ...]:
+    """The reasons for a failure, each one line without a traceback, in the order in which they happened.
+
+    Args:
+        log_file: What tritonserver wrote to its output.
+
+    Returns:
+        Nothing if the log names no reason.
+    """
+    lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    messages = [match["message"] for line in lines if (match := ERROR_LINE.match(line))]
+    for pattern, texts in [(pattern, messages) for pattern in TELLING] + [(pattern, lines) for pattern in OTHER]:
+        found = [_one_line(match["reason"]) for text in texts if (match := pattern.match(text))]
+        if found:
+            return tuple(dict.fromkeys(found))
+    return ()
+
+
+def _one_line(message: str) -> str:
+    """`message`, which has its line breaks and quotes escaped, without the traceback that may follow it."""
+    text = message.split(r"\n\nAt:")[0].replace(r"\n", " ").replace(r"\"", '"')
+    text = " ".join(text.replace("TritonModelException: ", "").split())
+    return text if len(text) <= LONGEST else text[:LONGEST] + " ..."

@@ -1,0 +1,119 @@
+"""Run a tritonserver: as a context for programs, as a command in the foreground, or as text to be run by hand."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuft.serve.binary import find_tritonserver
+from tuft.serve.command import Command, command_from_options
+from tuft.serve.process import UNLOAD_TIMEOUT_S, ServerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from tuft.serve.options import ServeOptions, ServerAddresses
+
+
+@contextmanager
+def running_server(options: ServeOptions) -> Iterator[ServerAddresses]:
+    """A tritonserver that is ready inside the `with` block and gone after it.
+
+    It ends with the thread that entered the block, even if that is killed.
+
+    Raises:
+        SetupError: Something is missing, or the server cannot start; the message says what and why.
+        ServerTimeoutError: It is not ready in time.
+    """
+    command = command_from_options(options, find_tritonserver())
+    with _process(command, options) as process:
+        process.wait_until_ready(options.ready_timeout_s)
+        yield command.addresses
+
+
+def serve(options: ServeOptions) -> int:
+    """Serve in the foreground until the server ends, or SIGINT or SIGTERM ends it.
+
+    When the process of a model dies, which is how the kernel takes memory back, the server is started anew.
+
+    Returns:
+        The exit code of tritonserver: 0 after a signal to this program, 128 + N if a signal N killed the server.
+
+    Raises:
+        SetupError: Something is missing, or the server cannot start; the message says what and why.
+        ServerTimeoutError: It is not ready in time.
+    """
+    command = command_from_options(options, find_tritonserver())
+    while True:
+        with _process(command, options) as process, _forwarded_signals(process):
+            print(f"Loading {', '.join(command.models)} with the {command.runtime} runtime ...", flush=True)
+            if process.wait_until_ready(options.ready_timeout_s):
+                print(_announcement(command, process.log_file), flush=True)
+            code = process.wait()
+        if code is not None:
+            return code if code >= 0 else 128 - code
+        print("The process of a model died, probably for lack of memory: starting the server anew.", flush=True)
+
+
+def shell_command(options: ServeOptions) -> str:
+    """What `serve` would run, as one line for a shell.
+
+    Raises:
+        SetupError: Something is missing.
+    """
+    command = command_from_options(options, find_tritonserver())
+    variables = (f"{name}={value}" for name, value in command.environment.items())
+    return shlex.join(["env", *variables, *command.arguments] if command.environment else command.arguments)
+
+
+@contextmanager
+def _process(command: Command, options: ServeOptions) -> Iterator[ServerProcess]:
+    """The server's process; its log is kept if it was asked for, or if something went wrong."""
+    log_file = options.log_file or _temporary_log()
+    process = ServerProcess(command, log_file)
+    try:
+        yield process
+    finally:
+        code = process.stop(options.stop_timeout_s + UNLOAD_TIMEOUT_S)
+    if code == 0 and options.log_file is None:
+        log_file.unlink()
+
+
+def _temporary_log() -> Path:
+    with tempfile.NamedTemporaryFile(prefix="tuft-tritonserver-", suffix=".log", delete=False) as file:
+        return Path(file.name)
+
+
+@contextmanager
+def _forwarded_signals(process: ServerProcess) -> Iterator[None]:
+    """SIGINT and SIGTERM end the server, a second one by force, instead of this program, which then ends by itself."""
+
+    def forward(_number: int, _frame: FrameType | None) -> None:
+        if process.terminating:
+            process.kill()
+        else:
+            process.terminate()
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _announcement(command: Command, log_file: Path) -> str:
+    addresses = command.addresses
+    return (
+        f"Serving {', '.join(command.models)}:\n"
+        f"  gRPC     {addresses.grpc}\n"
+        f"  HTTP     {addresses.http}\n"
+        f"  metrics  {addresses.metrics}\n"
+        f"  log      {log_file}\n"
+        "Ctrl-C stops it."
+    )

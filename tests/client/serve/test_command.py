@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.tiny import tiny_repository
+
+from tuft.errors import SetupError
+from tuft.serve import RUNTIMES, ServeOptions
+from tuft.serve.binary import Tritonserver
+from tuft.serve.command import command_from_options
+
+WHEEL = Tritonserver(Path("/wheel/tritonserver"), ("python",), ("--own=1",), {"PATH": "/venv/bin"}, is_wheel=True)
+FULL = Tritonserver(Path("/opt/tritonserver"), RUNTIMES, (), {}, is_wheel=False)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ServeOptions:
+    return ServeOptions(tiny_repository(tmp_path / "r", sizes=(384, 1024)), http_port=0, grpc_port=0, metrics_port=0)
+
+
+def values(arguments: tuple[str, ...], name: str) -> list[str]:
+    return [argument.partition("=")[2] for argument in arguments if argument.partition("=")[0] == name]
+
+
+def test_published_models_are_loaded_and_no_others(options: ServeOptions) -> None:
+    command = command_from_options(options, WHEEL)
+    assert command.arguments[:2] == ("/wheel/tritonserver", "--own=1")
+    assert values(command.arguments, "--model-repository") == [str(options.repository)]
+    assert values(command.arguments, "--model-control-mode") == ["explicit"]
+    assert values(command.arguments, "--load-model") == ["inspyrenet_384", "inspyrenet_1024"] == list(command.models)
+    assert values(command.arguments, "--model-config-name") == ["python"] == [command.runtime]
+    assert command.environment == {"PATH": "/venv/bin"}
+
+
+def test_tensorrt_is_the_configuration_without_a_name(options: ServeOptions) -> None:
+    (options.repository / "inspyrenet_384" / "1" / "model.plan").touch()
+    command = command_from_options(replace(options, runtime="tensorrt"), FULL)
+    assert values(command.arguments, "--model-config-name") == []
+    assert command.models == ("inspyrenet_384",)
+
+
+def test_every_listener_is_bound_to_the_host(options: ServeOptions) -> None:
+    command = command_from_options(replace(options, host="127.0.0.2"), WHEEL)
+    for listener in ("http", "grpc", "metrics"):
+        assert values(command.arguments, f"--{listener}-address") == ["127.0.0.2"]
+
+
+def test_nobody_can_load_other_code_into_the_server(options: ServeOptions) -> None:
+    keys = set()
+    for _ in range(2):
+        arguments = command_from_options(options, WHEEL).arguments
+        (http,), (grpc,) = values(arguments, "--http-restricted-api"), values(arguments, "--grpc-restricted-protocol")
+        assert http == grpc
+        apis, _, key = http.partition(":")
+        assert set(apis.split(",")) == {"model-repository", "shared-memory", "trace", "logging"}
+        keys.add(key)
+    assert len(keys) == 2  # a new one for each start, told to nobody
+
+
+def test_port_0_is_three_free_ports(options: ServeOptions) -> None:
+    addresses = command_from_options(options, WHEEL).addresses
+    ports = [addresses.http_port, addresses.grpc_port, addresses.metrics_port]
+    assert len(set(ports)) == 3
+    for port in ports:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("listener", ["http", "grpc", "metrics"])
+def test_a_port_that_is_taken_is_named(options: ServeOptions, listener: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SetupError) as failure:
+            command_from_options(replace(options, **{f"{listener}_port": port}), WHEEL)
+    assert f"cannot listen on 127.0.0.1:{port} for {listener} (Address already in use)" in str(failure.value)
+    assert f"--{listener}-port" in str(failure.value)
+
+
+def test_the_unpatched_server_is_not_exposed_but_a_full_one_may_be(options: ServeOptions) -> None:
+    exposed = replace(options, host="0.0.0.0", runtime="python")
+    with pytest.raises(SetupError, match=r"must not listen on 0\.0\.0\.0: keep to 127\.0\.0\.1"):
+        command_from_options(exposed, WHEEL)
+    assert command_from_options(exposed, FULL).addresses.host == "0.0.0.0"
+
+
+def test_a_runtime_that_the_server_does_not_have(options: ServeOptions) -> None:
+    with pytest.raises(SetupError, match="has no tensorrt backend, only python"):
+        command_from_options(replace(options, runtime="tensorrt"), WHEEL)
+
+
+@pytest.mark.parametrize(("free_mib", "fits"), [(64, True), (60, False)])
+def test_shared_memory_must_hold_an_image_of_each_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_mib: int, fits: bool
+) -> None:
+    """64 MiB, the default of a container, is just enough for all four sizes."""
+    repository = tiny_repository(tmp_path / "r", sizes=(384, 1024, 1536, 2048))
+    options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)
+    status: Any = SimpleNamespace(f_bavail=free_mib * 256, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda _folder: status)
+    if fits:
+        assert command_from_options(options, WHEEL).models
+    else:
+        with pytest.raises(SetupError, match=r"has 60 MiB free: .*--shm-size=256m.*--sizes\.$"):
+            command_from_options(options, WHEEL)

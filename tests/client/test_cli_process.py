@@ -1,0 +1,119 @@
+"""The command line as a process of its own: signals, pipes and encodings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+import tuft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def files(folder: Path) -> list[str]:
+    """Everything below `folder`, hidden files included."""
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+
+
+def mode(file: Path) -> str:
+    """The mode of a picture that can be read to its end."""
+    with Image.open(file) as image:
+        image.load()
+        return image.mode
+
+
+SCRIPT = """
+import sys, time
+sys.path.insert(0, {root!r})
+from tuft import Client, FakeTransport, cli
+from tuft.transport.fake import centred_disk
+
+def saliency(image):
+    time.sleep({delay_s})
+    return centred_disk(image)
+
+cli.Client = lambda url, **options: Client(url, transport=FakeTransport(saliency), **options)
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Starts the command line in a process of its own, with a fake server that takes its time."""
+
+    def started(*arguments: object, delay_s: float = 0.0, **options: Any) -> subprocess.Popen[str]:
+        script = textwrap.dedent(SCRIPT).format(root=str(Path(tuft.__file__).parents[1]), delay_s=delay_s)
+        command = [sys.executable, "-c", script, *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        return subprocess.Popen(command, **pipes)
+
+    return started
+
+
+def test_an_interruption_ends_cleanly(
+    start: Callable[..., subprocess.Popen[str]], photos: Path, tmp_path: Path
+) -> None:
+    for number in range(30):
+        (photos / f"{number}.png").write_bytes((photos / "dog.png").read_bytes())
+    out = tmp_path / "out"
+    process = start("remove", photos, "-o", out, "--size", 384, "--refine", "none", delay_s=0.2)
+    deadline_s = time.monotonic() + 60
+    while not (out.is_dir() and files(out)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines() == ["tuft: interrupted."]
+    left = files(out)
+    assert len(left) < 30
+    for name in left:
+        assert Path(name).suffix == ".png"
+        assert mode(out / name) == "RGBA"
+
+
+@pytest.mark.parametrize("command", [("presets",), ("remove", "PHOTOS", "-o", "OUT", "--size", 384)])
+def test_a_closed_pipe_is_silent(
+    start: Callable[..., subprocess.Popen[str]], photos: Path, tmp_path: Path, command: tuple[object, ...]
+) -> None:
+    places = {"PHOTOS": photos, "OUT": tmp_path / "out"}
+    read, write = os.pipe()
+    os.close(read)
+    process = start(*(places.get(str(part), part) for part in command), stdout=write)
+    os.close(write)
+    _, said = process.communicate(timeout=60)
+    assert said == ""
+    assert process.returncode == 141
+
+
+def test_the_module_runs_as_a_program() -> None:
+    root = Path(tuft.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "tuft", "--version"], capture_output=True, text=True, check=True, cwd=root
+    )
+    assert done.stdout == f"tuft {tuft.__version__}\n"
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(
+    start: Callable[..., subprocess.Popen[str]], photos: Path, tmp_path: Path
+) -> None:
+    (photos / "\udcff.png").write_bytes(b"no picture")  # a byte that is no UTF-8
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    out = tmp_path / "Größe"
+    process = start("remove", photos, "-o", out, "--size", 384, "--refine", "none", env=environment)
+    told, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert r"Gr\xf6\xdfe" in told
+    (line,) = said.splitlines()
+    assert r"\udcff.png" in line
+    assert files(out) == ["cats/tom.png", "dog.png"]

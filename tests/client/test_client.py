@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tuft import Client, FakeTransport, contract
+from tuft.errors import (
+    NotAnImageError,
+    OptionError,
+    ServerUnreachableError,
+)
+from tuft.presets import PRESETS, REFINEMENTS
+from tuft.stopwatch import STAGES
+from tuft.transport.triton import TritonTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def sizes(fake: FakeTransport) -> list[int]:
+    """The working sizes that were asked for, in order."""
+    return [int(model.removeprefix("inspyrenet_")) for model in fake.requests]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_finds_the_known_alpha(client: Client, scene: Any, preset: str) -> None:
+    cutout = client.remove(scene.rgb, preset)
+    error = np.abs(cutout.alpha / 255.0 - scene.alpha)
+    assert error.mean() < 0.01
+    assert error.max() < 0.25
+    assert (cutout.preset, cutout.requested, cutout.fallback_reason) == (preset, preset, None)
+
+
+def test_the_old_background_is_gone_from_the_edge(client: Client, scene: Any) -> None:
+    edge = (scene.alpha > 0.3) & (scene.alpha < 0.7)
+
+    def distance(preset: str) -> float:
+        colours = client.remove(scene.rgb, preset).rgba[..., :3]
+        return float(np.abs(colours[edge] - np.float64(scene.foreground)).mean())
+
+    assert distance("standard") < distance("stable") / 3
+
+
+def test_no_colour_remains_under_zero_alpha(client: Client, scene: Any) -> None:
+    cutout = client.remove(scene.rgb)
+    assert (cutout.alpha == 0).any()
+    assert not cutout.rgba[cutout.alpha == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("preset", "size_hw", "size"),
+    [
+        ("stable", (60, 80), 1024),
+        ("standard", (60, 80), 1024),
+        ("high", (60, 80), 1536),
+        ("maximum", (60, 80), 2048),
+        ("auto", (60, 1024), 1024),
+        ("auto", (1025, 60), 1536),
+        ("auto", (60, 2049), 2048),
+    ],
+)
+def test_each_preset_asks_for_its_model(
+    make_scene: Callable[..., Any], preset: str, size_hw: tuple[int, int], size: int
+) -> None:
+    scene = make_scene(size_hw)
+    fake = FakeTransport(scene.saliency)
+    cutout = Client(transport=fake).remove(scene.rgb, preset, refine="none")
+    assert sizes(fake) == [size]
+    assert cutout.model == contract.model_name(size)
+
+
+def test_a_request_overrides_size_and_refinement(client: Client, fake: FakeTransport, scene: Any) -> None:
+    plain = client.remove(scene.rgb, "maximum", size=384, refine="none")
+    edges = client.remove(scene.rgb, "maximum", size=384, refine="edges")
+    assert sizes(fake) == [384, 384]
+    assert plain.preset == edges.preset == "maximum"
+    np.testing.assert_array_equal(plain.foreground, scene.rgb)
+    np.testing.assert_array_equal(edges.foreground, scene.rgb)
+    assert (plain.alpha != edges.alpha).any()
+
+
+def test_stable_scales_as_the_reference_does_and_the_others_do_not() -> None:
+    # Everything is at least 0.6 salient: the reference stretches that to 0..1 all the same.
+    saliency = np.linspace(0.6, 1.0, 1024, dtype=np.float32)[None, :].repeat(1024, axis=0)
+    client = Client(transport=FakeTransport(lambda image: saliency))
+    photo = np.full((64, 64, 3), 128, np.uint8)
+    assert client.remove(photo, "stable").alpha.min() == 0
+    assert client.remove(photo, "standard", refine="none").alpha.min() > 0
+
+
+def test_every_way_to_give_a_photograph(client: Client, scene: Any, tmp_path: Path) -> None:
+    image = Image.fromarray(scene.rgb)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    (tmp_path / "disk.png").write_bytes(file.getvalue())
+    wanted = client.remove(scene.rgb, size=384).rgba
+    for given_as in (tmp_path / "disk.png", str(tmp_path / "disk.png"), file.getvalue(), image):
+        np.testing.assert_array_equal(client.remove(given_as, size=384).rgba, wanted)
+    with (tmp_path / "disk.png").open("rb") as opened:
+        np.testing.assert_array_equal(client.remove(opened, size=384).rgba, wanted)
+
+
+def test_a_photographs_own_alpha_multiplies_the_result(scene: Any, rng: np.random.Generator) -> None:
+    client = Client(transport=FakeTransport())  # says the same about every picture
+    own = rng.integers(0, 256, scene.alpha.shape, dtype=np.uint8)
+    own[:, :80] = 0
+    with_alpha = client.remove(np.dstack([scene.rgb, own]), size=384, refine="none").alpha
+    without = client.remove(scene.rgb, size=384, refine="none").alpha
+    assert without[:, :80].any()
+    assert not with_alpha[:, :80].any()
+    assert np.abs(with_alpha - without / 255.0 * own).max() <= 1
+
+
+@given(
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    preset=st.sampled_from(tuple(PRESETS)),
+    refine=st.sampled_from(REFINEMENTS),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=15)
+def test_any_photograph_keeps_its_size(height: int, width: int, preset: str, refine: Any, seed: int) -> None:
+    rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    cutout = Client(transport=FakeTransport()).remove(rgb, preset, size=384, refine=refine)
+    assert cutout.rgba.shape == (height, width, 4)
+    assert cutout.image.size == (width, height)
+    assert not cutout.rgba[cutout.alpha == 0].any()
+
+
+def test_sixteen_at_once_get_what_each_gets_alone(client: Client, scene: Any, rng: np.random.Generator) -> None:
+    photos = [np.roll(scene.rgb, int(shift), axis=1) for shift in rng.integers(-40, 40, 16)]
+    alone = [client.remove(photo, size=384).rgba for photo in photos]
+    with ThreadPoolExecutor(16) as pool:
+        together = list(pool.map(lambda photo: client.remove(photo, size=384).rgba, photos))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_time_is_told_for_every_stage(client: Client, scene: Any) -> None:
+    cutout = client.remove(scene.rgb)
+    assert tuple(cutout.milliseconds) == STAGES
+    assert all(spent > 0 for spent in cutout.milliseconds.values())
+
+
+def test_settings_come_from_the_environment_and_yield_to_arguments(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUFT_PRESET", "high")
+    monkeypatch.setenv("TUFT_URL", "elsewhere:9001")
+    fake = FakeTransport(scene.saliency)
+    assert Client(transport=fake).remove(scene.rgb, refine="none").requested == "high"
+    assert Client(transport=fake, preset="stable").remove(scene.rgb).requested == "stable"
+    assert Client(transport=fake, preset="stable").remove(scene.rgb, "auto", refine="none").requested == "auto"
+    with Client() as client:
+        assert isinstance(client.transport, TritonTransport)
+        assert client.transport.server == "elsewhere:9001"
+
+
+def test_nonsense_is_refused_before_anything_is_sent(client: Client, fake: FakeTransport, scene: Any) -> None:
+    for arguments in ({"preset": "best"}, {"size": 1000}, {"refine": "more"}, {"timeout_s": 0}):
+        with pytest.raises(OptionError):
+            client.remove(scene.rgb, **arguments)
+    with pytest.raises(NotAnImageError):
+        client.remove(b"no picture")
+    assert not fake.requests
+
+
+def test_the_pixel_limit_holds(fake: FakeTransport, scene: Any) -> None:
+    with pytest.raises(Exception, match="pixels"):
+        Client(transport=fake, max_pixels=100).remove(scene.rgb)
+
+
+def test_leaving_the_block_closes_the_connection(fake: FakeTransport, scene: Any) -> None:
+    with Client(transport=fake) as client:
+        client.remove(scene.rgb, size=384)
+    with pytest.raises(ServerUnreachableError):
+        client.remove(scene.rgb, size=384)

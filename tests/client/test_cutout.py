@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tuft import Client, Cutout, compose
+from tuft.cutout import resolve_background
+from tuft.errors import NotAnImageError, OptionError, OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def cutout(client: Client, scene: Any) -> Cutout:
+    return client.remove(scene.rgb, size=384, refine="edges")
+
+
+def decoded(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def test_image_and_alpha_are_the_same_pixels(cutout: Cutout) -> None:
+    assert cutout.image.mode == "RGBA"
+    np.testing.assert_array_equal(np.asarray(cutout.image), cutout.rgba)
+    np.testing.assert_array_equal(np.asarray(cutout.image)[..., 3], cutout.alpha)
+
+
+def test_it_cannot_be_changed_by_accident(cutout: Cutout) -> None:
+    with pytest.raises(AttributeError):
+        cutout.preset = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        cutout.milliseconds["network"] = 0  # type: ignore[index]
+
+
+def test_its_text_is_short(cutout: Cutout) -> None:
+    assert len(repr(cutout)) < 500
+    assert "preset='standard'" in repr(cutout)
+
+
+def test_over_a_colour_is_the_compositing_equation(cutout: Cutout, scene: Any) -> None:
+    alpha = cutout.alpha[..., None] / 255.0
+    wanted = alpha * cutout.rgba[..., :3] + (1 - alpha) * np.array([255, 0, 0])
+    for red in ("red", "#ff0000", (255, 0, 0)):
+        assert np.abs(np.asarray(cutout.over(red), np.float64) - wanted).max() <= 0.5
+
+
+def test_over_a_picture_in_every_form(cutout: Cutout, tmp_path: Path) -> None:
+    picture = Image.new("RGB", (30, 20), (1, 2, 3))
+    picture.save(tmp_path / "wall.png")
+    wanted = np.asarray(cutout.over((1, 2, 3)))
+    for background in (picture, np.asarray(picture), tmp_path / "wall.png", str(tmp_path / "wall.png")):
+        np.testing.assert_array_equal(np.asarray(cutout.over(background)), wanted)
+
+
+def test_over_its_own_background_out_of_focus(cutout: Cutout, scene: Any) -> None:
+    blurred = np.asarray(cutout.over("blur"))
+    assert np.abs(blurred[cutout.alpha == 0] - np.float64(scene.background)).max() < 20  # of 170
+    np.testing.assert_array_equal(blurred[cutout.alpha == 255], scene.rgb[cutout.alpha == 255])
+
+
+def test_what_is_no_background(cutout: Cutout) -> None:
+    with pytest.raises(OptionError, match="reddish"):
+        cutout.over("reddish")
+    with pytest.raises(NotAnImageError, match=r"beach\.jpg"):
+        cutout.over("beach.jpg")
+
+
+def test_a_background_can_be_decoded_once_for_many(cutout: Cutout) -> None:
+    assert resolve_background("white") == (255, 255, 255)
+    assert resolve_background("blur") == compose.BLUR
+    picture = resolve_background(Image.new("RGB", (4, 4), (9, 9, 9)))
+    assert isinstance(picture, np.ndarray)
+    assert resolve_background(picture) is not None
+    np.testing.assert_array_equal(np.asarray(cutout.over(picture)), np.asarray(cutout.over("#090909")))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_lossless_files_give_back_every_value(cutout: Cutout, tmp_path: Path, suffix: str) -> None:
+    cutout.save(tmp_path / f"disk{suffix}")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"disk{suffix}")), cutout.rgba)
+
+
+def test_a_zip_holds_colour_and_alpha(cutout: Cutout, tmp_path: Path) -> None:
+    cutout.save(tmp_path / "disk.zip")
+    with zipfile.ZipFile(tmp_path / "disk.zip") as archive:
+        assert sorted(archive.namelist()) == ["alpha.png", "color.jpg"]
+        np.testing.assert_array_equal(np.asarray(decoded(archive.read("alpha.png"))), cutout.alpha)
+
+
+def test_the_format_may_differ_from_the_suffix(cutout: Cutout, tmp_path: Path) -> None:
+    cutout.save(tmp_path / "disk.data", format="png")
+    assert decoded((tmp_path / "disk.data").read_bytes()).format == "PNG"
+    assert decoded(cutout.to_bytes("jpeg", background="white")).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("disk", {}),
+        ("disk.gif", {}),
+        ("disk.jpg", {}),
+        ("disk.png", {"format": "gif"}),
+        ("disk.zip", {"background": "white"}),
+        ("disk.png", {"background": "reddish"}),
+    ],
+)
+def test_what_cannot_be_saved_leaves_nothing(
+    cutout: Cutout, tmp_path: Path, name: str, options: dict[str, str]
+) -> None:
+    with pytest.raises(OptionError):
+        cutout.save(tmp_path / name, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_folder_is_told(cutout: Cutout, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="folder"):
+        cutout.save(tmp_path / "missing" / "disk.png")

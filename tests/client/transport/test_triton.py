@@ -1,0 +1,306 @@
+"""The transport against a gRPC server that speaks Triton's protocol in this process."""
+
+# ruff: noqa: N802 (the service's methods carry the names of its protocol)
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent import futures
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from tuft import contract
+from tuft.errors import (
+    ContractError,
+    ModelUnavailableError,
+    ServerBusyError,
+    ServerTimeoutError,
+    ServerUnreachableError,
+)
+from tuft.transport.triton import TritonTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+SIZE = 384
+MODEL = contract.model_name(SIZE)
+NUMPY_DTYPES = {"FP32": np.float32, "FP16": np.float16}
+
+
+def red_channel(image: NDArray[np.uint8]) -> NDArray[Any]:
+    return image[..., 0] / np.float32(255)
+
+
+@dataclass
+class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
+    """Serves one model; a test changes whatever it wants to go wrong."""
+
+    inputs: tuple[tuple[str, str, list[int]], ...] = (("IMAGE", "UINT8", [-1, SIZE, SIZE, 3]),)
+    outputs: tuple[tuple[str, str, list[int]], ...] = (("SALIENCY", "FP32", [-1, SIZE, SIZE]),)
+    compute: Callable[[NDArray[np.uint8]], NDArray[Any]] = red_channel
+    failure: tuple[grpc.StatusCode, str] | None = None
+    delay_s: float = 0.0
+    sent_bytes: bool = True
+    requests: list[Any] = field(default_factory=list)
+    metadata_requests: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def ServerMetadata(self, request: Any, context: Any) -> Any:
+        return service_pb2.ServerMetadataResponse(name="triton", version="2.51.0")
+
+    def ModelReady(self, request: Any, context: Any) -> Any:
+        return service_pb2.ModelReadyResponse(ready=request.name == MODEL)
+
+    def ModelMetadata(self, request: Any, context: Any) -> Any:
+        self.metadata_requests += 1
+        if request.name != MODEL:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.name}' is not found")
+        tensor = service_pb2.ModelMetadataResponse.TensorMetadata
+        return service_pb2.ModelMetadataResponse(
+            name=request.name,
+            inputs=[tensor(name=name, datatype=dtype, shape=shape) for name, dtype, shape in self.inputs],
+            outputs=[tensor(name=name, datatype=dtype, shape=shape) for name, dtype, shape in self.outputs],
+        )
+
+    def ModelInfer(self, request: Any, context: Any) -> Any:
+        self.requests.append(request)
+        self.released.wait(self.delay_s)
+        if self.failure is not None:
+            context.abort(*self.failure)
+        image = np.frombuffer(request.raw_input_contents[0], np.uint8).reshape(request.inputs[0].shape)[0]
+        saliency = self.compute(image).astype(NUMPY_DTYPES[self.outputs[0][1]])
+        reply = service_pb2.ModelInferResponse(model_name=request.model_name, model_version="7")
+        reply.outputs.add(name="SALIENCY", datatype=self.outputs[0][1], shape=[1, *saliency.shape])
+        if self.sent_bytes:
+            reply.raw_output_contents.append(saliency.tobytes())
+        return reply
+
+
+@pytest.fixture
+def double() -> Double:
+    return Double()
+
+
+@pytest.fixture
+def server(double: Double) -> Iterator[str]:
+    limits = [("grpc.max_receive_message_length", 2**26), ("grpc.max_send_message_length", 2**26)]
+    grpc_server = grpc.server(futures.ThreadPoolExecutor(20), options=limits)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(double, grpc_server)
+    port = grpc_server.add_insecure_port("127.0.0.1:0")
+    grpc_server.start()
+    yield f"127.0.0.1:{port}"
+    double.released.set()
+    grpc_server.stop(None).wait()
+
+
+@pytest.fixture
+def transport(server: str) -> Iterator[TritonTransport]:
+    made = TritonTransport(server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def image(rng: np.random.Generator) -> NDArray[np.uint8]:
+    return rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_saliency_is_what_the_server_computed(transport: TritonTransport, image: NDArray[np.uint8]) -> None:
+    answer = transport.infer(MODEL, image, timeout_s=10)
+    np.testing.assert_array_equal(answer.saliency, red_channel(image))
+    assert answer.saliency.dtype == np.float32
+    assert (answer.model, answer.version) == (MODEL, "7")
+
+
+def test_half_precision_answers_are_welcome(
+    transport: TritonTransport, double: Double, image: NDArray[np.uint8]
+) -> None:
+    double.outputs = (("SALIENCY", "FP16", [-1, SIZE, SIZE]),)
+    answer = transport.infer(MODEL, image, timeout_s=10)
+    np.testing.assert_array_equal(answer.saliency, red_channel(image).astype(np.float16).astype(np.float32))
+    assert answer.saliency.dtype == np.float32
+
+
+def test_the_largest_picture_passes(transport: TritonTransport, double: Double) -> None:
+    side = max(contract.SIZES)
+    double.inputs = (("IMAGE", "UINT8", [-1, side, side, 3]),)
+    double.outputs = (("SALIENCY", "FP32", [-1, side, side]),)
+    picture = np.full((side, side, 3), 255, np.uint8)
+    assert transport.infer(MODEL, picture, timeout_s=30).saliency.min() == 1
+
+
+def test_sixteen_threads_get_their_own_answers(transport: TritonTransport, rng: np.random.Generator) -> None:
+    pictures = [rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8) for _ in range(16)]
+    with futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda picture: transport.infer(MODEL, picture, timeout_s=30), pictures))
+    for picture, answer in zip(pictures, answers, strict=True):
+        np.testing.assert_array_equal(answer.saliency, red_channel(picture))
+
+
+def test_the_contract_is_checked_once(transport: TritonTransport, double: Double, image: NDArray[np.uint8]) -> None:
+    for _ in range(3):
+        transport.infer(MODEL, image, timeout_s=10)
+    assert double.metadata_requests == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "said"),
+    [
+        ([("image", "UINT8", [-1, SIZE, SIZE, 3])], None, "takes image"),
+        ([("IMAGE", "FP32", [-1, SIZE, SIZE, 3])], None, "FP32"),
+        ([("IMAGE", "UINT8", [-1, 3, SIZE, SIZE])], None, r"\[-1, 3, 384, 384\]"),
+        ([("IMAGE", "UINT8", [SIZE, SIZE, 3])], None, r"\[384, 384, 3\]"),
+        ([("IMAGE", "UINT8", [-1, SIZE, SIZE, 3]), ("MASK", "UINT8", [-1])], None, "2 tensors"),
+        (None, [("ALPHA", "FP32", [-1, SIZE, SIZE])], "no output SALIENCY"),
+        (None, [("SALIENCY", "INT8", [-1, SIZE, SIZE])], "INT8"),
+        (None, [("SALIENCY", "FP32", [-1, 1, SIZE, SIZE])], "instead of"),
+    ],
+)
+def test_a_model_with_other_tensors_is_refused_before_the_picture_is_sent(
+    transport: TritonTransport,
+    double: Double,
+    image: NDArray[np.uint8],
+    inputs: Any,
+    outputs: Any,
+    said: str,
+) -> None:
+    double.inputs = inputs or double.inputs
+    double.outputs = outputs or double.outputs
+    with pytest.raises(ContractError, match=said):
+        transport.infer(MODEL, image, timeout_s=10)
+    assert not double.requests
+
+
+def test_an_answer_of_another_size_is_refused(
+    transport: TritonTransport, double: Double, image: NDArray[np.uint8]
+) -> None:
+    double.compute = lambda picture: red_channel(picture)[::2]
+    with pytest.raises(ContractError, match=r"\[1, 192, 384\] instead of \[1, 384, 384\]"):
+        transport.infer(MODEL, image, timeout_s=10)
+
+
+def test_an_answer_without_values_names_the_usual_cause(
+    transport: TritonTransport, double: Double, image: NDArray[np.uint8]
+) -> None:
+    double.sent_bytes = False
+    with pytest.raises(ContractError, match="numpy < 2"):
+        transport.infer(MODEL, image, timeout_s=10)
+
+
+def test_the_time_allowed_travels_to_the_queue_in_microseconds(
+    transport: TritonTransport, double: Double, image: NDArray[np.uint8]
+) -> None:
+    transport.infer(MODEL, image, timeout_s=10)
+    sent = double.requests[0].parameters["timeout"].int64_param
+    assert 5e6 < sent <= 10e6
+
+
+def test_a_slow_answer_is_a_timeout(transport: TritonTransport, double: Double, image: NDArray[np.uint8]) -> None:
+    double.delay_s = 30
+    began_s = time.monotonic()
+    with pytest.raises(ServerTimeoutError, match=r"within 0\.3 s"):
+        transport.infer(MODEL, image, timeout_s=0.3)
+    assert time.monotonic() - began_s < 5
+
+
+def test_the_servers_failure_becomes_ours_and_keeps_its_cause(
+    transport: TritonTransport, double: Double, image: NDArray[np.uint8]
+) -> None:
+    double.failure = (grpc.StatusCode.UNAVAILABLE, "[request id: <id_unknown>] Exceeds maximum queue size")
+    with pytest.raises(ServerBusyError) as caught:
+        transport.infer(MODEL, image, timeout_s=10)
+    assert "StatusCode.UNAVAILABLE" in str(caught.value.__cause__)
+
+
+def test_a_model_that_is_not_served(transport: TritonTransport, image: NDArray[np.uint8]) -> None:
+    with pytest.raises(ModelUnavailableError, match="inspyrenet_2048"):
+        transport.infer("inspyrenet_2048", image, timeout_s=10)
+    assert not transport.is_ready("inspyrenet_2048")
+    assert transport.ready_models() == (MODEL,)
+
+
+def test_who_answers(transport: TritonTransport) -> None:
+    info = transport.server_info()
+    assert (info.name, info.version) == ("triton", "2.51.0")
+
+
+def test_a_closed_port_is_found_quickly(closed_port: int, image: NDArray[np.uint8]) -> None:
+    transport = TritonTransport(f"localhost:{closed_port}")
+    began_s = time.monotonic()
+    with pytest.raises(ServerUnreachableError, match="tuft serve"):
+        transport.infer(MODEL, image, timeout_s=60)
+    assert time.monotonic() - began_s < 5
+    transport.close()
+
+
+def test_a_proxy_is_not_asked_for_this_machine(
+    server: str, closed_port: int, image: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "grpc_proxy"):
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{closed_port}")
+    transport = TritonTransport(server)
+    transport.infer(MODEL, image, timeout_s=10)
+    transport.close()
+
+
+def test_a_server_that_comes_back_is_found_again(image: NDArray[np.uint8]) -> None:
+    def started(port: int) -> tuple[grpc.Server, int]:
+        grpc_server = grpc.server(futures.ThreadPoolExecutor(2))
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Double(), grpc_server)
+        bound = grpc_server.add_insecure_port(f"127.0.0.1:{port}")
+        grpc_server.start()
+        return grpc_server, bound
+
+    first, port = started(0)
+    transport = TritonTransport(f"127.0.0.1:{port}")
+    transport.infer(MODEL, image, timeout_s=10)
+    first.stop(None).wait()
+    with pytest.raises(ServerUnreachableError):
+        transport.infer(MODEL, image, timeout_s=10)
+    second, _ = started(port)
+    deadline_s = time.monotonic() + 10
+    while True:
+        try:
+            transport.infer(MODEL, image, timeout_s=10)
+            break
+        except ServerUnreachableError:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+    transport.close()
+    second.stop(None).wait()
+
+
+def test_closing_ends_the_request_on_its_way(server: str, double: Double, image: NDArray[np.uint8]) -> None:
+    double.delay_s = 30
+    transport = TritonTransport(server)
+    with futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(transport.infer, MODEL, image, timeout_s=60)
+        while not double.requests:
+            time.sleep(0.01)
+        transport.close()
+        with pytest.raises(ServerUnreachableError, match="ended"):
+            waiting.result(timeout=10)
+
+
+def test_a_closed_transport_says_so(server: str, image: NDArray[np.uint8]) -> None:
+    transport = TritonTransport(server)
+    transport.close()
+    transport.close()
+    with pytest.raises(ServerUnreachableError, match="closed"):
+        transport.infer(MODEL, image, timeout_s=10)

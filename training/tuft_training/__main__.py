@@ -1,0 +1,92 @@
+"""Train the demo checkpoint: `python -m tuft_training --minutes N --output DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from tuft_export.checkpoints import checkpoint_from_name, load_network
+from tuft_export.inspyrenet import InSPyReNet, NetworkConfig, SwinConfig
+from tuft_training.evaluate import scenes_sheet
+from tuft_training.rebase import rebased
+from tuft_training.scenery.photographs import photographs_folder
+from tuft_training.sheets import save_sheet
+from tuft_training.train import Plan, Trainer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Side in pixels, share of the time, scenes per step, learning rate. Small pictures teach what a subject is for
+# a fraction of the cost; the last stage is what the checkpoint is used at.
+_STAGES = ((128, 0.45, 8, 1.2e-3), (256, 0.25, 4, 8e-4), (384, 0.3, 4, 6e-4))
+
+
+def demo_config(base_size: int) -> NetworkConfig:
+    """The demo network: a Swin of 1.5 million parameters, windows of 8, 16 channels in the decoder."""
+    return NetworkConfig(SwinConfig(24, (2, 2, 2, 2), (1, 2, 4, 8), 8), depth=16, base_size=base_size)
+
+
+def _load(path: Path) -> InSPyReNet:
+    return load_network(checkpoint_from_name(str(path)))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(prog="python -m tuft_training", description=__doc__)
+    result.add_argument("--minutes", type=float, default=240, help="training time of all stages together (default: 240)")
+    result.add_argument("--output", type=Path, default=Path("out/training"), help="folder for weights, curves and states")
+    result.add_argument("--stage", type=int, nargs="*", help="train only the stages of these sizes")
+    result.add_argument("--weights", type=Path, help="start from these weights instead of from random ones")
+    result.add_argument("--resume", action="store_true", help="go on where the folder's state ended")
+    result.add_argument("--seed", type=int, default=1, help="of the initial weights and the scenes")
+    result.add_argument("--workers", type=int, default=1, help="processes that make scenes")
+    result.add_argument("--whole-every", type=int, default=5, help="train the finest stage only every so many steps")
+    result.add_argument("--evaluate-every", type=int, default=200, help="steps between evaluations")
+    result.add_argument("--held-out", type=int, default=48, help="held-out scenes in each evaluation")
+    result.add_argument("--threads", type=int, default=1, help="threads of the network; more help on idle cores")
+    result.add_argument("--learning-rate", type=float, help="instead of each stage's own")
+    result.add_argument("--no-photographs", action="store_true", help="scenes without real backgrounds")
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    stages = [stage for stage in _STAGES if not options.stage or stage[0] in options.stage]
+    whole = sum(share for _, share, _, _ in stages)
+    weights: Path | None = options.weights
+    for size_px, share, batch, learning_rate in stages:
+        plan = Plan(
+            size_px=size_px,
+            batch=batch,
+            learning_rate=options.learning_rate or learning_rate,
+            minutes=options.minutes * share / whole,
+            first_seed=(options.seed * 1000 + size_px) * 10**6,
+            photographs=None if options.no_photographs else photographs_folder() / "backgrounds",
+            workers=options.workers,
+            whole_every=options.whole_every,
+            evaluate_every=options.evaluate_every,
+            held_out=options.held_out,
+        )
+        network = rebased(_load(weights), size_px) if weights else InSPyReNet(demo_config(size_px))
+        trainer = Trainer(network, plan, options.output / f"stage_{size_px}")
+        if options.resume:
+            trainer.resume()
+        weights = trainer.run()
+        sheet = scenes_sheet(_load(weights), size_px, 24)
+        save_sheet(sheet, options.output / f"scenes_{size_px}.png")
+    if weights is None:
+        return os.EX_USAGE
+    print(f"The best weights are in {weights}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

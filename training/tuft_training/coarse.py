@@ -1,0 +1,42 @@
+"""The first stages of a saliency pyramid alone.
+
+Half of a training step goes into the last stage, at full resolution, although what is in front is learned from the
+coarse ones. Most steps therefore stop early.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from tuft_export.inspyrenet import InSPyReNet, SaliencyPyramid
+from tuft_export.inspyrenet.attention import resize
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def partial_pyramid(network: InSPyReNet, image: Tensor, stages: int) -> SaliencyPyramid:
+    """The first `stages` (2, 3 or 4) maps of `network.pyramid(image)`, coarse to fine, and their Laplacians.
+
+    Args:
+        network: In training mode its normalisations learn from what is computed only.
+        image: As for the network.
+        stages: 2 ends at a quarter of the size, 3 at half, 4 at the whole.
+    """
+    if stages == 4:
+        return network.pyramid(image)
+    height, width = image.shape[-2:]
+    features = network.backbone(image)
+    x2, x3, x4, x5 = (network.get_submodule(f"context{i}")(x) for i, x in enumerate(features[1:], start=2))
+    f3, d3 = network.decoder(x3, x4, x5)
+    f2, p2 = network.attention2(torch.cat([x2, resize(f3, (height // 4, width // 4))], dim=1), d3.detach())
+    d2 = network.image_pyramid.reconstruct(d3.detach(), p2)
+    if stages == 2:
+        return SaliencyPyramid((d3, d2), (p2,))  # type: ignore[arg-type]
+    half_hw = (height // 2, width // 2)
+    x1 = network.get_submodule("context1")(features[0])
+    mixed = torch.cat([resize(x1, half_hw), resize(f2, half_hw)], dim=1)
+    _, p1 = network.attention1(mixed, d2.detach(), p2.detach())
+    return SaliencyPyramid((d3, d2, network.image_pyramid.reconstruct(d2.detach(), p1)), (p2, p1))  # type: ignore[arg-type]

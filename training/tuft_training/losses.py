@@ -1,0 +1,76 @@
+"""The losses of InSPyReNet: every stage of the saliency pyramid against the alpha, and the stages among each other.
+
+T. Kim et al., "Revisiting Image Pyramid Structure for High Resolution Salient Object Detection", ACCV 2022
+(arXiv 2209.09475), section 3.5. Unlike there, the truth is a soft alpha, so it is never thresholded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tuft_export.inspyrenet import SaliencyPyramid
+    from tuft_export.inspyrenet.pyramid import ImagePyramid
+
+CONSISTENCY: Final = 1e-4  # weight of the pyramidal consistency terms
+_NEIGHBOURHOOD_PX: Final = 31
+_EDGE_WEIGHT: Final = 5.0
+
+
+def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePyramid) -> Tensor:
+    """Sum over the stages k of wBCE(d_k, a_k) + IoU(d_k, a_k), plus the pyramidal consistency.
+
+    Args:
+        pyramid: Logits of all stages, or of the first ones, for images [n, 3, H, W].
+        alpha: [n, 1, H, W], 0..1. A pyramid that ends early is compared at its finest size.
+        image_pyramid: The network's; its Gaussian makes the truth a_k of the coarser stages.
+
+    Returns:
+        A scalar, at least 0.
+    """
+    size_hw = pyramid.saliency[-1].shape[-2:]
+    loss, finer = alpha.new_zeros(()), None
+    side = _NEIGHBOURHOOD_PX * size_hw[-1] // alpha.shape[-1] | 1
+    truth = alpha
+    for saliency in reversed(pyramid.saliency):
+        logits = saliency.float()  # mixed precision ends here
+        while truth.shape[-1] > logits.shape[-1]:  # a pyramid that ends before the full size
+            truth = image_pyramid.reduce(truth).clamp(0, 1)
+        shown, shown_truth = F.interpolate(logits, size_hw), F.interpolate(truth, size_hw)
+        loss = loss + weighted_bce(shown, shown_truth, side) + pixel_iou(shown, shown_truth)
+        if finer is not None:
+            target = F.interpolate(image_pyramid.reduce(finer), size_hw).detach()
+            loss = loss + CONSISTENCY * F.l1_loss(shown, target)
+        finer = logits
+    return loss
+
+
+def weighted_bce(logits: Tensor, alpha: Tensor, side: int = _NEIGHBOURHOOD_PX) -> Tensor:
+    """Binary cross-entropy, up to six times as heavy where the alpha differs from its neighbourhood.
+
+    The weight is 1 + 5·|mean over a neighbourhood of `side`×`side` pixels − alpha|.
+    """
+    weight = 1 + _EDGE_WEIGHT * (neighbourhood_mean(alpha, side) - alpha).abs()
+    bce = F.binary_cross_entropy_with_logits(logits, alpha, reduction="none")
+    axes = (1, 2, 3)
+    return ((weight * bce).sum(axes) / weight.sum(axes)).mean()
+
+
+def neighbourhood_mean(alpha: Tensor, side: int = _NEIGHBOURHOOD_PX) -> Tensor:
+    """Mean over the square of odd `side` around each pixel, as far as it lies in the picture; [n, 1, H, W]."""
+    reach = side // 2
+    # Rows, then columns: the same mean as over the square, at a fifteenth of the cost.
+    rows = F.avg_pool2d(alpha, (1, side), stride=1, padding=(0, reach), count_include_pad=False)
+    return F.avg_pool2d(rows, (side, 1), stride=1, padding=(reach, 0), count_include_pad=False)
+
+
+def pixel_iou(logits: Tensor, alpha: Tensor) -> Tensor:
+    """Mean over the pixels of 1 − (p·a + 1) / (p + a − p·a + 1) with p = sigmoid(logits)."""
+    saliency = torch.sigmoid(logits)
+    both = saliency * alpha
+    return (1 - (both + 1) / (saliency + alpha - both + 1)).mean()

@@ -1,0 +1,1 @@
+"""What scenes are made of: outlines, textures, bodies, strands, backgrounds and the camera."""

@@ -1,0 +1,169 @@
+"""Photograph-like scenes with exact alpha and exact foreground colours, from a seed, at any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from tuft_training.scenery import animals, backgrounds, objects, palettes, people, strands, textures
+from tuft_training.scenery.body import Body, paint
+from tuft_training.scenery.camera import Camera, composite
+from tuft_training.scenery.layer import Layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tuft_training.scenery.arrays import RGB, Colours, Field, Points
+
+_KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
+    (animals.quadruped, 0.18),
+    (animals.close_up, 0.14),
+    (animals.curled, 0.08),
+    (animals.bird, 0.09),
+    (animals.creature, 0.13),
+    (people.portrait, 0.13),
+    (people.figure, 0.1),
+    (objects.thing, 0.15),
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture and the truth about it.
+
+    Attributes:
+        image: [h, w, 3] uint8, sRGB: the composite as the camera recorded it.
+        alpha: [h, w] float32, 0..1: exact coverage by the foreground.
+        foreground: [h, w, 3] uint8: colours of the foreground alone, meaningful where alpha > 0.
+        background: [h, w, 3] uint8: what is behind it, everywhere.
+    """
+
+    image: RGB
+    alpha: Field
+    foreground: RGB
+    background: RGB
+
+
+def scene(seed: int, size_hw: tuple[int, int], photographs: tuple[RGB, ...] = (), *, recorded: bool = True) -> Scene:
+    """One scene, the same for the same arguments.
+
+    Args:
+        seed: Any non-negative integer.
+        size_hw: Height and width in pixels, at least 32.
+        photographs: Real photographs without a subject, for backgrounds and surfaces.
+        recorded: With the camera's noise, sharpening and JPEG; without them `image` is exactly
+            a·F + (1 − a)·B, rounded.
+    """
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.12:
+        return _letterboxed(rng, size_hw, photographs, recorded=recorded)
+    return _scene(rng, size_hw, photographs, recorded=recorded)
+
+
+def _letterboxed(
+    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], *, recorded: bool
+) -> Scene:
+    """A scene of another shape in the middle of the frame, its outermost rows or columns repeated around it."""
+    height, width = size_hw
+    share = rng.uniform(0.5, 0.95)
+    inner_hw = (int(height * share), width) if rng.random() < 0.7 else (height, int(width * share))
+    inner = _scene(rng, inner_hw, photographs, recorded=recorded)
+    top, left = (height - inner_hw[0]) // 2, (width - inner_hw[1]) // 2
+    edges = (top, height - inner_hw[0] - top, left, width - inner_hw[1] - left)
+
+    parts = (inner.image, inner.alpha, inner.foreground, inner.background)
+    return Scene(*(cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE) for part in parts))
+
+
+def _scene(
+    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], *, recorded: bool
+) -> Scene:
+    camera = Camera.random(rng, max(size_hw))
+    subjects = Layer.empty(size_hw)
+    palette = None
+    for place in _places(rng):
+        palette = _add_subject(rng, subjects, place, photographs)
+    palette = palette if palette is not None and rng.random() < 0.15 else None
+    behind = backgrounds.background(rng, size_hw, photographs, palette)
+    if rng.random() < 0.5:
+        backgrounds.cast_shadow(rng, behind, subjects.alpha)
+    subjects = camera.focused(subjects)
+    alpha = np.clip(subjects.alpha, 0, 1)
+    foreground, background = camera.exposed(subjects.straight_colours()), camera.exposed(behind)
+    picture = composite(alpha, foreground, background)
+    image = camera.recorded(rng, picture) if recorded else np.rint(picture).astype(np.uint8)
+    return Scene(image, alpha, foreground, background)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a subject stands: its middle and its extent, relative to the frame."""
+
+    centre: tuple[float, float]
+    extent: float
+
+
+def _places(rng: np.random.Generator) -> list[_Place]:
+    """One place mostly, sometimes two or three beside each other, rarely none."""
+    count = int(rng.choice(4, p=(0.02, 0.82, 0.12, 0.04)))
+    if count == 1:
+        extent = rng.uniform(0.45, 1.5) if rng.random() < 0.85 else rng.uniform(1.2, 2.0)
+        spread = 0.03 + 0.1 * rng.random()
+        return [_Place((0.5 + rng.normal(0, spread), 0.5 + rng.normal(0, spread)), extent)]
+    slots = (np.arange(count) + 0.5) / max(count, 1)
+    return [
+        _Place((slot + rng.normal(0, 0.06), 0.5 + rng.normal(0, 0.08)), rng.uniform(0.6, 1.5) / count) for slot in slots
+    ]
+
+
+def _add_subject(rng: np.random.Generator, layer: Layer, place: _Place, photographs: tuple[RGB, ...]) -> Colours:
+    """Paint a random body at a place; returns its palette."""
+    size_hw = layer.size_hw
+    weights = [weight for _, weight in _KINDS]
+    body = _KINDS[rng.choice(len(_KINDS), p=weights)][0](rng)
+    matrix, offset = _placement(rng, body, place, size_hw)
+    palette = palettes.coat(rng, 3) if rng.random() < 0.6 else palettes.vivid(rng, 3)
+    used = {part.paint for part in (*body.parts, *body.details) if isinstance(part.paint, int)}
+    materials = {i: textures.material(rng, size_hw, _pair(rng, palette), photographs) for i in sorted(used)}
+    scale = float(np.sqrt(abs(np.linalg.det(matrix))))
+    body = body.placed(matrix, offset)
+    light = rng.uniform(-np.pi, 0)
+    subject = Layer.empty(size_hw)
+    paint(subject, body.parts, materials, light)
+    if body.fur:
+        strands.grow_fur(rng, subject, body.fur * scale, rng.uniform(0.5, 1.5))
+    paint(subject, body.details, materials, light)
+    strands.draw_whiskers(rng, subject, body.whiskers)
+    layer.over_premultiplied(subject.colours, subject.alpha)
+    return palette
+
+
+def _pair(rng: np.random.Generator, palette: Colours) -> Colours:
+    """Two related colours of a palette: one of them and a lighter or darker one, or another."""
+    first, other = palette[rng.integers(0, len(palette), 2)]
+    shade = np.clip(first * rng.uniform(0.5, 1.4), 0, 1)
+    pair: Colours = np.stack([first, shade if rng.random() < 0.6 else other]).astype(np.float32)
+    return pair
+
+
+def _placement(rng: np.random.Generator, body: Body, place: _Place, size_hw: tuple[int, int]) -> tuple[Points, Points]:
+    """The affine map from unit to pixel coordinates: mirrored, squashed, turned, scaled, moved."""
+    height, width = size_hw
+    low, high = body.bounds()
+    middle, span = (low + high) / 2, float((high - low).max())
+    squash = np.exp(rng.normal(0, 0.2))
+    angle = rng.normal(0, 0.12)
+    extent = min(place.extent, rng.uniform(0.9, 1.6)) if body.stands_on_edge else place.extent
+    scale = extent * min(height, width) / span
+    stretch = np.diag([scale * squash * rng.choice((-1, 1)), scale / squash])
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    matrix = (stretch @ turn).astype(np.float32)
+    centre = np.array([place.centre[0] * width, place.centre[1] * height], dtype=np.float32)
+    offset = centre - middle @ matrix
+    if body.stands_on_edge:
+        hidden = rng.uniform(0.03, 0.2) * float(high[1] - low[1])
+        offset[1] = height + (hidden - high[1]) * scale / squash
+    return matrix, offset.astype(np.float32)

@@ -1,0 +1,212 @@
+"""Training of one stage: a network, one size, a stream of scenes, and the best average kept."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from tuft_export.checkpoints import save_weights
+from tuft_training.averages import MovingAverage
+from tuft_training.coarse import partial_pyramid
+from tuft_training.curves import save_curves
+from tuft_training.evaluate import evaluate_scenes
+from tuft_training.losses import pyramid_loss
+from tuft_training.rebase import balanced
+from tuft_training.samples import SceneDataset, loader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from tuft_export.inspyrenet import InSPyReNet
+
+_WEIGHTS, _STATE, _CURVES = "best.safetensors", "state.pt", "curves.csv"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one stage is trained.
+
+    Attributes:
+        size_px: Side of the square scenes; the network's base size should be the same.
+        batch: Scenes per step.
+        learning_rate: Its highest value, after the warm-up.
+        warm_up: Steps until then.
+        weight_decay: AdamW's.
+        ema_decay: Decay per step of the average that is kept.
+        minutes: Length of the stage; None if `steps` bounds it.
+        steps: Length of the stage; makes it repeatable to the bit on one machine.
+        first_seed: Seed of the first scene.
+        photographs: Folder of photographs without a subject, or None.
+        whole_every: Only every so many steps train the finest stage, and the next one the second finest.
+        workers: Processes that make scenes.
+        evaluate_every: Steps between evaluations.
+        held_out: Scenes in each evaluation.
+    """
+
+    size_px: int
+    batch: int = 8
+    learning_rate: float = 1e-3
+    warm_up: int = 100
+    weight_decay: float = 0.02
+    ema_decay: float = 0.995
+    minutes: float | None = None
+    steps: int | None = None
+    first_seed: int = 0
+    photographs: Path | None = None
+    whole_every: int = 1
+    workers: int = 1
+    evaluate_every: int = 200
+    held_out: int = 48
+
+    def learning_rate_at(self, step: int, progress: float) -> float:
+        """Linear warm-up, then half a cosine down to a hundredth.
+
+        Args:
+            step: Steps made so far.
+            progress: Share of the stage done, 0..1.
+        """
+        warm = min(1.0, (step + 1) / self.warm_up)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        return self.learning_rate * warm * max(cosine, 0.01)
+
+
+class Trainer:
+    """One stage in progress; everything it needs to go on is in `folder`."""
+
+    def __init__(self, network: InSPyReNet, plan: Plan, folder: Path) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.to(self.device).train()
+        self.plan = plan
+        self.folder = folder
+        self.average = MovingAverage(self.network, plan.ema_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
+        self.step = 0
+        self.elapsed_s = 0.0
+        self.best_iou = -1.0
+        self._losses: list[float] = []
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def progress(self) -> float:
+        """Share of the stage done, 0..1."""
+        if self.plan.steps is not None:
+            return self.step / self.plan.steps
+        return self.elapsed_s / (60 * (self.plan.minutes or 0) or 1)
+
+    def run(self) -> Path:
+        """Train until the plan is fulfilled; returns the file of the best weights."""
+        bar = tqdm(total=100, unit="%", desc=f"{self.plan.size_px} px", mininterval=10)
+        start_s = time.monotonic() - self.elapsed_s
+        for images, alphas in self._batches():
+            if self.progress >= 1:
+                break
+            loss = self.advance(images.to(self.device), alphas.to(self.device))
+            self.elapsed_s = time.monotonic() - start_s
+            if self.step % self.plan.evaluate_every == 0:
+                self._review()
+            bar.n = round(100 * min(self.progress, 1), 1)
+            bar.set_postfix_str(f"loss {loss:.3f}, best IoU {self.best_iou:.3f}, {self.step} steps")
+        bar.close()
+        if self._losses:
+            self._review()
+        return self.folder / _WEIGHTS
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and alphas of the steps to come: each batch of scenes twice, the second time mirrored."""
+        count = self.plan.batch * (self.plan.steps or 10**7)
+        dataset = SceneDataset(self.plan.first_seed, count, self.plan.size_px, self.plan.photographs)
+        made, half = divmod(self.step, 2)
+        mirrored = bool(half)
+        for images, alphas in loader(dataset, self.plan.batch, made * self.plan.batch, self.plan.workers):
+            if not mirrored:
+                yield images, alphas
+            mirrored = False
+            yield images.flip(3), alphas.flip(3)
+
+    def advance(self, images: Tensor, alphas: Tensor) -> float:
+        """One step on images [n, 3, H, W] and alphas [n, 1, H, W]; returns the loss per stage."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate_at(self.step, self.progress)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            pyramid = partial_pyramid(self.network, images, self._stages())
+        loss = pyramid_loss(pyramid, alphas, self.network.image_pyramid)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        self.average.update(self.network)
+        # Per stage, so that shortened and whole steps can be compared.
+        self._losses.append(float(loss.detach()) / len(pyramid.saliency))
+        return self._losses[-1]
+
+    def _stages(self) -> int:
+        """How far up the pyramid this step goes: to the end in every `whole_every`-th, to half size after it."""
+        position = self.step % self.plan.whole_every
+        return 4 if position == 0 else 3 if position == 1 else 2
+
+    def _review(self) -> None:
+        """Measure the average on held-out scenes, keep it if it is the best, note the curves, save the state."""
+        average = self.average.network
+        result = evaluate_scenes(average, self.plan.size_px, self.plan.held_out)
+        if result.iou > self.best_iou:
+            self.best_iou = result.iou
+            save_weights(balanced(average).cpu(), self.folder / _WEIGHTS)
+        loss = sum(self._losses) / len(self._losses)
+        self._losses.clear()
+        row = {"step": self.step, "minutes": self.elapsed_s / 60, "loss": loss, **asdict(result)}
+        self._note({name: round(value, 5) for name, value in row.items()})
+        self._save()
+
+    def _note(self, row: dict[str, float]) -> None:
+        path = self.folder / _CURVES
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        save_curves(path, path.with_suffix(".png"))
+
+    def _save(self) -> None:
+        temporary = self.folder / (_STATE + ".part")
+        torch.save(self.state_dict(), temporary)
+        temporary.replace(self.folder / _STATE)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "best_iou": self.best_iou,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.elapsed_s, self.best_iou = state["step"], state["elapsed_s"], state["best_iou"]
+
+    def resume(self) -> bool:
+        """Load the state in `folder`, if there is one."""
+        path = self.folder / _STATE
+        if not path.exists():
+            return False
+        self.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
+        return True
