@@ -20,10 +20,10 @@ BLUR: Final = "blur"
 Background = Colour | NDArray[np.uint8] | Literal["blur"]
 
 # A blurred background's standard deviation as a share of the long side: 16 pixels at 1024.
-BLUR_SHARE: Final = 1 / 64
-# It is computed on a grid of cells on which that standard deviation is this many, and again at coarser scales, whose
-# weights are so small that they count only where no background is near.
-_SIGMA_IN_CELLS: Final = 4.0
+_BLUR_SHARE: Final = 1 / 64
+# It is computed on a grid of cells, of which that standard deviation spans this many, and again at coarser scales,
+# whose weights are so small that they count only where no background is near.
+_SIGMA_CELLS: Final = 4.0
 _SCALES: Final = ((1.0, 1.0), (4.0, 1e-3), (16.0, 1e-6))
 
 
@@ -107,12 +107,13 @@ def blurred_background(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDAr
         uint8 (H, W, 3).
     """
     height, width = alpha.shape
-    shrink = max(1.0, max(height, width) * BLUR_SHARE / _SIGMA_IN_CELLS)
-    grid_wh = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+    sigma_px = max(height, width) * _BLUR_SHARE
+    cell_px = max(1.0, sigma_px / _SIGMA_CELLS)
+    grid_wh = (max(1, round(width / cell_px)), max(1, round(height / cell_px)))
     certainty = cv2.bitwise_not(alpha)
     weighted = cv2.multiply(rgb, cv2.cvtColor(certainty, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     cells = np.dstack([cv2.resize(plane, grid_wh, interpolation=cv2.INTER_AREA) for plane in (weighted, certainty)])
-    blurred = _blurred_at_all_scales(cells.astype(np.float32))
+    blurred = _blurred_at_all_scales(cells.astype(np.float32), sigma_px / cell_px)
     colours = 255 * blurred[..., :3] / np.maximum(blurred[..., 3:], np.finfo(np.float32).tiny)
     background: NDArray[np.uint8] = cv2.resize(
         np.rint(np.clip(colours, 0, 255)).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR
@@ -120,8 +121,8 @@ def blurred_background(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDAr
     return background
 
 
-def _blurred_at_all_scales(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+def _blurred_at_all_scales(cells: NDArray[np.float32], sigma_cells: float) -> NDArray[np.float32]:
     blurred = np.zeros_like(cells)
     for factor, weight in _SCALES:
-        blurred += weight * cv2.GaussianBlur(cells, (0, 0), factor * _SIGMA_IN_CELLS)
+        blurred += weight * cv2.GaussianBlur(cells, (0, 0), factor * sigma_cells)
     return blurred

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,10 @@ def options(tmp_path: Path) -> ServeOptions:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # The log of a failure is kept on purpose.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = {process.pid for process in descendants()}, shared_memory_regions()
     yield
     wait_until(lambda: ({process.pid for process in descendants()}, shared_memory_regions()) == before)

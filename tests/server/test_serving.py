@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,6 +117,16 @@ def test_a_size_that_is_not_published_is_unknown(caller: Caller) -> None:
 def test_what_could_take_over_the_server_is_locked(caller: Caller, method: str) -> None:
     with pytest.raises(grpc.InferenceServerException, match="This protocol is restricted"):
         getattr(caller.client, method)()
+
+
+@pytest.mark.parametrize(
+    "path", ["repository/index", "repository/models/inspyrenet_384/load", "trace/setting", "logging"]
+)
+def test_a_web_page_could_not_either(mean_server: ServerAddresses, path: str) -> None:
+    """A browser sends such a request to any loopback port without asking."""
+    request = urllib.request.Request(f"http://{mean_server.http}/v2/{path}", data=b"{}")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
 
 
 def test_a_full_queue_and_a_late_turn_are_unavailable(tmp_path: Path) -> None:

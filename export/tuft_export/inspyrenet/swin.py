@@ -63,14 +63,21 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, masks: Tensor | None) -> Tensor:
         """Maps [windows, N, C] to the same shape; `masks` is [windows of one picture, 1, N, N]."""
-        n, channels = self.tokens, x.shape[-1]
-        qkv = self.qkv(x).reshape(-1, n, 3, self.num_heads, channels // self.num_heads)
-        query, key, value = (t.squeeze(2).transpose(1, 2).flatten(0, 1) for t in qkv.split(1, dim=2))
-        logits = torch.bmm(query * self.scale, key.transpose(1, 2)).reshape(-1, self.num_heads, n, n) + self._bias()
+        n, heads, channels = self.tokens, self.num_heads, x.shape[-1]
+        head_channels = channels // heads
+        query, key, value = (
+            part.reshape(-1, n, heads, head_channels) for part in self.qkv(x).split(channels, dim=-1)
+        )
+        # Each operand is laid out before heads and windows are merged: OpenVINO takes the merging apart again, and
+        # trips over anything that stands between it and the product.
+        query = (query * self.scale).transpose(1, 2).reshape(-1, n, head_channels)
+        key = key.permute(0, 2, 3, 1).reshape(-1, head_channels, n)
+        value = value.transpose(1, 2).reshape(-1, n, head_channels)
+        logits = torch.bmm(query, key).reshape(-1, heads, n, n) + self._bias()
         if masks is not None:
-            logits = logits.reshape(-1, masks.shape[0], self.num_heads, n, n) + masks
-        attended = torch.bmm(torch.softmax(logits, dim=-1).reshape(-1, n, n), value)
-        attended = attended.reshape(-1, self.num_heads, n, channels // self.num_heads).transpose(1, 2)
+            logits = (logits.reshape(-1, masks.shape[0], heads, n, n) + masks).reshape(-1, heads, n, n)
+        attention = torch.softmax(logits, dim=-1).reshape(-1, n, n)
+        attended = torch.bmm(attention, value).reshape(-1, heads, n, head_channels).transpose(1, 2)
         return self.proj(attended.reshape(-1, n, channels))  # type: ignore[no-any-return]
 
     def _bias(self) -> Tensor:

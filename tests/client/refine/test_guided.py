@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tuft.refine import guided
+from tuft.refine.guided import Window, guided_alpha
+from tuft.refine.tiles import tiles
+
+WHOLE = (slice(0, 48), slice(0, 64))
+
+
+@pytest.fixture
+def photo(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (48, 64, 3)).astype(np.uint8)
+
+
+@pytest.fixture
+def alpha(rng: np.random.Generator) -> np.ndarray:
+    return rng.random((48, 64), dtype=np.float32)
+
+
+def slow_models(guide: np.ndarray, alpha: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    """The filter from its definition: one least-squares fit in every window, one weighted mean at every cell."""
+    height, width = alpha.shape
+    padded = [
+        np.pad(plane, ((radius, radius), (radius, radius)) + ((0, 0),) * (plane.ndim - 2), mode="symmetric")
+        for plane in (guide, alpha)
+    ]
+    models, weights, shares = np.zeros((height, width, 4)), np.zeros((height, width)), np.zeros((height, width))
+    for y in range(height):
+        for x in range(width):
+            window = np.s_[y : y + 2 * radius + 1, x : x + 2 * radius + 1]
+            colours, wanted = padded[0][window].reshape(-1, 3).astype(float), padded[1][window].ravel().astype(float)
+            centred = colours - colours.mean(0)
+            covariance = centred.T @ (wanted - wanted.mean()) / len(wanted)
+            slope = np.linalg.solve(centred.T @ centred / len(wanted) + guided.EPSILON * np.eye(3), covariance)
+            models[y, x] = *slope, wanted.mean() - slope @ colours.mean(0)
+            weights[y, x] = 1 / (wanted.var() - slope @ covariance + 1e-2)
+            shares[y, x] = slope @ covariance / (wanted.var() + 1e-4)
+
+    def mean(planes: np.ndarray) -> np.ndarray:
+        pads = ((radius, radius), (radius, radius)) + ((0, 0),) * (planes.ndim - 2)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(planes, pads, mode="symmetric"), (2 * radius + 1, 2 * radius + 1), axis=(0, 1)
+        )
+        return windows.mean(axis=(-1, -2))
+
+    return mean(models * weights[..., None]) / mean(weights)[..., None], mean(shares)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4])
+def test_it_is_the_filter_of_the_definition(photo: np.ndarray, alpha: np.ndarray, radius: int) -> None:
+    estimate, trust = guided_alpha(photo, alpha, Window(1, radius, 0.25), WHOLE)
+    models, shares = slow_models(photo / 255, alpha, radius)
+    np.testing.assert_allclose(estimate, (models[..., :3] * photo / 255).sum(-1) + models[..., 3], atol=2e-3)
+    np.testing.assert_allclose(trust, np.clip((shares - 0.25) / 0.5, 0, 1), atol=2e-3)
+
+
+@pytest.mark.parametrize("window", [Window(1, 2, 0.5), Window(4, 4, 0.5), Window(8, 3, 0.4)])
+def test_alpha_that_is_linear_in_colour_is_kept_and_believed(photo: np.ndarray, window: Window) -> None:
+    smooth = np.repeat(np.repeat(photo[::16, ::16], 16, axis=0), 16, axis=1)  # no finer than the cells
+    linear = (smooth @ np.array([0.3, 0.5, 0.1]) / 255 + 0.05).astype(np.float32)
+    estimate, trust = guided_alpha(smooth, linear, window, WHOLE)
+    np.testing.assert_allclose(estimate, linear, atol=0.01)
+    assert trust.min() > 0.95
+
+
+def test_colour_that_says_nothing_about_alpha_is_not_believed(photo: np.ndarray) -> None:
+    flat = np.full_like(photo, 128)
+    edge = np.zeros((48, 64), np.float32)
+    edge[:, 32:] = 1
+    for colours, allowed in ((flat, 0.0), (photo, 0.05)):
+        _, trust = guided_alpha(colours, edge, Window(1, 4, 0.4), WHOLE)
+        assert trust.mean() <= allowed
+
+
+def test_a_blurred_edge_finds_the_place_that_the_photograph_shows() -> None:
+    columns = np.arange(64)
+    truth = np.broadcast_to((columns >= 30).astype(np.float32), (48, 64))
+    colours = np.where(truth[..., None] > 0, (200, 120, 40), (30, 90, 160)).astype(np.uint8)
+    blurred = np.broadcast_to(1 / (1 + np.exp(-(columns - 33) / 3)), (48, 64)).astype(np.float32)  # 3 px off
+    estimate, trust = guided_alpha(colours, blurred, Window(2, 6, 0.5), WHOLE)
+    near = np.s_[:, 24:40]
+    assert trust[near].min() > 0.7
+    assert np.abs(estimate - truth)[near].mean() < 0.5 * np.abs(blurred - truth)[near].mean()
+
+
+@pytest.mark.parametrize("window", [Window(4, 2, 0.5), Window(8, 1, 0.4)])
+def test_a_part_with_its_reach_is_the_same_as_the_whole(window: Window, rng: np.random.Generator) -> None:
+    size_hw = (101, 143)
+    photo = rng.integers(0, 256, (*size_hw, 3)).astype(np.uint8)
+    alpha = rng.random(size_hw, dtype=np.float32)
+    whole = guided_alpha(photo, alpha, window, (slice(0, 101), slice(0, 143)))
+    for tile in tiles(size_hw, 32, window.reach):
+        part = guided_alpha(photo[tile.outer], alpha[tile.outer], window, tile.within)
+        for piece, all_of_it in zip(part, whole, strict=True):
+            np.testing.assert_allclose(piece, all_of_it[tile.inner], atol=1e-3)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_black_white_and_constant_alpha_stay_finite(level: int) -> None:
+    for constant in (0.0, 1.0):
+        alpha = np.full((48, 64), constant, np.float32)
+        estimate, trust = guided_alpha(np.full((48, 64, 3), level, np.uint8), alpha, Window(4, 4, 0.5), WHOLE)
+        np.testing.assert_allclose(estimate, constant, atol=1e-4)
+        assert (trust == 0).all()

@@ -1,0 +1,495 @@
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+import warnings
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tuft import images
+from tuft.errors import (
+    ImageTooLargeError,
+    NotAnImageError,
+    OptionError,
+    OutputError,
+    TruncatedImageError,
+    TuftError,
+)
+from tuft.images import encode, format_from_path, load_photo, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+ORIENTATION = 0x0112
+
+# What a viewer does with the stored rows, by EXIF 2.32, written with NumPy instead of Pillow.
+UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    1: lambda stored: stored,
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: lambda stored: np.swapaxes(stored, 0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(np.swapaxes(stored, 0, 1), 2),
+    8: lambda stored: np.rot90(stored, 1),
+}
+
+
+def file_of(image: Image.Image, pillow_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, pillow_format, **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def picture(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A gradient with some noise, 40 × 48, without any symmetry."""
+    gradient = np.add.outer(np.arange(40) * 3, np.arange(48) * 2)[..., None]
+    return np.clip(gradient + rng.integers(0, 40, (40, 48, 3)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def png(picture: NDArray[np.uint8]) -> bytes:
+    return file_of(Image.fromarray(picture), "PNG")
+
+
+class Kinds:
+    """Files of every kind that tuft reads."""
+
+    def __init__(self, picture: NDArray[np.uint8]) -> None:
+        image = Image.fromarray(picture)
+        palette, turned = image.convert("P"), image.transpose(Image.Transpose.ROTATE_180)
+        self.files = {
+            "jpeg": file_of(image, "JPEG"),
+            "progressive jpeg": file_of(image, "JPEG", progressive=True),
+            "cmyk jpeg": file_of(image.convert("CMYK"), "JPEG"),
+            "mpo": file_of(image, "MPO", save_all=True, append_images=[turned]),
+            "png": file_of(image, "PNG"),
+            "rgba png": file_of(image.convert("RGBA"), "PNG"),
+            "16-bit png": cv2.imencode(".png", picture.astype(np.uint16) * 257)[1].tobytes(),
+            "webp": file_of(image, "WEBP"),
+            "lossless webp": file_of(image, "WEBP", lossless=True),
+            "tiff": file_of(image, "TIFF"),
+            "lzw tiff": file_of(image, "TIFF", compression="tiff_lzw"),
+            "bmp": file_of(image, "BMP"),
+            "gif": file_of(palette, "GIF"),
+            "animated gif": file_of(palette, "GIF", save_all=True, append_images=[turned.convert("P")]),
+            "ppm": file_of(image, "PPM"),
+        }
+        if "AVIF" in Image.SAVE:
+            self.files["avif"] = file_of(image, "AVIF")
+
+
+# --- where a picture comes from
+
+
+def test_path_bytes_file_picture_and_array_give_the_same(
+    picture: NDArray[np.uint8], png: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(png)
+    with path.open("rb") as file:
+        sources: list[Any] = [path, str(path), png, bytearray(png), memoryview(png), io.BytesIO(png), file]
+        sources += [Image.open(path), picture]
+        for source in sources:
+            photo = load_photo(source)
+            np.testing.assert_array_equal(photo.rgb, picture)
+            assert photo.rgb.flags.c_contiguous
+            assert (photo.alpha, photo.size_hw) == (None, (40, 48))
+
+
+@pytest.mark.parametrize("source", ["no-such-file.png", "null\0byte.png", "", 7, None, io.StringIO("text")])
+def test_what_is_no_file_is_an_error(source: Any) -> None:
+    with pytest.raises(NotAnImageError):
+        load_photo(source)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a", b"GIF89a", b"hello world, this is no picture", b"%!PS-Adobe-3.0 EPSF-3.0"]
+)
+def test_what_is_no_picture_is_an_error(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(content)
+    for source in (content, path):
+        with pytest.raises(TuftError):
+            load_photo(source)
+
+
+def test_a_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(NotAnImageError, match=str(tmp_path)):
+        load_photo(tmp_path)
+
+
+def test_postscript_is_never_handed_to_its_interpreter(picture: NDArray[np.uint8]) -> None:
+    with pytest.raises(NotAnImageError):
+        load_photo(file_of(Image.fromarray(picture), "EPS"))
+
+
+# --- what Pillow makes of it
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("pillow_format", ["PNG", "TIFF", "WEBP"])
+def test_exif_orientation_is_applied(picture: NDArray[np.uint8], orientation: int, pillow_format: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    options = {"lossless": True} if pillow_format == "WEBP" else {}
+    file = file_of(Image.fromarray(picture), pillow_format, exif=exif, **options)
+    np.testing.assert_array_equal(load_photo(file).rgb, UPRIGHT[orientation](picture))
+
+
+def test_alpha_turns_with_the_picture(picture: NDArray[np.uint8]) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    file = file_of(Image.fromarray(np.dstack([picture, picture[..., 0]])), "PNG", exif=exif)
+    np.testing.assert_array_equal(load_photo(file).alpha, np.rot90(picture[..., 0], -1))
+
+
+def test_damaged_exif_is_ignored(picture: NDArray[np.uint8]) -> None:
+    file = file_of(Image.fromarray(picture), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    np.testing.assert_array_equal(load_photo(file).rgb, picture)
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    grey = np.array([[0, 128, 129, 257, 32768, 65535]], np.uint16)
+    expected = np.rint(grey / 257)
+    big_endian_pgm = b"P5 6 1 65535\n" + grey.astype(">u2").tobytes()
+    for file in (file_of(Image.fromarray(grey), "PNG"), file_of(Image.fromarray(grey), "TIFF"), big_endian_pgm):
+        np.testing.assert_array_equal(load_photo(file).rgb[..., 1], expected)
+    colours = np.dstack([grey, grey[:, ::-1], grey])
+    decoded = load_photo(cv2.imencode(".png", colours)[1].tobytes()).rgb
+    np.testing.assert_allclose(decoded, np.rint(colours / 257), atol=1)
+
+
+def test_floating_point_grey_is_read_only_in_its_range() -> None:
+    grey = np.array([[0, 0.25, 1]], np.float32)
+    np.testing.assert_array_equal(load_photo(file_of(Image.fromarray(grey), "TIFF")).rgb[..., 0], [[0, 64, 255]])
+    with pytest.raises(NotAnImageError, match="range"):
+        load_photo(file_of(Image.fromarray(grey * 3), "TIFF"))
+
+
+def test_one_bit_and_palette(picture: NDArray[np.uint8]) -> None:
+    bits = Image.fromarray(picture[..., 0] > 100)
+    np.testing.assert_array_equal(load_photo(file_of(bits, "PNG")).rgb[..., 2], (picture[..., 0] > 100) * 255)
+    palette = Image.fromarray(picture).quantize(16)
+    np.testing.assert_array_equal(load_photo(file_of(palette, "PNG")).rgb, np.asarray(palette.convert("RGB")))
+
+
+def test_inks_become_light() -> None:
+    inks = np.array([[[255, 0, 0, 0], [0, 255, 0, 0], [0, 0, 255, 0], [0, 0, 0, 0], [0, 0, 0, 255]]], np.uint8)
+    light = [[[0, 255, 255], [255, 0, 255], [255, 255, 0], [255, 255, 255], [0, 0, 0]]]
+    solid = Image.fromarray(inks.repeat(16, axis=0).repeat(16, axis=1), mode="CMYK")
+    for file in (file_of(solid, "TIFF"), file_of(solid, "JPEG", quality=100)):
+        np.testing.assert_allclose(load_photo(file).rgb[8::16, 8::16], light, atol=3)
+
+
+def test_transparency_is_kept_apart_and_seen_over_white() -> None:
+    rgba = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [200, 100, 0, 51]]], np.uint8)
+    for file in (
+        file_of(Image.fromarray(rgba), "PNG"),
+        file_of(Image.fromarray(rgba), "WEBP", lossless=True, exact=True),
+    ):
+        photo = load_photo(file)
+        np.testing.assert_array_equal(photo.alpha, rgba[..., 3])
+        np.testing.assert_array_equal(photo.rgb, [[[10, 20, 30], [255, 255, 255], [244, 224, 204]]])
+    assert load_photo(np.full((2, 2, 4), 255, np.uint8)).alpha is None
+
+
+def test_transparency_of_grey_palette_and_colour_key() -> None:
+    grey = Image.fromarray(np.array([[[50, 255], [50, 0]]], np.uint8), mode="LA")
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8), mode="P")
+    palette.putpalette([50, 50, 50, 1, 2, 3])
+    key = Image.fromarray(np.array([[[50, 50, 50], [1, 2, 3]]], np.uint8))
+    files = [
+        file_of(grey, "PNG"),
+        file_of(palette, "PNG", transparency=b"\xff\0"),
+        file_of(palette, "GIF", transparency=1),
+        file_of(key, "PNG", transparency=(1, 2, 3)),
+        file_of(Image.fromarray(np.array([[50, 7]], np.uint8)), "PNG", transparency=7),
+    ]
+    for file in files:
+        photo = load_photo(file)
+        np.testing.assert_array_equal(photo.alpha, [[255, 0]])
+        np.testing.assert_array_equal(photo.rgb, [[[50] * 3, [255] * 3]])
+
+
+@pytest.mark.parametrize("pillow_format", ["GIF", "WEBP", "MPO", "TIFF"])
+def test_of_several_pictures_the_first_is_read(picture: NDArray[np.uint8], pillow_format: str) -> None:
+    first, second = Image.fromarray(picture), Image.fromarray(255 - picture)
+    several = load_photo(file_of(first, pillow_format, save_all=True, append_images=[second])).rgb
+    assert np.abs(several.astype(int) - picture).mean() < 25
+
+
+def test_the_callers_picture_is_not_changed(png: bytes) -> None:
+    image = Image.open(io.BytesIO(png))
+    load_photo(image)
+    assert (image.mode, image.size, image.getpixel((0, 0))) == (
+        "RGB",
+        (48, 40),
+        Image.open(io.BytesIO(png)).getpixel((0, 0)),
+    )
+
+
+# --- arrays
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.full((4, 5), 51, np.uint8),
+        np.full((4, 5, 1), 51, np.uint8),
+        np.full((4, 5, 3), 51, np.uint8),
+        np.full((4, 5), 51 * 257, np.uint16),
+        np.full((4, 5, 3), 51 * 257, ">u2"),
+        np.full((4, 5, 3), 0.2),
+        np.full((4, 5, 3), 0.2, np.float16),
+        np.full((8, 5, 3), 51, np.uint8)[::2],
+    ],
+)
+def test_arrays_of_every_kind(array: NDArray[Any]) -> None:
+    np.testing.assert_array_equal(load_photo(array).rgb, np.full((4, 5, 3), 51))
+
+
+def test_a_boolean_array_is_black_and_white() -> None:
+    np.testing.assert_array_equal(load_photo(np.array([[True, False]])).rgb[..., 0], [[255, 0]])
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(5, np.uint8),
+        np.zeros((4, 5, 2), np.uint8),
+        np.zeros((2, 4, 5, 3), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((4, 5), np.int64),
+        np.full((4, 5), 2.0),
+        np.full((4, 5), np.nan),
+        np.zeros((4, 5), np.complex64),
+        np.zeros((4, 5), object),
+    ],
+)
+def test_other_arrays_are_refused(array: NDArray[Any]) -> None:
+    with pytest.raises(NotAnImageError):
+        load_photo(array)
+
+
+# --- too large, damaged
+
+
+def test_size_is_checked_before_decoding(picture: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+    file = file_of(Image.fromarray(picture), "PNG")
+
+    def decode(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load_prepare", decode)
+    with pytest.raises(ImageTooLargeError, match="48 × 40"):
+        load_photo(file, max_pixels=40 * 48 - 1)
+    with pytest.raises(TuftError, match="decoded"):
+        load_photo(file, max_pixels=40 * 48)
+
+
+@pytest.mark.parametrize("side", [10_001, 65_000])
+def test_a_bomb_is_refused_and_pillows_own_limit_left_alone(png: bytes, side: int) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    header = b"IHDR" + side.to_bytes(4, "big") * 2 + png[24:29]
+    bomb = png[:12] + header + zlib.crc32(header).to_bytes(4, "big") + png[33:]
+    with pytest.raises(ImageTooLargeError):
+        load_photo(bomb)
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_arrays_and_pictures_are_limited_too(picture: NDArray[np.uint8]) -> None:
+    for source in (picture, Image.fromarray(picture)):
+        with pytest.raises(ImageTooLargeError):
+            load_photo(source, max_pixels=100)
+
+
+@pytest.mark.parametrize("kind", Kinds(np.zeros((8, 8, 3), np.uint8)).files)
+def test_a_file_cut_short_never_gives_half_a_picture(kind: str, picture: NDArray[np.uint8]) -> None:
+    file = Kinds(picture).files[kind]
+    whole = load_photo(file).rgb
+    assert np.abs(whole.astype(int) - picture).mean() < 25
+    for length in {*range(0, len(file), len(file) // 10), *range(len(file) - 12, len(file))}:
+        try:
+            np.testing.assert_array_equal(load_photo(file[:length]).rgb, whole)
+        except TuftError:
+            continue
+
+
+@pytest.mark.parametrize("kind", Kinds(np.zeros((8, 8, 3), np.uint8)).files)
+def test_damage_raises_nothing_but_tufts_errors(
+    kind: str, picture: NDArray[np.uint8], rng: np.random.Generator
+) -> None:
+    whole = Kinds(picture).files[kind]
+    for trial in range(40):
+        broken = bytearray(whole)
+        reach = len(broken) if trial % 2 else min(len(broken), 200)  # headers are where parsers stumble
+        for place in rng.integers(0, reach, rng.integers(1, 4)):
+            broken[place] ^= 1 << rng.integers(0, 8)
+        try:
+            photo = load_photo(bytes(broken), max_pixels=1_000_000)
+        except TuftError:
+            continue
+        assert (photo.rgb.dtype, photo.rgb.shape[2]) == (np.uint8, 3)
+
+
+def test_truncated_is_told_from_no_picture(png: bytes) -> None:
+    with pytest.raises(TruncatedImageError, match="get it anew"):
+        load_photo(png[: len(png) // 2])
+
+
+def test_warnings_stay_silent_and_filters_as_they_were_with_several_threads(png: bytes) -> None:
+    noisy = file_of(Image.open(io.BytesIO(png)), "PNG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")
+    before = list(warnings.filters)
+    start, failures = threading.Barrier(8), []
+
+    def load() -> None:
+        start.wait()
+        for _ in range(20):
+            try:
+                load_photo(noisy)
+            except Warning as exc:
+                failures.append(exc)
+
+    threads = [threading.Thread(target=load) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert list(warnings.filters) == before
+
+
+# --- files out
+
+
+@pytest.fixture
+def cutout(picture: NDArray[np.uint8]) -> Image.Image:
+    alpha = np.clip(np.arange(48) * 8 - 60, 0, 255).astype(np.uint8)
+    rgba = np.dstack([picture, np.broadcast_to(alpha, (40, 48))])
+    rgba[rgba[..., 3] == 0] = 0
+    return Image.fromarray(rgba)
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_lossless_formats_keep_every_value(cutout: Image.Image, format: str) -> None:
+    for image in (cutout, cutout.convert("RGB")):
+        decoded = Image.open(io.BytesIO(encode(image, format)))
+        assert (decoded.format or "").lower() == format
+        assert decoded.mode == image.mode
+        np.testing.assert_array_equal(np.asarray(decoded), np.asarray(image))
+
+
+def test_lossy_webp_is_smaller_and_close(cutout: Image.Image) -> None:
+    lossy = encode(cutout, "webp", lossless=False, quality=95)
+    assert len(lossy) < len(encode(cutout, "webp"))
+    decoded = np.asarray(Image.open(io.BytesIO(lossy)))
+    np.testing.assert_array_equal(decoded[..., 3], np.asarray(cutout)[..., 3])
+
+
+def test_zip_holds_colours_and_alpha(cutout: Image.Image) -> None:
+    with zipfile.ZipFile(io.BytesIO(encode(cutout, "zip", quality=95))) as archive:
+        assert archive.namelist() == ["color.jpg", "alpha.png"]
+        colours, alpha = (np.asarray(Image.open(archive.open(name))) for name in archive.namelist())
+    wanted = np.asarray(cutout)
+    np.testing.assert_array_equal(alpha, wanted[..., 3])
+    assert np.abs(colours.astype(int) - wanted[..., :3])[alpha > 0].mean() < 8
+
+
+def test_the_dark_behind_a_cutout_does_not_show_at_its_edge_in_a_zip() -> None:
+    rgba = np.zeros((64, 64, 4), np.uint8)
+    rgba[:, 29:] = (250, 240, 230, 255)
+    with zipfile.ZipFile(io.BytesIO(encode(Image.fromarray(rgba), "zip"))) as archive:
+        colours = np.asarray(Image.open(archive.open("color.jpg"))).astype(int)
+    assert np.abs(colours[:, 29:] - (250, 240, 230)).max() <= 2
+
+
+def test_jpeg_is_for_opaque_pictures(cutout: Image.Image) -> None:
+    opaque = cutout.convert("RGB")
+    decoded = np.asarray(Image.open(io.BytesIO(encode(opaque, "jpeg", quality=100)))).astype(int)
+    np.testing.assert_allclose(decoded, np.asarray(opaque), atol=6)
+    with pytest.raises(OptionError, match="background"):
+        encode(cutout, "jpeg")
+
+
+@pytest.mark.parametrize("format", images.FORMATS)
+def test_files_depend_on_the_picture_alone_and_tell_nothing_else(cutout: Image.Image, format: str) -> None:
+    opaque = cutout.convert("RGB")
+    opaque.info["icc_profile"] = b"a profile"
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    opaque.info["exif"] = exif.tobytes()
+    file = encode(opaque, format)
+    assert file == encode(Image.fromarray(np.asarray(opaque)), format)
+    assert b"a camera" not in file
+    assert b"a profile" not in file
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "size"),
+    [("tiff", {}, (4, 4)), ("png", {"quality": 0}, (4, 4)), ("webp", {}, (16_384, 1)), ("jpeg", {}, (1, 65_501))],
+)
+def test_what_a_format_cannot_do_is_an_option_error(format: str, options: Any, size: tuple[int, int]) -> None:
+    with pytest.raises(OptionError):
+        encode(Image.new("RGB", size), format, **options)
+
+
+def test_format_follows_the_suffix() -> None:
+    names = ["a.png", "a.b.PNG", "dir/a.webp", "a.zip", "a.jpg", "a.JPEG"]
+    assert [format_from_path(name) for name in names] == ["png", "png", "webp", "zip", "jpeg", "jpeg"]
+    for name in ("a.tiff", "a", ".png"):
+        with pytest.raises(OptionError, match=r"\.png, \.webp, \.zip"):
+            format_from_path(name)
+
+
+def test_writing_replaces_the_old_file_with_ordinary_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
+
+
+def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for path in (
+        tmp_path / "folder",
+        tmp_path / "missing" / "a.png",
+        tmp_path / "file" / "a.png",
+        tmp_path / "a\0.png",
+        "/",
+    ):
+        with pytest.raises(OutputError):
+            write_atomically(path, b"data")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
