@@ -40,9 +40,7 @@ def main() -> None:
         options.json.write_text(json.dumps({"machine": machine(), "runs": runs, "medians": medians}, indent=2) + "\n")
 
 
-def measure(
-    client: Client, source: bytes, presets: Sequence[str], repetitions: int
-) -> dict[str, list[Milliseconds]]:
+def measure(client: Client, source: bytes, presets: Sequence[str], repetitions: int) -> dict[str, list[Milliseconds]]:
     """Milliseconds by stage of every repetition of every preset, from JPEG bytes to PNG bytes."""
     runs: dict[str, list[Milliseconds]] = defaultdict(list)
     for repetition in range(repetitions + 1):
@@ -97,7 +95,9 @@ def _sample() -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(skimage.data.astronaut()).resize((3464, 3464), Image.Resampling.LANCZOS).save(file, "JPEG", quality=92)
+    Image.fromarray(skimage.data.astronaut()).resize((3464, 3464), Image.Resampling.LANCZOS).save(
+        file, "JPEG", quality=92
+    )
     return file.getvalue()
 
 

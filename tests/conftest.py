@@ -9,6 +9,7 @@ import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
+from support.server import demo_server  # noqa: F401 (a fixture)
 
 from tuft import Client, FakeTransport, cli
 

@@ -190,5 +190,8 @@ def _smaller_presets(asked: Preset, size_hw: tuple[int, int]) -> Iterator[Preset
 
 
 def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -> NDArray[np.float32]:
-    """(H, W) alpha in 0..1, times the transparency that the photograph came with (uint8)."""
-    return alpha if own is None else alpha * (own / np.float32(255))
+    """(H, W) alpha in 0..1, no more opaque than the photograph came (uint8).
+
+    The smaller of the two, not their product: a soft edge that the network has seen as well would fade twice.
+    """
+    return alpha if own is None else np.minimum(alpha, own / np.float32(255))

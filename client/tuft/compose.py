@@ -25,6 +25,9 @@ _BLUR_SHARE: Final = 1 / 64
 # whose weights are so small that they count only where no background is near.
 _SIGMA_CELLS: Final = 4.0
 _SCALES: Final = ((1.0, 1.0), (4.0, 1e-3), (16.0, 1e-6))
+# How far a pixel of each alpha shows the background: (1 − a)⁴, 0..255. Half the colour of a half-transparent pixel is
+# the subject's, so it must count for much less than half.
+_CERTAINTY: Final = np.rint(255 * (1 - np.arange(256) / 255) ** 4).astype(np.uint8)
 
 
 def parse_colour(text: str) -> Colour:
@@ -95,9 +98,9 @@ def _cover(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.u
 def blurred_background(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The photograph's own background out of focus, without the subject bleeding into it.
 
-    Normalised convolution (Knutsson & Westin, CVPR 1993): G∗(c·I) / G∗c with the certainty c = 1 − alpha, so that
-    opaque pixels count for nothing. Where no background is near, behind the middle of a large subject, the colours
-    of ever coarser scales fill in.
+    Normalised convolution (Knutsson & Westin, CVPR 1993): G∗(c·I) / G∗c with the certainty c = (1 − alpha)⁴, so
+    that opaque pixels count for nothing. Where no background is near, behind the middle of a large subject, the
+    colours of ever coarser scales fill in.
 
     Args:
         rgb: uint8 (H, W, 3), the photograph.
@@ -110,7 +113,7 @@ def blurred_background(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDAr
     sigma_px = max(height, width) * _BLUR_SHARE
     cell_px = max(1.0, sigma_px / _SIGMA_CELLS)
     grid_wh = (max(1, round(width / cell_px)), max(1, round(height / cell_px)))
-    certainty = cv2.bitwise_not(alpha)
+    certainty = cv2.LUT(alpha, _CERTAINTY)
     weighted = cv2.multiply(rgb, cv2.cvtColor(certainty, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     cells = np.dstack([cv2.resize(plane, grid_wh, interpolation=cv2.INTER_AREA) for plane in (weighted, certainty)])
     blurred = _blurred_at_all_scales(cells.astype(np.float32), sigma_px / cell_px)

@@ -50,7 +50,7 @@ class Photo:
     Attributes:
         rgb: uint8 (H, W, 3), sRGB, upright. Where the file was transparent, the picture over white.
         alpha: uint8 (H, W), the transparency that the file came with, or None when it was opaque. A result for
-            this photograph has to be multiplied by it.
+            this photograph must not be more opaque.
     """
 
     rgb: NDArray[np.uint8]

@@ -101,8 +101,7 @@ def _times(milliseconds: Mapping[str, float]) -> str:
     )
     rows = "".join(f"<tr><td>{stage}</td><td>{ms:.0f} ms</td></tr>" for stage, ms in milliseconds.items() if ms)
     return (
-        f"<div class=bar>{bars}</div>"
-        f"<details><summary>{total_ms / 1000:.2f} s</summary><table>{rows}</table></details>"
+        f"<div class=bar>{bars}</div><details><summary>{total_ms / 1000:.2f} s</summary><table>{rows}</table></details>"
     )
 
 

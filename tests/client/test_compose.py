@@ -96,10 +96,10 @@ def scene(subject: tuple[int, int, int], size: int = 128) -> tuple[np.ndarray, n
 
 def test_the_subject_does_not_bleed_into_the_blur() -> None:
     red, alpha = scene((255, 0, 0))
-    blurred = blurred_background(red, alpha).astype(int)
-    # A plain blur is red to more than half a standard deviation from the disk; here no red is left at all.
-    assert (blurred[..., 0] <= 102).all()
-    assert (blurred[alpha == 0][:, 1] >= 98).all()
+    blurred, clear = blurred_background(red, alpha).astype(int), alpha == 0
+    assert blurred[clear][:, 0].max() <= 104  # a plain blur is as red as 160 just outside the disk
+    assert blurred[clear][:, 1].min() >= 97
+    assert blurred[..., 0].max() <= 115  # nor does the half-transparent rim shine through
     np.testing.assert_allclose(blurred[64, 4], (100, 100, 100), atol=1)
     np.testing.assert_allclose(blurred[64, -4], (40, 160, 40), atol=1)
 

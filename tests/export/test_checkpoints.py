@@ -27,7 +27,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     cut = 0
     ranges: list[str | None]
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         wanted = self.headers["Range"]
         self.ranges.append(wanted)
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0

@@ -38,8 +38,12 @@ def _load(path: Path) -> InSPyReNet:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="python -m tuft_training", description=__doc__)
-    result.add_argument("--minutes", type=float, default=240, help="training time of all stages together (default: 240)")
-    result.add_argument("--output", type=Path, default=Path("out/training"), help="folder for weights, curves and states")
+    result.add_argument(
+        "--minutes", type=float, default=240, help="training time of all stages together (default: 240)"
+    )
+    result.add_argument(
+        "--output", type=Path, default=Path("out/training"), help="folder for weights, curves and states"
+    )
     result.add_argument("--stage", type=int, nargs="*", help="train only the stages of these sizes")
     result.add_argument("--weights", type=Path, help="start from these weights instead of from random ones")
     result.add_argument("--resume", action="store_true", help="go on where the folder's state ended")

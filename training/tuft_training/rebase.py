@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import torch
+
 from tuft_export.inspyrenet import InSPyReNet
 
 if TYPE_CHECKING:

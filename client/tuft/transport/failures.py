@@ -34,6 +34,8 @@ _OUT_OF_MEMORY: Final = "|".join(
         r"(failed|unable|could not|cannot|not enough memory) to (re)?allocate",
         r"allocation fail",
         r"failed to increase the shared memory pool",
+        # The process of a Python model is gone; on a machine in order, nothing but the kernel ends it.
+        r"stub process .* is not healthy",
     )
 )
 _NOT_SERVED: Final = "|".join(

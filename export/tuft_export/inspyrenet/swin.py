@@ -65,9 +65,7 @@ class WindowAttention(nn.Module):
         """Maps [windows, N, C] to the same shape; `masks` is [windows of one picture, 1, N, N]."""
         n, heads, channels = self.tokens, self.num_heads, x.shape[-1]
         head_channels = channels // heads
-        query, key, value = (
-            part.reshape(-1, n, heads, head_channels) for part in self.qkv(x).split(channels, dim=-1)
-        )
+        query, key, value = (part.reshape(-1, n, heads, head_channels) for part in self.qkv(x).split(channels, dim=-1))
         # Each operand is laid out before heads and windows are merged: OpenVINO takes the merging apart again, and
         # trips over anything that stands between it and the product.
         query = (query * self.scale).transpose(1, 2).reshape(-1, n, head_channels)

@@ -36,7 +36,7 @@ def test_uncertain_pixels_have_full_weight_and_the_rest_falls_off_with_distance(
 
 
 def test_sure_regions_have_no_band() -> None:
-    for value, certain in ((0.0, True), (LOW, True), (1.0, True), (0.5, False)):
+    for value, certain in ((0.0, True), (LOW / 2, True), (1.0, True), (0.5, False)):
         alpha = np.full((20, 30), value, np.float32)
         assert is_certain(alpha) is certain
         assert band_weight(alpha, 3).any() is np.bool_(not certain)

@@ -66,7 +66,7 @@ def test_every_server_error_that_a_call_can_meet_has_a_row() -> None:
         ("RESOURCE_EXHAUSTED", "quota", ServerBusyError),
         ("RESOURCE_EXHAUSTED", "Received message larger than max (1 vs. 0)", InferenceError),
         ("INVALID_ARGUMENT", "unexpected shape for input 'IMAGE' for model 'm'", ContractError),
-        ("INTERNAL", "Stub process 'm_0' is not healthy.", InferenceError),
+        ("INTERNAL", "Stub process 'm_0' is not healthy.", ServerOutOfMemoryError),
         ("INTERNAL", "Failed to open shared memory region", InferenceError),
         ("UNIMPLEMENTED", "Method not found!", ServerUnreachableError),
         ("", "got unexpected datatype", InferenceError),
