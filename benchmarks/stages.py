@@ -2,8 +2,8 @@
 
     python benchmarks/stages.py [--photo FILE] [--repetitions N] [--json FILE]
 
-Starts the published model repository unless `--url` names a running server. Presets take turns, so that a slow minute of
-the machine falls on all of them; medians over the repetitions after one round that does not count.
+Starts the published model repository unless `--url` names a running server. Presets take turns, so that a slow
+minute of the machine falls on all of them; medians over the repetitions after one round that does not count.
 """
 
 from __future__ import annotations

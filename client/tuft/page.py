@@ -123,8 +123,10 @@ header{padding:2.5rem 3vw 1rem}h1{margin:0;font-size:2.4rem;letter-spacing:-.03e
 header p{margin:.2rem 0;color:var(--soft)}
 .legend span{margin-right:1rem;white-space:nowrap}
 .legend i{display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.35em}
-section{display:grid;grid-template-columns:minmax(180px,22%) 1fr;gap:2rem;padding:2rem 3vw;border-top:1px solid var(--line)}
-aside{position:sticky;top:1rem;align-self:start}aside img{width:100%;border-radius:8px}aside p{margin:.3rem 0;color:var(--soft)}
+section{display:grid;grid-template-columns:minmax(180px,22%) 1fr;gap:2rem;padding:2rem 3vw}
+section{border-top:1px solid var(--line)}
+aside{position:sticky;top:1rem;align-self:start}
+aside img{width:100%;border-radius:8px}aside p{margin:.3rem 0;color:var(--soft)}
 h2{margin:0 0 .6rem;font-size:1.2rem;overflow-wrap:anywhere}h3{margin:0;font-size:1rem}
 article{display:grid;grid-template-columns:11rem repeat(3,1fr);gap:1rem;margin-bottom:1rem;align-items:start}
 .head p{margin:.1rem 0 .5rem;color:var(--soft);font-size:.85rem;overflow-wrap:anywhere}
@@ -133,5 +135,6 @@ figure{margin:0;border-radius:8px;overflow:hidden;background:var(--card);line-he
 .bar{display:flex;height:.55rem;border-radius:3px;overflow:hidden}.bar i{min-width:1px}
 details{color:var(--soft);font-size:.85rem;font-variant-numeric:tabular-nums}summary{cursor:pointer}
 td{padding:0 .6rem 0 0}td+td{text-align:right}a{color:inherit}
-@media(max-width:800px){section{grid-template-columns:1fr}aside{position:static}article{grid-template-columns:repeat(3,1fr)}.head{grid-column:1/-1}}
+@media(max-width:800px){section{grid-template-columns:1fr}aside{position:static}
+article{grid-template-columns:repeat(3,1fr)}.head{grid-column:1/-1}}
 """
