@@ -195,14 +195,14 @@ def test_inks_become_light() -> None:
 
 
 def test_transparency_is_kept_apart_and_seen_over_white() -> None:
-    rgba = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [200, 100, 0, 51]]], np.uint8)
+    rgba = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [200, 100, 0, 51], [10, 10, 10, 100]]], np.uint8)
     for file in (
         file_of(Image.fromarray(rgba), "PNG"),
         file_of(Image.fromarray(rgba), "WEBP", lossless=True, exact=True),
     ):
         photo = load_photo(file)
         np.testing.assert_array_equal(photo.alpha, rgba[..., 3])
-        np.testing.assert_array_equal(photo.rgb, [[[10, 20, 30], [255, 255, 255], [244, 224, 204]]])
+        np.testing.assert_array_equal(photo.rgb, [[[10, 20, 30], [255, 255, 255], [244, 224, 204], [159, 159, 159]]])
     assert load_photo(np.full((2, 2, 4), 255, np.uint8)).alpha is None
 
 
@@ -384,8 +384,9 @@ def cutout(picture: NDArray[np.uint8]) -> Image.Image:
 
 
 @pytest.mark.parametrize("format", ["png", "webp"])
-def test_lossless_formats_keep_every_value(cutout: Image.Image, format: str) -> None:
-    for image in (cutout, cutout.convert("RGB")):
+def test_lossless_formats_keep_every_value(cutout: Image.Image, format: str, rng: np.random.Generator) -> None:
+    anything = Image.fromarray(rng.choice(np.array([0, 3, 255], np.uint8), (20, 30, 4)))
+    for image in (cutout, cutout.convert("RGB"), anything):
         decoded = Image.open(io.BytesIO(encode(image, format)))
         assert (decoded.format or "").lower() == format
         assert decoded.mode == image.mode
@@ -397,6 +398,13 @@ def test_lossy_webp_is_smaller_and_close(cutout: Image.Image) -> None:
     assert len(lossy) < len(encode(cutout, "webp"))
     decoded = np.asarray(Image.open(io.BytesIO(lossy)))
     np.testing.assert_array_equal(decoded[..., 3], np.asarray(cutout)[..., 3])
+
+
+def test_lossy_webp_brings_no_colour_back_under_transparency() -> None:
+    rgba = np.zeros((128, 128, 4), np.uint8)
+    rgba[:, 64:] = (250, 240, 230, 255)
+    decoded = np.asarray(Image.open(io.BytesIO(encode(Image.fromarray(rgba), "webp", lossless=False))))
+    assert decoded[:, :32, :3].max() <= 2
 
 
 def test_zip_holds_colours_and_alpha(cutout: Image.Image) -> None:

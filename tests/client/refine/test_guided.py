@@ -84,7 +84,8 @@ def test_a_blurred_edge_finds_the_place_that_the_photograph_shows() -> None:
     estimate, trust = guided_alpha(colours, blurred, Window(2, 4, 0.0), WHOLE)
     near = np.s_[:, 26:36]
     assert trust[near].min() > 0.5
-    assert np.abs(estimate - truth)[near].mean() < 0.4 * np.abs(blurred - truth)[near].mean()
+    assert np.abs(estimate - truth)[near].mean() < 0.8 * np.abs(blurred - truth)[near].mean()
+    assert (estimate[:, 30] - estimate[:, 29]).min() > 4 * (blurred[:, 30] - blurred[:, 29]).max()
 
 
 @pytest.mark.parametrize("window", [Window(4, 2, 0.5), Window(8, 1, 0.4)])
