@@ -98,15 +98,14 @@ class Client:
         """
         settings = self.settings.overridden(preset=preset, timeout_s=timeout_s, fallback=fallback)
         asked = preset_from_name(settings.preset, size=size, refine=refine)
+        reference = asked.name == REFERENCE_PRESET
         watch = Stopwatch()
         with watch.stage("decode"):
             photo = images.load_photo(image, max_pixels=settings.max_pixels)
         smaller = _smaller_presets(asked, photo.size_hw) if settings.fallback and size is None else ()
         answer = self._ask(photo, (asked, *smaller), settings.timeout_s, watch)
         with watch.stage("postprocess"):
-            alpha = postprocess.alpha_from_saliency(
-                answer.inference.saliency, answer.geometry, reference=asked.name == REFERENCE_PRESET
-            )
+            alpha = postprocess.alpha_from_saliency(answer.inference.saliency, answer.geometry, reference=reference)
         with watch.stage("refine"):
             if answer.preset.refine != "none":
                 alpha = refinement.refine_alpha(photo.rgb, alpha, answer.geometry.size)
@@ -116,7 +115,7 @@ class Client:
             if answer.preset.refine == "edges+colours":
                 foreground = refinement.estimate_foreground(photo.rgb, alpha)
         with watch.stage("compose"):
-            rgba = compose.cutout(foreground, postprocess.to_uint8(alpha))
+            rgba = compose.cutout(foreground, postprocess.to_uint8(alpha, reference=reference))
         return Cutout(
             rgba=rgba,
             foreground=foreground,

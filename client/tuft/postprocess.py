@@ -97,7 +97,9 @@ def _neighbours(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.
     return first, np.minimum(first + 1, source - 1), position - first.astype(np.float32)
 
 
-def to_uint8(alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """`alpha` (H, W) in 0..1 as 0..255, rounded."""
+def to_uint8(alpha: NDArray[np.float32], *, reference: bool = False) -> NDArray[np.uint8]:
+    """`alpha` (H, W) in 0..1 as 0..255: rounded, or truncated as transparent-background does for `reference`."""
+    if reference:
+        return (alpha * np.float32(255)).astype(np.uint8)
     rounded: NDArray[np.uint8] = cv2.multiply(alpha, 255.0, dtype=cv2.CV_8U)
     return rounded

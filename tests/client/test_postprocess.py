@@ -144,6 +144,7 @@ def test_bytes_are_rounded() -> None:
     alpha = np.array([[0, 0.49 / 255, 0.51 / 255, 0.5, 254.49 / 255, 254.51 / 255, 1]], np.float32)
     np.testing.assert_array_equal(to_uint8(alpha), [[0, 0, 1, 128, 254, 255, 255]])
     assert to_uint8(alpha).dtype == np.uint8
+    np.testing.assert_array_equal(to_uint8(alpha, reference=True), (alpha * 255).astype(np.uint8))
 
 
 @given(st.floats(0, 1, width=32))

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from tuft_training.scenery.arrays import RGB, Colours, Field, Points
 
 _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
-    (animals.quadruped, 0.18),
-    (animals.close_up, 0.14),
+    (animals.quadruped, 0.16),
+    (animals.close_up, 0.18),
     (animals.curled, 0.08),
     (animals.bird, 0.09),
-    (animals.creature, 0.13),
-    (people.portrait, 0.13),
+    (animals.creature, 0.09),
+    (people.portrait, 0.15),
     (people.figure, 0.1),
     (objects.thing, 0.15),
 )
@@ -110,7 +110,7 @@ def _places(rng: np.random.Generator) -> list[_Place]:
     """One place mostly, sometimes two or three beside each other, rarely none."""
     count = int(rng.choice(4, p=(0.02, 0.82, 0.12, 0.04)))
     if count == 1:
-        extent = rng.uniform(0.45, 1.5) if rng.random() < 0.85 else rng.uniform(1.2, 2.0)
+        extent = rng.uniform(0.45, 1.5) if rng.random() < 0.7 else rng.uniform(1.2, 2.2)
         spread = 0.03 + 0.1 * rng.random()
         return [_Place((0.5 + rng.normal(0, spread), 0.5 + rng.normal(0, spread)), extent)]
     slots = (np.arange(count) + 0.5) / max(count, 1)
@@ -156,7 +156,7 @@ def _placement(rng: np.random.Generator, body: Body, place: _Place, size_hw: tup
     middle, span = (low + high) / 2, float((high - low).max())
     squash = np.exp(rng.normal(0, 0.2))
     angle = rng.normal(0, 0.12)
-    extent = min(place.extent, rng.uniform(0.9, 1.6)) if body.stands_on_edge else place.extent
+    extent = min(place.extent, rng.uniform(0.9, 2.2)) if body.stands_on_edge else place.extent
     scale = extent * min(height, width) / span
     stretch = np.diag([scale * squash * rng.choice((-1, 1)), scale / squash])
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
