@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 # One lock, two extents: the demo's environment is a subset of the developer's, with the same versions.
 # --no-deps: the lock is complete, and transparent-background would pull in a second cv2.
 define install
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' || \
+	    { echo "The environment needs Python 3.10, 3.11 or 3.12: name one, as in make demo PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/$(1).txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .

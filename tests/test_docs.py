@@ -36,6 +36,11 @@ def chosen(language: str, kind: str = "") -> list[str]:
     return [block.text for block in README if (block.language, block.kind) == (language, kind)]
 
 
+def mode_of(path: Path) -> str:
+    with Image.open(path) as image:
+        return image.mode
+
+
 def test_every_block_has_a_known_kind() -> None:
     kinds = {(block.language, block.kind) for block in README}
     assert kinds == {("sh", ""), ("sh", "make"), ("sh", "serve"), ("sh", "elsewhere"), ("python", "")}
@@ -75,7 +80,7 @@ def test_shell_blocks_run(workplace: Path) -> None:
     for text in chosen("sh"):
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], text=True, capture_output=True, check=False)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    assert Image.open(workplace / "cutouts" / "dog.png").mode == "RGBA"
+    assert mode_of(workplace / "cutouts" / "dog.png") == "RGBA"
     assert (workplace / "cutouts" / "dog.webp").exists()
 
 
@@ -91,5 +96,5 @@ def test_python_blocks_run(workplace: Path, demo_server: DemoServer, monkeypatch
             check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    assert Image.open(workplace / "dog.png").mode == "RGBA"
-    assert Image.open(workplace / "dog-on-white.jpg").mode == "RGB"
+    assert mode_of(workplace / "dog.png") == "RGBA"
+    assert mode_of(workplace / "dog-on-white.jpg") == "RGB"

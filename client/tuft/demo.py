@@ -17,7 +17,6 @@ from tuft.page import Exhibit, Result, html_page
 from tuft.presets import PRESETS
 
 if TYPE_CHECKING:
-
     from tuft.cutout import Cutout
 
 # Photographs that scikit-image ships, public domain or CC0.

@@ -26,6 +26,7 @@ from tuft_export.repository import PublishOptions, publish
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's weights at Remover's own base size, where the graph is plain as Remover's pass is."""
