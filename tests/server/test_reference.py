@@ -23,16 +23,15 @@ from tuft.serve import ServeOptions, running_server
 from tuft_export.checkpoints import checkpoint_from_name, load_network, save_weights
 from tuft_export.inspyrenet import InSPyReNet
 from tuft_export.repository import PublishOptions, publish
+from tuft_training.rebase import rebased
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's weights at Remover's own base size, where the graph is plain as Remover's pass is."""
-    demo = load_network(checkpoint_from_name("demo"))
-    network = InSPyReNet(demo.config.with_base_size(1024))
-    network.load_state_dict(demo.state_dict())
+    """The demo's weights carried over to Remover's own base size, where the graph is plain as Remover's pass is."""
+    network = rebased(load_network(checkpoint_from_name("demo")), 1024)
     path = tmp_path_factory.mktemp("weights") / "demo_1024.safetensors"
     save_weights(network, path)
     return path
