@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 import skimage.data
 from PIL import Image
+from support.outputs import mode
 from support.server import DemoServer, empty_repository
 
 ROOT = Path(__file__).parents[1]
@@ -34,11 +35,6 @@ README = blocks("README.md")
 
 def chosen(language: str, kind: str = "") -> list[str]:
     return [block.text for block in README if (block.language, block.kind) == (language, kind)]
-
-
-def mode_of(path: Path) -> str:
-    with Image.open(path) as image:
-        return image.mode
 
 
 def test_every_block_has_a_known_kind() -> None:
@@ -80,7 +76,7 @@ def test_shell_blocks_run(workplace: Path) -> None:
     for text in chosen("sh"):
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], text=True, capture_output=True, check=False)
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    assert mode_of(workplace / "cutouts" / "dog.png") == "RGBA"
+    assert mode(workplace / "cutouts" / "dog.png") == "RGBA"
     assert (workplace / "cutouts" / "dog.webp").exists()
 
 
@@ -96,5 +92,5 @@ def test_python_blocks_run(workplace: Path, demo_server: DemoServer, monkeypatch
             check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    assert mode_of(workplace / "dog.png") == "RGBA"
-    assert mode_of(workplace / "dog-on-white.jpg") == "RGB"
+    assert mode(workplace / "dog.png") == "RGBA"
+    assert mode(workplace / "dog-on-white.jpg") == "RGB"

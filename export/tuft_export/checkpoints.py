@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tuft.images import write_atomically
 from tuft_export.architecture import SWIN_B, NetworkConfig
 from tuft_export.download import download
 from tuft_export.errors import CheckpointError
@@ -199,14 +200,12 @@ def save_weights(network: InSPyReNet, path: Path) -> None:
     Matrices and kernels become float16. Vectors stay float32: they are few, and the variances of SICA's unnormalised
     sums are past what float16 can hold.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
     state = network.state_dict()
     tensors = {k: v.half() if v.is_floating_point() and v.dim() > 1 else v for k, v in state.items()}
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"tuft": json.dumps(network.config.to_dict())})
-    partial.replace(path)
+    write_atomically(path, save(tensors, metadata={"tuft": json.dumps(network.config.to_dict())}))
 
 
 def load_network(checkpoint: Checkpoint) -> InSPyReNet:

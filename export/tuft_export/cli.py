@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tuft import contract
 from tuft.errors import SetupError, TuftError
+from tuft.images import write_atomically
 from tuft_export import checkpoints
 from tuft_export.repository import RUNTIMES, VERSION, PublishOptions, publish
 
@@ -113,10 +114,9 @@ def _onnx(options: argparse.Namespace) -> None:
     print(report)
     report.require()
     target: Path = options.output or Path(f"inspyrenet_{options.size}.onnx")
-    partial = target.with_name(target.name + ".partial")
-    partial.write_bytes(model.SerializeToString())
-    target.with_suffix(".parity.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n")
-    partial.replace(target)
+    proof = json.dumps(report.to_dict(), indent=2) + "\n"
+    write_atomically(target.with_suffix(".parity.json"), proof.encode())
+    write_atomically(target, model.SerializeToString())
     print(target)
 
 

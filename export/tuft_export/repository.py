@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import contract
+from tuft.images import write_atomically
 from tuft_export.architecture import NetworkConfig
 from tuft_export.checkpoints import file_hash, load_weights, verify
 from tuft_export.errors import PublishError
@@ -143,9 +144,7 @@ def _engine(options: PublishOptions, size: int) -> Path | None:
 def _write_warmup(folder: Path, size: int) -> None:
     warmup = folder / "warmup"
     warmup.mkdir(exist_ok=True)
-    partial = warmup / ".image.partial"
-    partial.write_bytes(warmup_picture(size).tobytes())
-    partial.replace(warmup / "image")
+    write_atomically(warmup / "image", warmup_picture(size).tobytes())
 
 
 def _replace_folder(staging: Path, target: Path) -> None:

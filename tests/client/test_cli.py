@@ -2,31 +2,17 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.outputs import files, mode
 
 import tuft
 from tuft import FakeTransport, cli, doctor
 from tuft.errors import ServerOutOfMemoryError
 from tuft.presets import PRESETS
-
-if TYPE_CHECKING:
-    pass
-
-
-def files(folder: Path) -> list[str]:
-    """Everything below `folder`, hidden files included."""
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-
-
-def mode(file: Path) -> str:
-    """The mode of a picture that can be read to its end."""
-    with Image.open(file) as image:
-        image.load()
-        return image.mode
 
 
 def remove(*arguments: object) -> int:

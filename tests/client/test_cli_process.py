@@ -12,24 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
+from support.outputs import files, mode
 
 import tuft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def files(folder: Path) -> list[str]:
-    """Everything below `folder`, hidden files included."""
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-
-
-def mode(file: Path) -> str:
-    """The mode of a picture that can be read to its end."""
-    with Image.open(file) as image:
-        image.load()
-        return image.mode
 
 
 SCRIPT = """

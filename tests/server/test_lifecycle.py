@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from support.calling import Caller, descendants, random_images, shared_memory_regions, wait_until
-from support.tiny import tiny_repository
+from support.tiny import misbehaving_model, tiny_repository
 
 from tuft.errors import ServerTimeoutError, SetupError
 from tuft.serve import ServeOptions, running_server, shell_command
@@ -25,18 +25,7 @@ from tuft.serve.command import free_addresses
 
 pytestmark = pytest.mark.server
 
-SLOW_MODEL = """
-import time, numpy as np, triton_python_backend_utils as pb
-
-class TritonPythonModel:
-    def execute(self, requests):
-        responses = []
-        for request in requests:
-            images = pb.get_input_tensor_by_name(request, "IMAGE").as_numpy()
-            time.sleep(images.max() and 2.0)
-            responses.append(pb.InferenceResponse([pb.Tensor("SALIENCY", np.zeros(images.shape[:3], np.float32))]))
-        return responses
-"""
+SLOW_MODEL = misbehaving_model("time.sleep(images.max() and 2.0)")
 
 SERVE = """
 import sys

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.calling import Caller, random_images
-from support.tiny import mean_saliency, tiny_repository
+from support.tiny import mean_saliency, misbehaving_model, tiny_repository
 from tritonclient import grpc, http
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
@@ -23,24 +23,11 @@ from tuft.serve import ServeOptions, ServerAddresses, running_server
 
 pytestmark = pytest.mark.server
 
-MODEL = """
-import time, numpy as np, triton_python_backend_utils as pb
-
-class TritonPythonModel:
-    def execute(self, requests):
-        responses = []
-        for request in requests:
-            images = pb.get_input_tensor_by_name(request, "IMAGE").as_numpy()
-            BEHAVE
-            responses.append(pb.InferenceResponse([pb.Tensor("SALIENCY", np.zeros(images.shape[:3], np.float32))]))
-        return responses
-"""
-
 
 @contextmanager
 def behaving(folder: Path, behave: str, **options: Any) -> Iterator[ServerAddresses]:
     """A server whose model does `behave` with `images`."""
-    repository = tiny_repository(folder, model=MODEL.replace("BEHAVE", behave), **options)
+    repository = tiny_repository(folder, model=misbehaving_model(behave), **options)
     with running_server(ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)) as addresses:
         yield addresses
 

@@ -70,6 +70,22 @@ def _graph(size: int, nodes: list[onnx.NodeProto], constants: list[onnx.TensorPr
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def misbehaving_model(behave: str) -> str:
+    """Source of a model.py that runs the line `behave` for each request, with its `images`, and answers zeros."""
+    return f"""
+import time, numpy as np, triton_python_backend_utils as pb
+
+class TritonPythonModel:
+    def execute(self, requests):
+        responses = []
+        for request in requests:
+            images = pb.get_input_tensor_by_name(request, "IMAGE").as_numpy()
+            {behave}
+            responses.append(pb.InferenceResponse([pb.Tensor("SALIENCY", np.zeros(images.shape[:3], np.float32))]))
+        return responses
+"""
+
+
 def tiny_repository(
     folder: Path,
     *,

@@ -1,0 +1,19 @@
+"""Looking at what a command has written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+
+def files(folder: Path) -> list[str]:
+    """Everything below `folder`, hidden files included."""
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+
+
+def mode(file: Path) -> str:
+    """The mode of a picture that can be read to its end."""
+    with Image.open(file) as image:
+        image.load()
+        return image.mode
