@@ -30,6 +30,49 @@ class SwinConfig:
 
 
 @dataclass(frozen=True)
+class ConvStage:
+    """A run of inverted residual blocks of one width.
+
+    Attributes:
+        expansion: Factor by which a block widens its channels inside.
+        channels: Channels it puts out.
+        repeats: Blocks.
+        stride: Of the first block, 1 or 2.
+        kernel_size: Side of the depthwise kernels in pixels.
+    """
+
+    expansion: int
+    channels: int
+    repeats: int
+    stride: int
+    kernel_size: int
+
+
+@dataclass(frozen=True)
+class EfficientNetConfig:
+    """An EfficientNet-Lite.
+
+    Attributes:
+        stem_channels: Of the first convolution, at stride 2.
+        stages: What follows, down to stride 32.
+    """
+
+    stem_channels: int
+    stages: tuple[ConvStage, ...]
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """The last stage at each of the strides 2, 4, 8, 16 and 32, by index."""
+        return (*(i - 1 for i, stage in enumerate(self.stages) if stage.stride == 2), len(self.stages) - 1)
+
+    @property
+    def channels(self) -> tuple[int, int, int, int, int]:
+        """Channels of the five feature maps at strides 4 (of the map at stride 2, unshuffled), 4, 8, 16, 32."""
+        c2, c4, c8, c16, c32 = (self.stages[i].channels for i in self.taps)
+        return (4 * c2, c4, c8, c16, c32)
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     """An InSPyReNet.
 
@@ -40,7 +83,7 @@ class NetworkConfig:
             not a hint about the input: keep the checkpoint's at every working size.
     """
 
-    backbone: SwinConfig
+    backbone: SwinConfig | EfficientNetConfig
     depth: int
     base_size: int
 
@@ -61,9 +104,13 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> NetworkConfig:
         """The inverse of `to_dict`."""
-        swin = values["backbone"]
-        backbone = SwinConfig(swin["embed_dim"], tuple(swin["depths"]), tuple(swin["num_heads"]), swin["window_size"])
-        return cls(backbone, values["depth"], values["base_size"])
+        return cls(_backbone_from_dict(values["backbone"]), values["depth"], values["base_size"])
+
+
+def _backbone_from_dict(values: dict[str, Any]) -> SwinConfig | EfficientNetConfig:
+    if "stages" in values:
+        return EfficientNetConfig(values["stem_channels"], tuple(ConvStage(**stage) for stage in values["stages"]))
+    return SwinConfig(values["embed_dim"], tuple(values["depths"]), tuple(values["num_heads"]), values["window_size"])
 
 
 # The published weights: `ckpt_base.pth`, `ckpt_base_nightly.pth` (base size 1024) and `ckpt_fast.pth` (384).
@@ -71,3 +118,19 @@ SWIN_B: Final = NetworkConfig(SwinConfig(128, (2, 2, 18, 2), (4, 8, 16, 32), 12)
 
 # Small enough to ship and to train without a data centre. Windows of 8 tile 1024, 1536 and 2048 without padding.
 SMALL: Final = NetworkConfig(SwinConfig(32, (2, 2, 2, 2), (2, 4, 8, 16), 8), depth=16, base_size=384)
+
+EFFICIENTNET_LITE0: Final = EfficientNetConfig(
+    stem_channels=32,
+    stages=(
+        ConvStage(1, 16, 1, 1, 3),
+        ConvStage(6, 24, 2, 2, 3),
+        ConvStage(6, 40, 2, 2, 5),
+        ConvStage(6, 80, 3, 2, 3),
+        ConvStage(6, 112, 3, 1, 5),
+        ConvStage(6, 192, 4, 2, 5),
+        ConvStage(6, 320, 1, 1, 3),
+    ),
+)
+
+# The network of the checkpoint `demo`: a backbone that has seen photographs, so that training takes an hour, not days.
+DEMO: Final = NetworkConfig(EFFICIENTNET_LITE0, depth=16, base_size=384)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import warnings
 from typing import TYPE_CHECKING, Any
+
+from tuft_export.architecture import SwinConfig
 
 if TYPE_CHECKING:
     from tuft_export.inspyrenet import InSPyReNet
@@ -21,12 +24,7 @@ def reference_network(ours: InSPyReNet, *, threshold: int | None = None, load: b
     config = ours.config
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        backbone = SwinTransformer(
-            embed_dim=config.backbone.embed_dim,
-            depths=list(config.backbone.depths),
-            num_heads=list(config.backbone.num_heads),
-            window_size=config.backbone.window_size,
-        )
+        backbone = _backbone(ours)
         base_hw = [config.base_size, config.base_size]
         theirs = ReferenceNetwork(backbone, list(config.backbone.channels), config.depth, base_hw, threshold)
     if load:
@@ -35,3 +33,16 @@ def reference_network(ours: InSPyReNet, *, threshold: int | None = None, load: b
     # Its eval() overrides nn.Module.eval() and leaves nn.Module.train() to Swin's own, which returns nothing.
     theirs.backbone.train(False)
     return theirs
+
+
+def _backbone(ours: InSPyReNet) -> Any:
+    """The reference's own Swin; where the network has a backbone that the reference lacks, a copy of ours."""
+    config = ours.config.backbone
+    if not isinstance(config, SwinConfig):
+        return copy.deepcopy(ours.backbone)
+    return SwinTransformer(
+        embed_dim=config.embed_dim,
+        depths=list(config.depths),
+        num_heads=list(config.num_heads),
+        window_size=config.window_size,
+    )

@@ -22,7 +22,7 @@ def network():
 def test_equals_the_first_stages(network, stages):
     image = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
-        whole, part = network.pyramid(image), partial_pyramid(network, image, stages)
+        whole, part = network.pyramid(image), partial_pyramid(network, network.backbone(image), (64, 96), stages)
     assert len(part.saliency) == stages
     for ours, theirs in zip(part.saliency, whole.saliency[:stages], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
@@ -33,7 +33,7 @@ def test_equals_the_first_stages(network, stages):
 def test_its_loss_is_the_whole_loss_less_the_finer_stages(network):
     image, alpha = torch.randn(1, 3, 64, 64), torch.rand(1, 1, 64, 64)
     with torch.no_grad():
-        losses = [
-            float(pyramid_loss(partial_pyramid(network, image, k), alpha, network.image_pyramid)) for k in (2, 3, 4)
-        ]
+        features = network.backbone(image)
+        pyramids = [partial_pyramid(network, features, (64, 64), k) for k in (2, 3, 4)]
+        losses = [float(pyramid_loss(pyramid, alpha, network.image_pyramid)) for pyramid in pyramids]
     assert 0 < losses[0] < losses[1] < losses[2]

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tuft_training.measures import Measures, mean, measures
+from tuft_training.measures import (
+    Measures,
+    boundary_f,
+    connectivity_error,
+    gradient_error,
+    gradient_kernel,
+    mean,
+    measures,
+)
 
 
 def test_hand_counted():
@@ -21,9 +29,64 @@ def test_hand_counted():
 
 def test_perfect_and_empty():
     empty = np.zeros((4, 4), np.float32)
-    assert measures(empty, empty) == Measures(1.0, 0.0, 0.0)
+    assert measures(empty, empty) == Measures(1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
     assert measures(empty + 0.4, empty).iou == 1.0
 
 
 def test_mean():
-    assert mean([Measures(1, 0, 2), Measures(0, 1, 4)]) == Measures(0.5, 0.5, 3)
+    several = [Measures(1, 0, 2, 3, 4, 1), Measures(0, 1, 4, 5, 6, 0)]
+    assert mean(several) == Measures(0.5, 0.5, 3, 4, 5, 0.5)
+
+
+def test_the_gradient_kernel_is_the_published_one():
+    kernel = gradient_kernel()
+    assert kernel.shape == (9, 9)
+    assert np.linalg.norm(kernel) == pytest.approx(1)
+    np.testing.assert_allclose(kernel.sum(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(kernel, kernel[::-1], atol=1e-12)
+
+
+def test_the_gradient_of_a_step_has_a_closed_form():
+    """Across an upright step the derivative sums the kernel's columns beyond it, in eight columns."""
+    truth = np.zeros((40, 40), np.float32)
+    truth[:, 20:] = 1
+    columns = np.cumsum(gradient_kernel().sum(axis=0))[:-1]
+    expected = 40 * (columns**2).sum() / 1000
+    flat = np.zeros_like(truth)
+    assert gradient_error(flat, truth) == pytest.approx(expected, rel=1e-5)
+    assert gradient_error(truth, flat) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_blur_costs_gradient_but_not_iou():
+    truth = np.zeros((40, 40), np.float32)
+    truth[10:30, 10:30] = 1
+    blurred = np.float32(0.25) * sum(np.roll(truth, (dy, dx), (0, 1)) for dy in (0, 1) for dx in (0, 1))
+    assert gradient_error(blurred, truth) > 0.05
+    assert measures(blurred, truth).iou > 0.9
+
+
+def test_a_detached_blob_costs_its_area():
+    """A 4×4 blob of 0.8 that truth does not hold leaves at level 0: φ is 1 − 0.8 there against 1."""
+    truth = np.zeros((40, 40), np.float32)
+    truth[5:25, 5:25] = 1
+    alpha = truth.copy()
+    alpha[30:34, 30:34] = 0.8
+    assert connectivity_error(alpha, truth) == pytest.approx(16 * 0.8 / 1000, rel=1e-4)
+    assert connectivity_error(truth, truth) == 0
+
+
+def test_small_differences_in_connected_parts_cost_nothing():
+    truth = np.full((10, 10), 0.5, np.float32)
+    assert connectivity_error(truth + np.float32(0.06), truth) == 0
+
+
+def test_outlines_within_the_tolerance_agree():
+    truth = np.zeros((100, 100), bool)
+    truth[20:80, 20:80] = True
+    assert boundary_f(np.roll(truth, 2, axis=1), truth) == 1  # 0.8 % of 141 pixels is 2
+    far = np.zeros_like(truth)
+    far[40:60, 40:60] = True
+    assert boundary_f(far, truth) == 0
+    half = truth.copy()
+    half[:, 50:] = False  # three of its four sides are right; of the truth's, half are found
+    assert 0.5 < boundary_f(half, truth) < 0.8

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_export.inspyrenet import InSPyReNet, NetworkConfig, SwinConfig
 from tuft_training.evaluate import scenes_sheet
-from tuft_training.rebase import rebased
+from tuft_training.pretrained import pretrained
+from tuft_training.scenery.cutouts import cutouts_folder
 from tuft_training.scenery.photographs import photographs_folder
 from tuft_training.sheets import save_sheet
 from tuft_training.train import Plan, Trainer
@@ -21,14 +21,11 @@ from tuft_training.train import Plan, Trainer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tuft_export.inspyrenet import InSPyReNet
+
 # Side in pixels, share of the time, scenes per step, learning rate. Small pictures teach what a subject is for
-# a fraction of the cost; the last stage is what the checkpoint is used at.
-_STAGES = ((128, 0.45, 8, 1.2e-3), (256, 0.25, 4, 8e-4), (384, 0.3, 4, 6e-4))
-
-
-def demo_config(base_size: int) -> NetworkConfig:
-    """The demo network: a Swin of 1.5 million parameters, windows of 8, 16 channels in the decoder."""
-    return NetworkConfig(SwinConfig(24, (2, 2, 2, 2), (1, 2, 4, 8), 8), depth=16, base_size=base_size)
+# a fraction of the cost; SICA pools to the same base size in both.
+_STAGES = ((256, 0.6, 8, 1.5e-3), (384, 0.4, 8, 8e-4))
 
 
 def _load(path: Path) -> InSPyReNet:
@@ -54,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--held-out", type=int, default=48, help="held-out scenes in each evaluation")
     result.add_argument("--threads", type=int, default=1, help="threads of the network; more help on idle cores")
     result.add_argument("--learning-rate", type=float, help="instead of each stage's own")
-    result.add_argument("--no-photographs", action="store_true", help="scenes without real backgrounds")
+    result.add_argument("--no-photographs", action="store_true", help="scenes without real backgrounds and subjects")
     return result
 
 
@@ -75,11 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             first_seed=(options.seed * 1000 + size_px) * 10**6,
             photographs=None if options.no_photographs else photographs_folder() / "backgrounds",
             workers=options.workers,
+            cutouts=None if options.no_photographs else cutouts_folder(),
             whole_every=options.whole_every,
             evaluate_every=options.evaluate_every,
             held_out=options.held_out,
         )
-        network = rebased(_load(weights), size_px) if weights else InSPyReNet(demo_config(size_px))
+        network = _load(weights) if weights else pretrained()
         trainer = Trainer(network, plan, options.output / f"stage_{size_px}")
         if options.resume:
             trainer.resume()

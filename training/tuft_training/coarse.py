@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def partial_pyramid(network: InSPyReNet, image: Tensor, stages: int) -> SaliencyPyramid:
-    """The first `stages` (2, 3 or 4) maps of `network.pyramid(image)`, coarse to fine, and their Laplacians.
+def partial_pyramid(
+    network: InSPyReNet, features: list[Tensor], size_hw: tuple[int, int], stages: int
+) -> SaliencyPyramid:
+    """The first `stages` (2, 3 or 4) maps of `network.decode(...)`, coarse to fine, and their Laplacians.
 
     Args:
         network: In training mode its normalisations learn from what is computed only.
-        image: As for the network.
+        features: The backbone's five maps.
+        size_hw: Height and width of the image in pixels.
         stages: 2 ends at a quarter of the size, 3 at half, 4 at the whole.
     """
     if stages == 4:
-        return network.pyramid(image)
-    height, width = image.shape[-2:]
-    features = network.backbone(image)
+        return network.decode(features, size_hw)
+    height, width = size_hw
     x2, x3, x4, x5 = (network.get_submodule(f"context{i}")(x) for i, x in enumerate(features[1:], start=2))
     f3, d3 = network.decoder(x3, x4, x5)
     f2, p2 = network.attention2(torch.cat([x2, resize(f3, (height // 4, width // 4))], dim=1), d3.detach())

@@ -31,8 +31,27 @@ _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 def evaluate_scenes(network: InSPyReNet, size_px: int, count: int) -> Measures:
     """Mean measures on the first `count` held-out scenes (made without photographs) at `size_px`."""
-    scenes = (scene(HELD_OUT_SEED + i, (size_px, size_px)) for i in range(count))
-    return mean([measures(predict(network, made.image, size_px), made.alpha) for made in scenes])
+    return mean([one for several in evaluate_categories(network, size_px, count).values() for one in several])
+
+
+def evaluate_categories(
+    network: InSPyReNet, size_px: int, count: int, scene_px: int | None = None
+) -> dict[str, list[Measures]]:
+    """Measures of the first `count` held-out scenes by the scene's category.
+
+    Args:
+        network: In evaluation mode.
+        size_px: Working size.
+        count: Number of scenes.
+        scene_px: Side of the scenes; the working size by default.
+    """
+    side = scene_px or size_px
+    results: dict[str, list[Measures]] = {}
+    for i in range(count):
+        made = scene(HELD_OUT_SEED + i, (side, side))
+        found = measures(predict(network, made.image, size_px), made.alpha)
+        results.setdefault(made.category, []).append(found)
+    return results
 
 
 def evaluate_composites(network: InSPyReNet, folder: Path, size_px: int) -> dict[str, Measures]:
@@ -69,11 +88,16 @@ def scenes_sheet(network: InSPyReNet, size_px: int, count: int) -> RGB:
     return contact_sheet(rows, columns=3)
 
 
-def table(results: dict[str, Measures]) -> str:
-    """The measures as lines of text, their mean last."""
-    lines = [f"{'':24}    IoU     MAE      SAD"]
-    rows = {**results, "mean": mean(list(results.values()))}
-    lines += [f"{name:24} {one.iou:6.3f}  {one.mae:6.4f}  {one.sad:7.2f}" for name, one in rows.items()]
+def table(results: dict[str, list[Measures]]) -> str:
+    """The mean measures of each row as lines of text, the mean of all at the end."""
+    lines = [f"{'':24} {'n':>3}    IoU     MAE      SAD  gradient  connect.  boundary F"]
+    everything = [one for several in results.values() for one in several]
+    for name, several in {**dict(sorted(results.items())), "all": everything}.items():
+        m = mean(several)
+        lines.append(
+            f"{name:24} {len(several):3} {m.iou:6.3f}  {m.mae:6.4f}  {m.sad:7.2f}  {m.gradient:8.3f}"
+            f"  {m.connectivity:8.2f}  {m.boundary_f:10.3f}"
+        )
     return "\n".join(lines)
 
 
@@ -81,8 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tuft_training.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights as .safetensors")
-    parser.add_argument("--size", type=int, help="working size in pixels (default: the base size)")
+    parser.add_argument("--size", type=int, help="working size in pixels (default: the base size); above it, blended")
     parser.add_argument("--scenes", type=int, default=0, help="number of held-out scenes to measure on")
+    parser.add_argument("--scene-size", type=int, help="side of the scenes in pixels (default: the working size)")
     parser.add_argument("--composites", type=Path, help="folder of composites to measure on")
     parser.add_argument("--photos", type=Path, help="folder of photographs to show")
     parser.add_argument("--output", type=Path, default=Path("sheet.png"), help="contact sheet of the photographs")
@@ -90,9 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     network = load_network(checkpoint_from_name(str(options.checkpoint)))
     size_px = options.size or network.config.base_size
     if options.scenes:
-        print("held-out scenes:", evaluate_scenes(network, size_px, options.scenes))
+        print(table(evaluate_categories(network, size_px, options.scenes, options.scene_size)))
     if options.composites:
-        print(table(evaluate_composites(network, options.composites, size_px)))
+        composites = evaluate_composites(network, options.composites, size_px)
+        print(table({name: [one] for name, one in composites.items()}))
     if options.photos:
         paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in _PICTURES)
         save_sheet(photographs_sheet(network, paths, size_px), options.output)

@@ -1,4 +1,4 @@
-"""A network's alpha of a picture of any size, by one plain pass at a square size."""
+"""A network's alpha of a picture of any size, plain or blended, at a square size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tuft_training.samples import image_tensor
+from tuft_export.exportable import ServedNetwork
 
 if TYPE_CHECKING:
     from tuft_export.inspyrenet import InSPyReNet
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def predict(network: InSPyReNet, image: RGB, size_px: int) -> Field:
+def predict(network: InSPyReNet, image: RGB, size_px: int, *, blend: bool | None = None) -> Field:
     """The saliency of a picture, not stretched, as [h, w] float32 in 0..1.
 
     Args:
         network: In evaluation mode.
         image: [h, w, 3] uint8.
         size_px: Side of the square to which the picture is squashed for the network.
+        blend: Whether what is in front comes from a pass at the network's base size; by default where `size_px` is
+            larger, as in the exported graphs.
     """
     height, width = image.shape[:2]
     squashed = image
     if (height, width) != (size_px, size_px):
         resized = Image.fromarray(image).resize((size_px, size_px), Image.Resampling.BILINEAR)
         squashed = np.asarray(resized)
+    blend = size_px > network.config.base_size if blend is None else blend
     device = next(network.parameters()).device
-    logits = network(image_tensor(squashed)[None].to(device))
-    saliency: Field = torch.sigmoid(logits)[0, 0].float().cpu().numpy()
+    served = ServedNetwork(network, blend=blend).to(device)
+    saliency: Field = served(torch.tensor(squashed, device=device)[None])[0].float().cpu().numpy()
     if (height, width) != (size_px, size_px):
         saliency = cv2.resize(saliency, (width, height), interpolation=cv2.INTER_LINEAR)
     return saliency

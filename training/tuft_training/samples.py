@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from tuft import contract
+from tuft_training.scenery.cutouts import cutout_photographs
 from tuft_training.scenery.photographs import background_photographs
 from tuft_training.scenes import Scene, scene
 
@@ -49,19 +50,22 @@ class SceneDataset(Dataset[Sample]):
         count: Number of scenes.
         size_px: Side of the square scenes.
         photographs: Folder of photographs without a subject; None uses none.
+        cutouts: Folder of real subjects with alpha; None uses none.
     """
 
     first_seed: int
     count: int
     size_px: int
     photographs: Path | None = None
+    cutouts: Path | None = None
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Sample:
         photographs = background_photographs(self.photographs) if self.photographs else ()
-        return sample_from_scene(scene(self.first_seed + index, (self.size_px, self.size_px), photographs))
+        cutouts = cutout_photographs(self.cutouts) if self.cutouts else ()
+        return sample_from_scene(scene(self.first_seed + index, (self.size_px, self.size_px), photographs, cutouts))
 
 
 def loader(dataset: SceneDataset, batch: int, skip: int = 0, workers: int = 0) -> DataLoader[Sample]:
@@ -73,6 +77,8 @@ def loader(dataset: SceneDataset, batch: int, skip: int = 0, workers: int = 0) -
         num_workers=workers,
         drop_last=True,
         worker_init_fn=_one_thread if workers else None,
+        # A process forked from one with OpenVINO's threads waits for them for ever.
+        multiprocessing_context="spawn" if workers else None,
         prefetch_factor=4 if workers else None,
     )
 

@@ -11,12 +11,13 @@ import numpy as np
 from tuft_training.scenery import animals, backgrounds, objects, palettes, people, strands, textures
 from tuft_training.scenery.body import Body, paint
 from tuft_training.scenery.camera import Camera, composite
+from tuft_training.scenery.cutouts import placed_cutout
 from tuft_training.scenery.layer import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tuft_training.scenery.arrays import RGB, Colours, Field, Points
+    from tuft_training.scenery.arrays import RGB, RGBA, Colours, Field, Points
 
 _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
     (animals.quadruped, 0.16),
@@ -29,6 +30,8 @@ _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
     (objects.thing, 0.15),
 )
 
+_CUTOUTS = 0.55  # share of real subjects where there are any
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -39,53 +42,78 @@ class Scene:
         alpha: [h, w] float32, 0..1: exact coverage by the foreground.
         foreground: [h, w, 3] uint8: colours of the foreground alone, meaningful where alpha > 0.
         background: [h, w, 3] uint8: what is behind it, everywhere.
+        category: What the subject is, by the name of its maker (`quadruped`, `portrait`, …), `cutout`, `several` or
+            `none`.
     """
 
     image: RGB
     alpha: Field
     foreground: RGB
     background: RGB
+    category: str
 
 
-def scene(seed: int, size_hw: tuple[int, int], photographs: tuple[RGB, ...] = (), *, recorded: bool = True) -> Scene:
+def scene(
+    seed: int,
+    size_hw: tuple[int, int],
+    photographs: tuple[RGB, ...] = (),
+    cutouts: tuple[RGBA, ...] = (),
+    *,
+    recorded: bool = True,
+) -> Scene:
     """One scene, the same for the same arguments.
 
     Args:
         seed: Any non-negative integer.
         size_hw: Height and width in pixels, at least 32.
         photographs: Real photographs without a subject, for backgrounds and surfaces.
+        cutouts: Real subjects with alpha; where there are any, half of the subjects are such.
         recorded: With the camera's noise, sharpening and JPEG; without them `image` is exactly
             a·F + (1 − a)·B, rounded.
     """
     rng = np.random.default_rng(seed)
     if rng.random() < 0.12:
-        return _letterboxed(rng, size_hw, photographs, recorded=recorded)
-    return _scene(rng, size_hw, photographs, recorded=recorded)
+        return _letterboxed(rng, size_hw, photographs, cutouts, recorded=recorded)
+    return _scene(rng, size_hw, photographs, cutouts, recorded=recorded)
 
 
 def _letterboxed(
-    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], *, recorded: bool
+    rng: np.random.Generator,
+    size_hw: tuple[int, int],
+    photographs: tuple[RGB, ...],
+    cutouts: tuple[RGBA, ...],
+    *,
+    recorded: bool,
 ) -> Scene:
     """A scene of another shape in the middle of the frame, its outermost rows or columns repeated around it."""
     height, width = size_hw
     share = rng.uniform(0.5, 0.95)
     inner_hw = (int(height * share), width) if rng.random() < 0.7 else (height, int(width * share))
-    inner = _scene(rng, inner_hw, photographs, recorded=recorded)
+    inner = _scene(rng, inner_hw, photographs, cutouts, recorded=recorded)
     top, left = (height - inner_hw[0]) // 2, (width - inner_hw[1]) // 2
     edges = (top, height - inner_hw[0] - top, left, width - inner_hw[1] - left)
 
     parts = (inner.image, inner.alpha, inner.foreground, inner.background)
-    return Scene(*(cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE) for part in parts))
+    image, alpha, foreground, behind = (cv2.copyMakeBorder(part, *edges, cv2.BORDER_REPLICATE) for part in parts)
+    return Scene(image, alpha, foreground, behind, inner.category)
 
 
 def _scene(
-    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], *, recorded: bool
+    rng: np.random.Generator,
+    size_hw: tuple[int, int],
+    photographs: tuple[RGB, ...],
+    cutouts: tuple[RGBA, ...],
+    *,
+    recorded: bool,
 ) -> Scene:
     camera = Camera.random(rng, max(size_hw))
     subjects = Layer.empty(size_hw)
-    palette = None
-    for place in _places(rng):
-        palette = _add_subject(rng, subjects, place, photographs)
+    palette, category, places = None, "none", _places(rng)
+    for place in places:
+        if cutouts and rng.random() < _CUTOUTS:
+            palette, category = _add_cutout(rng, subjects, place, cutouts), "cutout"
+        else:
+            palette, category = _add_subject(rng, subjects, place, photographs)
     palette = palette if palette is not None and rng.random() < 0.15 else None
     behind = backgrounds.background(rng, size_hw, photographs, palette)
     if rng.random() < 0.5:
@@ -95,7 +123,7 @@ def _scene(
     foreground, background = camera.exposed(subjects.straight_colours()), camera.exposed(behind)
     picture = composite(alpha, foreground, background)
     image = camera.recorded(rng, picture) if recorded else np.rint(picture).astype(np.uint8)
-    return Scene(image, alpha, foreground, background)
+    return Scene(image, alpha, foreground, background, "several" if len(places) > 1 else category)
 
 
 @dataclass(frozen=True)
@@ -119,11 +147,14 @@ def _places(rng: np.random.Generator) -> list[_Place]:
     ]
 
 
-def _add_subject(rng: np.random.Generator, layer: Layer, place: _Place, photographs: tuple[RGB, ...]) -> Colours:
-    """Paint a random body at a place; returns its palette."""
+def _add_subject(
+    rng: np.random.Generator, layer: Layer, place: _Place, photographs: tuple[RGB, ...]
+) -> tuple[Colours, str]:
+    """Paint a random body at a place; returns its palette and what it is."""
     size_hw = layer.size_hw
     weights = [weight for _, weight in _KINDS]
-    body = _KINDS[rng.choice(len(_KINDS), p=weights)][0](rng)
+    kind = _KINDS[rng.choice(len(_KINDS), p=weights)][0]
+    body = kind(rng)
     matrix, offset = _placement(rng, body, place, size_hw)
     palette = palettes.coat(rng, 3) if rng.random() < 0.6 else palettes.vivid(rng, 3)
     used = {part.paint for part in (*body.parts, *body.details) if isinstance(part.paint, int)}
@@ -138,6 +169,21 @@ def _add_subject(rng: np.random.Generator, layer: Layer, place: _Place, photogra
     paint(subject, body.details, materials, light)
     strands.draw_whiskers(rng, subject, body.whiskers)
     layer.over_premultiplied(subject.colours, subject.alpha)
+    return palette, kind.__name__
+
+
+def _add_cutout(rng: np.random.Generator, layer: Layer, place: _Place, cutouts: tuple[RGBA, ...]) -> Colours:
+    """Lay a real subject at a place, in its own or in changed colours; returns its palette."""
+    cutout = cutouts[rng.integers(len(cutouts))]
+    height, width = layer.size_hw
+    scale = place.extent * min(height, width) / max(cutout.shape[:2])
+    centre = (place.centre[0] * width, place.centre[1] * height)
+    colours, alpha = placed_cutout(rng, cutout, scale, centre, layer.size_hw)
+    layer.over_premultiplied(colours, alpha)
+    visible = colours[alpha > 0.9]
+    if len(visible) < 3:
+        return palettes.coat(rng, 3)
+    palette: Colours = visible[rng.integers(0, len(visible), 3)]
     return palette
 
 

@@ -14,10 +14,12 @@ from torch import nn
 from tqdm import tqdm
 
 from tuft_export.checkpoints import save_weights
+from tuft_export.inspyrenet.efficientnet import EfficientNet
 from tuft_training.averages import MovingAverage
 from tuft_training.coarse import partial_pyramid
 from tuft_training.curves import save_curves
 from tuft_training.evaluate import evaluate_scenes
+from tuft_training.features import Features, is_late
 from tuft_training.losses import pyramid_loss
 from tuft_training.rebase import balanced
 from tuft_training.samples import SceneDataset, loader
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from tuft_export.inspyrenet import InSPyReNet
 
+_BACKBONE_SHARE = 0.1
 _WEIGHTS, _STATE, _CURVES = "best.safetensors", "state.pt", "curves.csv"
 
 
@@ -37,7 +40,7 @@ class Plan:
     """How one stage is trained.
 
     Attributes:
-        size_px: Side of the square scenes; the network's base size should be the same.
+        size_px: Side of the square scenes; not larger than the network's base size.
         batch: Scenes per step.
         learning_rate: Its highest value, after the warm-up.
         warm_up: Steps until then.
@@ -47,6 +50,7 @@ class Plan:
         steps: Length of the stage; makes it repeatable to the bit on one machine.
         first_seed: Seed of the first scene.
         photographs: Folder of photographs without a subject, or None.
+        cutouts: Folder of real subjects with alpha, or None.
         whole_every: Only every so many steps train the finest stage, and the next one the second finest.
         workers: Processes that make scenes.
         evaluate_every: Steps between evaluations.
@@ -63,6 +67,7 @@ class Plan:
     steps: int | None = None
     first_seed: int = 0
     photographs: Path | None = None
+    cutouts: Path | None = None
     whole_every: int = 1
     workers: int = 1
     evaluate_every: int = 200
@@ -85,12 +90,14 @@ class Trainer:
 
     def __init__(self, network: InSPyReNet, plan: Plan, folder: Path) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = network.to(self.device).train()
+        self.network = network.to(self.device)
+        _prepare(self.network)
+        self.features = Features(self.network.backbone)
         self.plan = plan
         self.folder = folder
         self.average = MovingAverage(self.network, plan.ema_decay)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+            _parameter_groups(self.network), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
         self.step = 0
         self.elapsed_s = 0.0
@@ -126,7 +133,7 @@ class Trainer:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Images and alphas of the steps to come: each batch of scenes twice, the second time mirrored."""
         count = self.plan.batch * (self.plan.steps or 10**7)
-        dataset = SceneDataset(self.plan.first_seed, count, self.plan.size_px, self.plan.photographs)
+        dataset = SceneDataset(self.plan.first_seed, count, self.plan.size_px, self.plan.photographs, self.plan.cutouts)
         made, half = divmod(self.step, 2)
         mirrored = bool(half)
         for images, alphas in loader(dataset, self.plan.batch, made * self.plan.batch, self.plan.workers):
@@ -138,13 +145,14 @@ class Trainer:
     def advance(self, images: Tensor, alphas: Tensor) -> float:
         """One step on images [n, 3, H, W] and alphas [n, 1, H, W]; returns the loss per stage."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate_at(self.step, self.progress)
+            group["lr"] = group["share"] * self.plan.learning_rate_at(self.step, self.progress)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            pyramid = partial_pyramid(self.network, images, self._stages())
+            features = self.features(images)
+            pyramid = partial_pyramid(self.network, features, (images.shape[2], images.shape[3]), self._stages())
         loss = pyramid_loss(pyramid, alphas, self.network.image_pyramid)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.requires_grad], 1.0)
         self.optimizer.step()
         self.step += 1
         self.average.update(self.network)
@@ -210,3 +218,23 @@ class Trainer:
             return False
         self.load_state_dict(torch.load(path, map_location=self.device, weights_only=True))
         return True
+
+
+def _prepare(network: InSPyReNet) -> None:
+    """Training mode; a backbone that comes with weights keeps its statistics, and its first maps stay as they are."""
+    network.train()
+    if isinstance(network.backbone, EfficientNet):
+        network.backbone.eval()
+        for name, parameter in network.backbone.named_parameters():
+            parameter.requires_grad_(is_late(network.backbone, name))
+
+
+def _parameter_groups(network: InSPyReNet) -> list[dict[str, Any]]:
+    """What is trained, with its share of the learning rate.
+
+    A backbone that comes with weights learns at a tenth of the rate, as in the paper.
+    """
+    share = _BACKBONE_SHARE if isinstance(network.backbone, EfficientNet) else 1.0
+    backbone = [p for p in network.backbone.parameters() if p.requires_grad]
+    rest = [p for name, p in network.named_parameters() if not name.startswith("backbone.")]
+    return [{"params": backbone, "share": share}, {"params": rest, "share": 1.0}]

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tuft_export.architecture import NetworkConfig
+from tuft_export.architecture import EfficientNetConfig, NetworkConfig, SwinConfig
 from tuft_export.inspyrenet.attention import ScaleInvariantContextAttention, resize
 from tuft_export.inspyrenet.context import CoarseDecoder, ContextEncoder
+from tuft_export.inspyrenet.efficientnet import EfficientNet
 from tuft_export.inspyrenet.pyramid import ImagePyramid, Transition
 from tuft_export.inspyrenet.swin import SwinTransformer
 
@@ -33,7 +34,7 @@ class InSPyReNet(nn.Module):
         super().__init__()
         self.config = config
         depth, base_size = config.depth, config.base_size
-        self.backbone = SwinTransformer(config.backbone)
+        self.backbone = _backbone(config.backbone)
         for i, channels in enumerate(config.backbone.channels, start=1):
             self.add_module(f"context{i}", ContextEncoder(channels, depth))
         self.decoder = CoarseDecoder(depth)
@@ -59,8 +60,12 @@ class InSPyReNet(nn.Module):
 
     def pyramid(self, image: Tensor) -> SaliencyPyramid:
         """All stages of one pass over `image` (as in `forward`); each stage sees the coarser ones detached."""
-        height, width = image.shape[-2:]
-        x1, x2, x3, x4, x5 = self._contexts(image)
+        return self.decode(self.backbone(image), _size_hw(image))
+
+    def decode(self, features: list[Tensor], size_hw: tuple[int, int]) -> SaliencyPyramid:
+        """All stages from the backbone's five maps of an image of `size_hw` pixels."""
+        height, width = size_hw
+        x1, x2, x3, x4, x5 = (getattr(self, f"context{i}")(x) for i, x in enumerate(features, start=1))
         f3, d3 = self.decoder(x3, x4, x5)
 
         f3 = resize(f3, (height // 4, width // 4))
@@ -100,9 +105,9 @@ class InSPyReNet(nn.Module):
             d = self.image_pyramid.reconstruct(d, edge * laplacian)
         return d
 
-    def _contexts(self, image: Tensor) -> list[Tensor]:
-        features = self.backbone(image)
-        return [getattr(self, f"context{i}")(x) for i, x in enumerate(features, start=1)]
+
+def _backbone(config: SwinConfig | EfficientNetConfig) -> SwinTransformer | EfficientNet:
+    return SwinTransformer(config) if isinstance(config, SwinConfig) else EfficientNet(config)
 
 
 def _size_hw(x: Tensor) -> tuple[int, int]:

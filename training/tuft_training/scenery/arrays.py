@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 RGB: TypeAlias = NDArray[np.uint8]
 """[h, w, 3] uint8, sRGB, 0..255."""
 
+RGBA: TypeAlias = NDArray[np.uint8]
+"""[h, w, 4] uint8, sRGB and straight alpha, 0..255."""
+
 Field: TypeAlias = NDArray[np.float32]
 """[h, w] float32: a mask, an alpha or a texture, 0..1 unless said otherwise."""
 
