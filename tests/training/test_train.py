@@ -78,7 +78,7 @@ def test_run_leaves_weights_curves_and_state(network, tmp_path):
     assert stored.config == TINY
     assert 0 <= trainer.best_iou <= 1
     lines = (tmp_path / "curves.csv").read_text().splitlines()
-    assert lines[0] == "step,minutes,loss,iou,mae,sad"
+    assert lines[0] == "step,minutes,loss,iou,mae,sad,gradient,connectivity,boundary_f"
     assert [line.split(",")[0] for line in lines[1:]] == ["2", "4"]
 
 
