@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 def partial_pyramid(
     network: InSPyReNet, features: list[Tensor], size_hw: tuple[int, int], stages: int
 ) -> SaliencyPyramid:
-    """The first `stages` (2, 3 or 4) maps of `network.decode(...)`, coarse to fine, and their Laplacians.
+    """The first `stages` (1 to 4) maps of `network.decode(...)`, coarse to fine, and their Laplacians.
 
     Args:
         network: In training mode its normalisations learn from what is computed only.
         features: The backbone's five maps.
         size_hw: Height and width of the image in pixels.
-        stages: 2 ends at a quarter of the size, 3 at half, 4 at the whole.
+        stages: 1 ends at an eighth of the size, 2 at a quarter, 3 at half, 4 at the whole.
     """
     if stages == 4:
         return network.decode(features, size_hw)
     height, width = size_hw
-    x2, x3, x4, x5 = (network.get_submodule(f"context{i}")(x) for i, x in enumerate(features[1:], start=2))
+    x3, x4, x5 = (network.get_submodule(f"context{i}")(x) for i, x in enumerate(features[2:], start=3))
     f3, d3 = network.decoder(x3, x4, x5)
+    if stages == 1:
+        return SaliencyPyramid((d3,), ())  # type: ignore[arg-type]
+    x2 = network.get_submodule("context2")(features[1])
     f2, p2 = network.attention2(torch.cat([x2, resize(f3, (height // 4, width // 4))], dim=1), d3.detach())
     d2 = network.image_pyramid.reconstruct(d3.detach(), p2)
     if stages == 2:

@@ -30,26 +30,26 @@ class Features:
         """Images [n, 3, H, W], normalised, to the maps as the backbone gives them."""
         if not isinstance(self.backbone, EfficientNet):
             return self.backbone(images)  # type: ignore[no-any-return]
-        half, quarter = self._early(self.backbone, images)
+        half, quarter, eighth = self._early(self.backbone, images)
         # Depthwise convolutions are a third faster with the channels last; the decoder is not.
-        features = self.backbone.late(half, quarter.contiguous(memory_format=torch.channels_last))
+        features = self.backbone.late(half, quarter, eighth.contiguous(memory_format=torch.channels_last))
         return [x.contiguous() for x in features]
 
-    def _early(self, backbone: EfficientNet, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _early(self, backbone: EfficientNet, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():
             if images.device.type != "cpu":
                 return backbone.early(images)
             shape = tuple(images.shape)
             if shape not in self._compiled:
                 self._compiled[shape] = _compiled(backbone, images)
-            half, quarter = self._compiled[shape](images.numpy()).values()
-            return torch.from_numpy(half.copy()), torch.from_numpy(quarter.copy())
+            half, quarter, eighth = self._compiled[shape](images.numpy()).values()
+            return torch.from_numpy(half.copy()), torch.from_numpy(quarter.copy()), torch.from_numpy(eighth.copy())
 
 
 def is_late(backbone: EfficientNet, parameter: str) -> bool:
     """Whether a parameter, by its name in the backbone, belongs to `backbone.late`."""
     part, _, rest = parameter.partition(".")
-    return part == "stages" and int(rest.split(".")[0]) > backbone.taps[1]
+    return part == "stages" and int(rest.split(".")[0]) > backbone.taps[2]
 
 
 class _Early(torch.nn.Module):
@@ -57,15 +57,16 @@ class _Early(torch.nn.Module):
         super().__init__()
         self.backbone = backbone
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.backbone.early(images)
 
 
 def _compiled(backbone: EfficientNet, example: Tensor) -> Any:
     import openvino
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the converter uses what torch has deprecated
+    # The converter uses what torch has deprecated, and does not know mixed precision.
+    with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
+        warnings.simplefilter("ignore")
         model = openvino.convert_model(_Early(backbone).eval(), example_input=example)
     model.reshape(list(example.shape))
     settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -18,12 +18,16 @@ from tuft_training.scenes import Scene, scene
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from tuft_training.scenery.arrays import RGB
 
 HELD_OUT_SEED: Final = 10**12
 """Scenes from here on are never trained on."""
+
+# How many times larger than trained on scenes are made, and how often: photographs, too, arrive reduced.
+_OVERSAMPLING: Final = {1.0: 0.6, 1.5: 0.25, 2.0: 0.15}
 
 Sample = tuple["Tensor", "Tensor"]
 """Image float32 [3, H, W], normalised as the network expects, and alpha float32 [1, H, W], 0..1."""
@@ -34,6 +38,24 @@ def image_tensor(image: RGB) -> Tensor:
     scaled = image.astype(np.float32) / 255
     normalised = (scaled - np.array(contract.MEAN, np.float32)) / np.array(contract.STD, np.float32)
     return torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)))
+
+
+def reduced(made: Scene, size_px: int) -> Scene:
+    """A square scene averaged down to `size_px`; itself if it is as large."""
+    if made.alpha.shape[0] == size_px:
+        return made
+
+    def shrunk(picture: NDArray[Any]) -> NDArray[Any]:
+        smaller: NDArray[Any] = cv2.resize(picture, (size_px, size_px), interpolation=cv2.INTER_AREA)
+        return smaller
+
+    return Scene(
+        image=shrunk(made.image),
+        alpha=shrunk(made.alpha),
+        foreground=shrunk(made.foreground),
+        background=shrunk(made.background),
+        category=made.category,
+    )
 
 
 def sample_from_scene(made: Scene) -> Sample:
@@ -65,7 +87,10 @@ class SceneDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         photographs = background_photographs(self.photographs) if self.photographs else ()
         cutouts = cutout_photographs(self.cutouts) if self.cutouts else ()
-        return sample_from_scene(scene(self.first_seed + index, (self.size_px, self.size_px), photographs, cutouts))
+        seed = self.first_seed + index
+        factor = np.random.default_rng(seed).choice(list(_OVERSAMPLING), p=list(_OVERSAMPLING.values()))
+        side = round(self.size_px * factor)
+        return sample_from_scene(reduced(scene(seed, (side, side), photographs, cutouts), self.size_px))
 
 
 def loader(dataset: SceneDataset, batch: int, skip: int = 0, workers: int = 0) -> DataLoader[Sample]:

@@ -32,6 +32,9 @@ _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
 
 _CUTOUTS = 0.55  # share of real subjects where there are any
 
+# How much of the frame subjects cover: with less nobody would look for them, with more nobody sees where they end.
+_SHARES = (0.01, 0.9)
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -107,13 +110,7 @@ def _scene(
     recorded: bool,
 ) -> Scene:
     camera = Camera.random(rng, max(size_hw))
-    subjects = Layer.empty(size_hw)
-    palette, category, places = None, "none", _places(rng)
-    for place in places:
-        if cutouts and rng.random() < _CUTOUTS:
-            palette, category = _add_cutout(rng, subjects, place, cutouts), "cutout"
-        else:
-            palette, category = _add_subject(rng, subjects, place, photographs)
+    subjects, palette, category = _subjects(rng, size_hw, photographs, cutouts)
     palette = palette if palette is not None and rng.random() < 0.15 else None
     behind = backgrounds.background(rng, size_hw, photographs, palette)
     if rng.random() < 0.5:
@@ -123,7 +120,23 @@ def _scene(
     foreground, background = camera.exposed(subjects.straight_colours()), camera.exposed(behind)
     picture = composite(alpha, foreground, background)
     image = camera.recorded(rng, picture) if recorded else np.rint(picture).astype(np.uint8)
-    return Scene(image, alpha, foreground, background, "several" if len(places) > 1 else category)
+    return Scene(image, alpha, foreground, background, category)
+
+
+def _subjects(
+    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], cutouts: tuple[RGBA, ...]
+) -> tuple[Layer, Colours | None, str]:
+    """What is in front, the palette of one of them, and the category: drawn again until a person could tell."""
+    while True:
+        places = _places(rng)
+        layer, palette, category = Layer.empty(size_hw), None, "none"
+        for place in places:
+            if cutouts and rng.random() < _CUTOUTS:
+                palette, category = _add_cutout(rng, layer, place, cutouts), "cutout"
+            else:
+                palette, category = _add_subject(rng, layer, place, photographs)
+        if not places or _SHARES[0] < layer.alpha.mean() < _SHARES[1]:
+            return layer, palette, "several" if len(places) > 1 else category
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class Plan:
         first_seed: Seed of the first scene.
         photographs: Folder of photographs without a subject, or None.
         cutouts: Folder of real subjects with alpha, or None.
-        whole_every: Only every so many steps train the finest stage, and the next one the second finest.
+        whole_every: Only every so many steps train the finest stage, the next one stops at half of the size, the one
+            after at a quarter, and all others at an eighth, where it shows what is in front.
         workers: Processes that make scenes.
         evaluate_every: Steps between evaluations.
         held_out: Scenes in each evaluation.
@@ -146,9 +147,10 @@ class Trainer:
         """One step on images [n, 3, H, W] and alphas [n, 1, H, W]; returns the loss per stage."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["share"] * self.plan.learning_rate_at(self.step, self.progress)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        stages = self._stages()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=_gains_from_bfloat16(self.device, stages)):
             features = self.features(images)
-            pyramid = partial_pyramid(self.network, features, (images.shape[2], images.shape[3]), self._stages())
+            pyramid = partial_pyramid(self.network, features, (images.shape[2], images.shape[3]), stages)
         loss = pyramid_loss(pyramid, alphas, self.network.image_pyramid)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -161,9 +163,8 @@ class Trainer:
         return self._losses[-1]
 
     def _stages(self) -> int:
-        """How far up the pyramid this step goes: to the end in every `whole_every`-th, to half size after it."""
-        position = self.step % self.plan.whole_every
-        return 4 if position == 0 else 3 if position == 1 else 2
+        """How far up the pyramid this step goes: to the end in every `whole_every`-th, then less and less."""
+        return max(1, 4 - self.step % self.plan.whole_every)
 
     def _review(self) -> None:
         """Measure the average on held-out scenes, keep it if it is the best, note the curves, save the state."""
@@ -227,6 +228,17 @@ def _prepare(network: InSPyReNet) -> None:
         network.backbone.eval()
         for name, parameter in network.backbone.named_parameters():
             parameter.requires_grad_(is_late(network.backbone, name))
+
+
+def _gains_from_bfloat16(device: torch.device, stages: int) -> bool:
+    """Whether a step of so many stages is faster in bfloat16.
+
+    On CPUs with such instructions only the products at full size are: a whole step takes half of the time, a short
+    one longer.
+    """
+    if device.type != "cpu":
+        return True
+    return stages == 4 and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _parameter_groups(network: InSPyReNet) -> list[dict[str, Any]]:

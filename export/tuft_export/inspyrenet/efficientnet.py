@@ -93,17 +93,18 @@ class EfficientNet(nn.Module):
         """
         return self.late(*self.early(image))
 
-    def early(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The maps at strides 2 and 4: most of the work, and edges and textures that need no further training."""
-        to_half, to_quarter = self.taps[:2]
+    def early(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The maps at strides 2, 4 and 8: most of the work, and edges and textures that need no further training."""
+        to_half, to_quarter, to_eighth = self.taps[:3]
         half = self.stages[: to_half + 1](self.stem(image))
-        return half, self.stages[to_half + 1 : to_quarter + 1](half)
+        quarter = self.stages[to_half + 1 : to_quarter + 1](half)
+        return half, quarter, self.stages[to_quarter + 1 : to_eighth + 1](quarter)
 
-    def late(self, half: Tensor, quarter: Tensor) -> list[Tensor]:
+    def late(self, half: Tensor, quarter: Tensor, eighth: Tensor) -> list[Tensor]:
         """All five maps from what `early` gave."""
-        features = [F.pixel_unshuffle(half, 2), quarter]
-        x = quarter
-        for i, stage in enumerate(self.stages[self.taps[1] + 1 :], start=self.taps[1] + 1):
+        features = [F.pixel_unshuffle(half, 2), quarter, eighth]
+        x = eighth
+        for i, stage in enumerate(self.stages[self.taps[2] + 1 :], start=self.taps[2] + 1):
             x = stage(x)
             if i in self.taps:
                 features.append(x)

@@ -1,4 +1,8 @@
-"""Real photographs without a subject, which scenes may use as backgrounds and as surfaces."""
+"""Real photographs without a subject, which scenes may use as backgrounds and as surfaces.
+
+Besides those that come with the test photographs, `photographs.txt` names some of Debian's packages `tuxpaint-data`,
+`lomiri-wallpapers-16.04`, `mate-backgrounds` and `plasma-workspace-wallpapers` (free licences, see training/README.md).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 HELD_OUT: Final = frozenset({"ajantaCave", "canyondeChelly", "goldenTemple", "machuPicchu", "pontduGard", "sea5"})
 
 _LONG_SIDE_PX: Final = 800
+_SHARED: Final = Path("/usr/share")  # where Debian installs pictures
 
 
 def photographs_folder() -> Path:
@@ -26,9 +31,15 @@ def photographs_folder() -> Path:
 
 @functools.lru_cache(maxsize=1)
 def background_photographs(folder: Path) -> tuple[RGB, ...]:
-    """The photographs in `folder`, without the held-out ones, at most 800 pixels long; empty if there are none."""
+    """The photographs in `folder` and those of Debian's packages, at most 800 pixels long.
+
+    Those that composites stand on are left out; empty if there are none.
+    """
     paths = sorted(folder.glob("bg_*.*")) if folder.is_dir() else []
-    return tuple(_read(path) for path in paths if path.stem.removeprefix("bg_") not in HELD_OUT)
+    ours = [path for path in paths if path.stem.removeprefix("bg_") not in HELD_OUT]
+    listed = Path(__file__).with_name("photographs.txt").read_text().split()
+    packaged = [path for path in (_SHARED / name for name in listed) if path.is_file()]
+    return tuple(_read(path) for path in (*ours, *packaged))
 
 
 def _read(path: Path) -> RGB:
