@@ -9,10 +9,13 @@ from tuft_training.measures import (
     Measures,
     boundary_f,
     connectivity_error,
+    edge_sharpness,
+    error_maps,
     gradient_error,
     gradient_kernel,
     mean,
     measures,
+    unknown_band,
 )
 
 
@@ -90,3 +93,59 @@ def test_outlines_within_the_tolerance_agree():
     half = truth.copy()
     half[:, 50:] = False  # three of its four sides are right; of the truth's, half are found
     assert 0.5 < boundary_f(half, truth) < 0.8
+
+
+def disk(radius=20.0, soft_px=3.0, centre=(32.0, 32.0)):
+    rows, columns = np.indices((64, 64), dtype=np.float32)
+    distance = np.hypot(rows - centre[0], columns - centre[1])
+    return np.clip((radius - distance) / soft_px + 0.5, 0, 1).astype(np.float32)
+
+
+def test_parts_add_up_to_the_whole():
+    alpha, truth = disk(18), disk(20)
+    maps, band = error_maps(alpha, truth), unknown_band(disk(20), 4)
+    whole, inside, outside = maps.over(), maps.over(band), maps.over(~band)
+    for name in ("sad", "gradient", "connectivity"):
+        assert getattr(inside, name) + getattr(outside, name) == pytest.approx(getattr(whole, name), rel=1e-5), name
+    assert inside.mse * band.sum() + outside.mse * (~band).sum() == pytest.approx(whole.mse * band.size, rel=1e-5)
+    assert maps.over(np.zeros_like(band)).mse == 0
+
+
+def test_the_band_holds_what_is_near_the_transition():
+    truth = disk(20, 3)
+    rows, columns = np.indices(truth.shape)
+    distance = np.abs(np.hypot(rows - 32, columns - 32) - 20)
+    band = unknown_band(truth, 6)
+    assert band[distance < 6].all()
+    assert not band[distance > 6 + 1.5 + 1].any()
+    hard = unknown_band((truth > 0.5).astype(np.float32), 6)
+    assert hard[distance < 5].all()
+    assert not unknown_band(np.zeros_like(truth)).any()
+
+
+def test_edge_sharpness_follows_its_definition():
+    """Written out with scipy's correlation instead of OpenCV's filter."""
+    from scipy.ndimage import correlate
+
+    alpha, truth = disk(19, 6, (30, 33)), disk(20, 3)
+    band = unknown_band(truth)
+    kernel = gradient_kernel()
+    ours, theirs = (
+        np.stack([correlate(matte.astype(float), k, mode="nearest")[band] for k in (kernel, kernel.T)])
+        for matte in (alpha, truth)
+    )
+    expected = (ours * theirs).sum() / np.sqrt((ours**2).sum() * (theirs**2).sum())
+    assert edge_sharpness(alpha, truth, band) == pytest.approx(expected, abs=1e-5)
+
+
+def test_edge_sharpness_rewards_the_right_edge_in_the_right_place_only():
+    truth = disk(20, 3)
+    band = unknown_band(truth)
+    assert edge_sharpness(truth, truth, band) == pytest.approx(1)
+    assert edge_sharpness(0.5 * truth, truth, band) == pytest.approx(1)
+    for worse in (disk(20, 12), disk(20, 0.5), disk(17, 3), disk(20, 3, (34, 32))):
+        assert edge_sharpness(worse, truth, band) < 0.995
+    assert edge_sharpness(1 - truth, truth, band) == pytest.approx(-1)
+    nothing = np.zeros_like(truth)
+    assert edge_sharpness(nothing, truth, band) == 0
+    assert edge_sharpness(nothing, nothing, band) == 1

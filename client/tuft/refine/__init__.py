@@ -1,7 +1,7 @@
 """Refinement at the photograph's own resolution: edges for alpha, and colours without the old background.
 
-Both work in tiles, and only in those that hold some of the subject's edge: time and memory follow the length of the
-edge, not the size of the photograph.
+What is found out about colours is found out on coarse grids; pixels are only looked at along the subject's edge, in
+tiles: time and memory follow the length of the edge, not the size of the photograph.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tuft.refine.band import band_weight, is_certain
+from tuft.refine.band import Band
+from tuft.refine.colour_line import colour_lines
 from tuft.refine.foreground import estimate_foreground
-from tuft.refine.guided import Window, guided_alpha
+from tuft.refine.guided import Window, guided_models
 from tuft.refine.tiles import Tile, for_each, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tuft.refine.models import ColourModels
 
     Plane = NDArray[np.float32]
 
@@ -29,14 +32,15 @@ _FINE: Final = Window(cell=4, radius=4, trust_from=0.5)
 _COARSE: Final = Window(cell=8, radius=3, trust_from=0.4)
 _COARSE_FROM: Final = 2.0
 # Averaging windows flattens edges a little; this much contrast about 0.5 restores them.
-_CONTRAST: Final = 1.1
+_CONTRAST: Final = np.float32(1.1)
 
 
 def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
     """Alpha whose edges come from the photograph: the network says where roughly, colour says where exactly.
 
-    Only a band round uncertain alpha changes, and there only as far as colour explains alpha; what the network is
-    sure of stays as it is.
+    First, where the network is vague, alpha follows the line from the background's colour to the subject's; then a
+    guided filter draws every edge. Only a band round uncertain alpha changes, and there only as far as colour
+    explains alpha; what the network is sure of stays as it is.
 
     Args:
         rgb: uint8 (H, W, 3), the photograph.
@@ -47,24 +51,29 @@ def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
         float32 (H, W), 0..1.
     """
     scale = max(alpha.shape) / size
-    window = _COARSE if scale >= _COARSE_FROM else _FINE
-    band_radius = max(1, round(scale))
-    halo = window.reach + -(-2 * band_radius // window.cell) * window.cell
+    band = Band.around(alpha, scale)
     refined = alpha.copy()
-
-    def refine(tile: Tile) -> None:
-        around = alpha[tile.outer]
-        if not is_certain(around):
-            estimate, trust = guided_alpha(rgb[tile.outer], around, window, tile.within)
-            weight = band_weight(around, band_radius)[tile.within]
-            refined[tile.inner] = _blended(alpha[tile.inner], estimate, trust, weight)
-
-    for_each(refine, tiles((alpha.shape[0], alpha.shape[1]), _TILE, halo))
+    if band.is_empty():
+        return refined
+    _move(refined, rgb, band, colour_lines(rgb, refined, scale))
+    window = _COARSE if scale >= _COARSE_FROM else _FINE
+    _move(refined, rgb, band, guided_models(rgb, refined, window), _CONTRAST)
     return refined
 
 
-def _blended(alpha: Plane, estimate: Plane, trust: Plane, weight: Plane) -> Plane:
-    sharp = np.clip(
-        (alpha + trust * (estimate - alpha) - np.float32(0.5)) * np.float32(_CONTRAST) + np.float32(0.5), 0, 1
-    )
-    return alpha + weight * (sharp - alpha)
+def _move(
+    alpha: Plane, rgb: NDArray[np.uint8], band: Band, models: ColourModels, contrast: np.float32 | None = None
+) -> None:
+    """Moves alpha, in the band, to what the models say, and away from 0.5 by a contrast."""
+
+    def move(tile: Tile) -> None:
+        weight = band.weight(tile.inner)
+        if weight.any():
+            moved = models.moved(alpha, rgb, tile.inner)
+            if contrast is not None:
+                np.clip((moved - np.float32(0.5)) * contrast + np.float32(0.5), 0, 1, out=moved)
+            moved -= alpha[tile.inner]
+            moved *= weight
+            alpha[tile.inner] += moved
+
+    for_each(move, tiles((alpha.shape[0], alpha.shape[1]), _TILE))

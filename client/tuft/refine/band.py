@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
+from tuft.refine.grid import cells_of, enlarged
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tuft.refine.tiles import Region
 
 # Alpha up to LOW is surely background, above HIGH surely foreground.
 LOW: Final = 0.1
 HIGH: Final = 0.9
+# How far beyond uncertain alpha an edge may be, in pixels of the network: about what it misplaces edges by.
+_RADIUS: Final = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """How far each pixel of a photograph may change, on a grid.
+
+    Attributes:
+        cell: Side of a cell in pixels.
+        weights: float32 (h, w), 0..1.
+    """
+
+    cell: int
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def around(cls, alpha: NDArray[np.float32], scale: float) -> Band:
+        """The band of `alpha` (H, W), 0..1, whose network's pixels cover `scale` of the photograph's."""
+        cell = max(1, round(scale))
+        coarse = alpha if cell == 1 else cells_of(alpha, cell)
+        return cls(cell, band_weight(coarse, max(1, round(_RADIUS * scale / cell))))
+
+    def is_empty(self) -> bool:
+        """Whether nothing may change."""
+        return not self.weights.any()
+
+    def weight(self, region: Region) -> NDArray[np.float32]:
+        """float32 (h, w), 0..1, at the pixels of `region`."""
+        if self.cell == 1:
+            return self.weights[region]
+        return enlarged(self.weights, self.cell, region)
 
 
 def is_certain(alpha: NDArray[np.float32]) -> bool:
@@ -29,8 +66,7 @@ def band_weight(alpha: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
 
     Args:
         alpha: float32 (H, W), 0..1.
-        radius: In pixels. The network places an edge to about one of its own pixels, so as many pixels of the
-            photograph as one of the network's covers.
+        radius: In pixels.
 
     Returns:
         float32 (H, W), 0..1.

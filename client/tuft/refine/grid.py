@@ -25,9 +25,37 @@ def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
     Returns:
         As the picture, (⌈H / cell⌉, ⌈W / cell⌉) or with C channels.
     """
+    whole_hw = (picture.shape[0] // cell * cell, picture.shape[1] // cell * cell)
+    if whole_hw == picture.shape[:2]:
+        return _averaged(picture, cell)
+    height, width = whole_hw[0] // cell, whole_hw[1] // cell
+    shape = (-(-picture.shape[0] // cell), -(-picture.shape[1] // cell), *picture.shape[2:])
+    cells: NDArray[Pixel] = np.empty(shape, picture.dtype)
+    # Only what overhangs is padded: a large picture is not copied for a few pixels.
+    for rows, columns in (
+        (slice(height), slice(width)),
+        (slice(height, None), slice(None)),
+        (slice(height), slice(width, None)),
+    ):
+        part = picture[_pixels(rows, cell), _pixels(columns, cell)]
+        if part.size:
+            cells[rows, columns] = _averaged(_padded(part, cell), cell)
+    return cells
+
+
+def _pixels(cells: slice, cell: int) -> slice:
+    return slice(None if cells.start is None else cells.start * cell, None if cells.stop is None else cells.stop * cell)
+
+
+def _padded(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
     overhang = (-picture.shape[0] % cell, -picture.shape[1] % cell)
-    if any(overhang):
-        picture = cv2.copyMakeBorder(picture, 0, overhang[0], 0, overhang[1], cv2.BORDER_REPLICATE)
+    if not any(overhang):
+        return picture
+    padded: NDArray[Pixel] = cv2.copyMakeBorder(picture, 0, overhang[0], 0, overhang[1], cv2.BORDER_REPLICATE)
+    return padded
+
+
+def _averaged(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
     grid_wh = (picture.shape[1] // cell, picture.shape[0] // cell)
     cells: NDArray[Pixel] = cv2.resize(picture, grid_wh, interpolation=cv2.INTER_AREA)
     return cells

@@ -1,7 +1,7 @@
 """Alpha from the photograph's own edges: a guided filter that trusts each window as far as it fits.
 
-In a small window alpha is nearly a linear function of colour, alpha = a·I + b (the colour line model of matting).
-The guided filter fits a and b in every window and averages the windows that cover a pixel.
+In a small window alpha is nearly a linear function of colour, alpha = a·I + b. The guided filter fits a and b in every
+window and averages the windows that cover a pixel.
 
 Sources: K. He, J. Sun, X. Tang, Guided Image Filtering, TPAMI 2013, eq. 19 to 21 for colour guides; K. He, J. Sun,
 Fast Guided Filter, arXiv:1505.00996, for the coefficients on a coarse grid; windows weighted by their residual as in
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from tuft.refine.grid import cells_of, enlarged
+from tuft.refine.band import is_certain
+from tuft.refine.grid import cells_of
+from tuft.refine.models import ColourModels
+from tuft.refine.tiles import Tile, for_each, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from tuft.refine.tiles import Region
 
     Plane = NDArray[np.float32]
 
@@ -34,6 +35,7 @@ _RESIDUAL: Final = 1e-2
 _NEGLIGIBLE: Final = 1e-4
 # From the share of alpha's variance at which colour begins to be believed, so much more is believed fully.
 _TRUST_RANGE: Final = 0.5
+_TILE: Final = 64  # in cells
 
 
 @dataclass(frozen=True)
@@ -50,30 +52,29 @@ class Window:
     radius: int
     trust_from: float
 
-    @property
-    def reach(self) -> int:
-        """How many pixels away a pixel can have an influence: two box filters and the interpolation."""
-        return self.cell * (2 * self.radius + 1)
 
-
-def guided_alpha(rgb: NDArray[np.uint8], alpha: Plane, window: Window, part: Region) -> tuple[Plane, Plane]:
-    """What colour says about alpha, and how far to believe it.
+def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window) -> ColourModels:
+    """What colour says about alpha around every cell, and how far to believe it.
 
     Args:
         rgb: uint8 (H, W, 3), the guide.
         alpha: float32 (H, W), 0..1, roughly right.
         window: Where models are fitted.
-        part: The rows and columns wanted, (h, w); the rest only serves the fit.
-
-    Returns:
-        Alpha as the local colour models give it, float32 (h, w), not clipped; and the trust they deserve, float32
-        (h, w), 0..1.
     """
-    guide = cells_of(rgb, window.cell).astype(np.float32) / 255
-    models = _averaged_models(guide, cells_of(alpha, window.cell), window.radius)
-    *slopes, offset, share = (enlarged(model, window.cell, part) for model in models)
-    explained = sum(slope * channel for slope, channel in zip(slopes, cv2.split(rgb[part]), strict=True))
-    return explained / np.float32(255) + offset, np.clip((share - window.trust_from) / _TRUST_RANGE, 0, 1)
+    guide, share = cells_of(rgb, window.cell), cells_of(alpha, window.cell)
+    fitted = np.zeros((5, *share.shape), np.float32)
+
+    def fit(tile: Tile) -> None:
+        around = share[tile.outer]
+        if not is_certain(around):
+            models = _averaged_models(guide[tile.outer].astype(np.float32) / 255, around, window.radius)
+            fitted[(slice(None), *tile.inner)] = [model[tile.within] for model in models]
+
+    # Each model depends on two windows, its own and those that it is averaged with.
+    for_each(fit, tiles((share.shape[0], share.shape[1]), _TILE, 2 * window.radius))
+    *slopes, offset, explained = fitted
+    trust = np.clip((explained - window.trust_from) / _TRUST_RANGE, 0, 1)
+    return ColourModels(window.cell, [slope / np.float32(255) for slope in slopes], offset, trust)
 
 
 def _averaged_models(guide: Plane, alpha: Plane, radius: int) -> list[Plane]:

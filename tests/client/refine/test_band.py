@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from tuft.refine.band import HIGH, LOW, band_weight, is_certain
+from tuft.refine.band import HIGH, LOW, Band, band_weight, is_certain
 
 
 def soft_edge(width_px: float) -> np.ndarray:
@@ -41,3 +41,18 @@ def test_sure_regions_have_no_band() -> None:
         assert is_certain(alpha) is certain
         assert band_weight(alpha, 3).any() is np.bool_(not certain)
     assert not is_certain(soft_edge(1e-6))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 4.0])
+def test_the_band_of_a_photograph_is_as_wide_as_the_networks_pixels(scale: float) -> None:
+    alpha = np.zeros((120, 200), np.float32)
+    alpha[:, 100:] = 1
+    band = Band.around(alpha, scale)
+    weight = band.weight((slice(0, 120), slice(0, 200)))
+    assert weight.shape == alpha.shape
+    assert (weight[:, 99:101] > 0.5).all()
+    distance = np.abs(np.arange(200) - 99.5)
+    assert (weight[:, distance > 6 * max(scale, 1) + 2] == 0).all()
+    np.testing.assert_array_equal(band.weight((slice(30, 50), slice(90, 130))), weight[30:50, 90:130])
+    assert not band.is_empty()
+    assert Band.around(np.zeros_like(alpha), scale).is_empty()

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tuft.refine import guided
-from tuft.refine.guided import Window, guided_alpha
-from tuft.refine.tiles import tiles
+from tuft.refine.guided import Window, guided_models
 
 WHOLE = (slice(0, 48), slice(0, 64))
+
+
+def estimate_and_trust(photo: np.ndarray, alpha: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """What the models say at every pixel, clipped to 0..1, and their trust by cell."""
+    models = guided_models(photo, alpha, window)
+    believed = replace(models, trust=np.ones_like(models.trust))
+    return believed.moved(alpha, photo, WHOLE), models.trust
 
 
 @pytest.fixture
@@ -51,9 +59,10 @@ def slow_models(guide: np.ndarray, alpha: np.ndarray, radius: int) -> tuple[np.n
 
 @pytest.mark.parametrize("radius", [1, 2, 4])
 def test_it_is_the_filter_of_the_definition(photo: np.ndarray, alpha: np.ndarray, radius: int) -> None:
-    estimate, trust = guided_alpha(photo, alpha, Window(1, radius, 0.25), WHOLE)
+    estimate, trust = estimate_and_trust(photo, alpha, Window(1, radius, 0.25))
     models, shares = slow_models(photo / 255, alpha, radius)
-    np.testing.assert_allclose(estimate, (models[..., :3] * photo / 255).sum(-1) + models[..., 3], atol=2e-3)
+    expected = np.clip((models[..., :3] * photo / 255).sum(-1) + models[..., 3], 0, 1)
+    np.testing.assert_allclose(estimate, expected, atol=2e-3)
     np.testing.assert_allclose(trust, np.clip((shares - 0.25) / 0.5, 0, 1), atol=2e-3)
 
 
@@ -62,7 +71,7 @@ def test_alpha_that_is_linear_in_colour_is_kept_and_believed(photo: np.ndarray, 
     cells = photo[: 48 // window.cell, : 64 // window.cell]
     blocks = cells.repeat(window.cell, axis=0).repeat(window.cell, axis=1)
     linear = (blocks @ np.array([0.3, 0.5, 0.1]) / 255 + 0.05).astype(np.float32)
-    estimate, trust = guided_alpha(blocks, linear, window, WHOLE)
+    estimate, trust = estimate_and_trust(blocks, linear, window)
     np.testing.assert_allclose(estimate, linear, atol=0.01)
     assert trust.min() > 0.95
 
@@ -72,7 +81,7 @@ def test_colour_that_says_nothing_about_alpha_is_not_believed(photo: np.ndarray)
     edge = np.zeros((48, 64), np.float32)
     edge[:, 32:] = 1
     for colours, allowed in ((flat, 0.0), (photo, 0.05)):
-        _, trust = guided_alpha(colours, edge, Window(1, 4, 0.4), WHOLE)
+        _, trust = estimate_and_trust(colours, edge, Window(1, 4, 0.4))
         assert trust.mean() <= allowed
 
 
@@ -81,29 +90,31 @@ def test_a_blurred_edge_finds_the_place_that_the_photograph_shows() -> None:
     truth = np.broadcast_to((columns >= 30).astype(np.float32), (48, 64))
     colours = np.where(truth[..., None] > 0, (200, 120, 40), (30, 90, 160)).astype(np.uint8)
     blurred = np.broadcast_to(1 / (1 + np.exp(-(columns - 32) / 2)), (48, 64)).astype(np.float32)  # and 2 px off
-    estimate, trust = guided_alpha(colours, blurred, Window(2, 4, 0.0), WHOLE)
+    estimate, trust = estimate_and_trust(colours, blurred, Window(2, 4, 0.0))
     near = np.s_[:, 26:36]
-    assert trust[near].min() > 0.5
+    assert trust[:, 13:18].min() > 0.5
     assert np.abs(estimate - truth)[near].mean() < 0.8 * np.abs(blurred - truth)[near].mean()
     assert (estimate[:, 30] - estimate[:, 29]).min() > 4 * (blurred[:, 30] - blurred[:, 29]).max()
 
 
-@pytest.mark.parametrize("window", [Window(4, 2, 0.5), Window(8, 1, 0.4)])
-def test_a_part_with_its_reach_is_the_same_as_the_whole(window: Window, rng: np.random.Generator) -> None:
-    size_hw = (101, 143)
-    photo = rng.integers(0, 256, (*size_hw, 3)).astype(np.uint8)
-    alpha = rng.random(size_hw, dtype=np.float32)
-    whole = guided_alpha(photo, alpha, window, (slice(0, 101), slice(0, 143)))
-    for tile in tiles(size_hw, 32, window.reach):
-        part = guided_alpha(photo[tile.outer], alpha[tile.outer], window, tile.within)
-        for piece, all_of_it in zip(part, whole, strict=True):
-            np.testing.assert_allclose(piece, all_of_it[tile.inner], atol=1e-3)
+def test_fitted_in_tiles_it_is_what_it_is_fitted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (101, 143, 3)).astype(np.uint8)
+    alpha = rng.random((101, 143), dtype=np.float32)
+    whole = guided_models(photo, alpha, Window(2, 3, 0.4))
+    monkeypatch.setattr(guided, "_TILE", 9)
+    tiled = guided_models(photo, alpha, Window(2, 3, 0.4))
+    for part, all_of_it in zip(
+        (*tiled.slopes, tiled.offset, tiled.trust), (*whole.slopes, whole.offset, whole.trust), strict=True
+    ):
+        np.testing.assert_allclose(part, all_of_it, atol=1e-3)
 
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_black_white_and_constant_alpha_stay_finite(level: int) -> None:
     for constant in (0.0, 1.0):
         alpha = np.full((48, 64), constant, np.float32)
-        estimate, trust = guided_alpha(np.full((48, 64, 3), level, np.uint8), alpha, Window(4, 4, 0.5), WHOLE)
-        np.testing.assert_allclose(estimate, constant, atol=1e-4)
-        assert (trust == 0).all()
+        models = guided_models(np.full((48, 64, 3), level, np.uint8), alpha, Window(4, 4, 0.5))
+        assert (models.trust == 0).all()
+        moved = models.moved(alpha, np.full((48, 64, 3), level, np.uint8), WHOLE)
+        np.testing.assert_array_equal(moved, alpha)

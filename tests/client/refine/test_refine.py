@@ -69,6 +69,16 @@ def test_fur_gets_nearer_to_the_truth(scale: float) -> None:
     assert gradient_error(fine, truth) < 0.7 * gradient_error(rough, truth)
 
 
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_where_the_network_is_vague_fur_is_drawn_by_its_colours(scale: float) -> None:
+    """A network that knows where the subject is, and of its edge only that it lies within some 20 of its pixels."""
+    photo, truth = fur((480, 640))
+    vague = cv2.GaussianBlur(truth, (0, 0), 5 * scale)
+    fine = refine_alpha(photo, vague, round(640 / scale))
+    assert np.abs(fine - truth).sum() < 0.5 * np.abs(vague - truth).sum()
+    assert gradient_error(fine, truth) < 0.4 * gradient_error(vague, truth)
+
+
 @pytest.mark.skipif(not COMPOSITES.is_dir(), reason="set TUFT_PHOTOS to the folder of test photographs")
 @pytest.mark.slow
 def test_no_photograph_gets_worse_and_most_much_better() -> None:
@@ -96,7 +106,7 @@ def test_what_the_network_is_sure_of_stays_as_it_is() -> None:
     rough = 0.03 + 0.94 * network_alpha(truth, 3.0)  # sure, but not to the last digit
     fine = refine_alpha(photo, rough, 107)
     uncertain = ((rough > 0.1) & (rough < 0.9)).astype(np.uint8)
-    far = cv2.dilate(uncertain, np.ones((25, 25), np.uint8)) == 0
+    far = cv2.dilate(uncertain, np.ones((41, 41), np.uint8)) == 0
     assert far.mean() > 0.3
     np.testing.assert_array_equal(fine[far], rough[far])
 
@@ -113,7 +123,7 @@ def test_nothing_is_invented_in_a_flat_background(rng: np.random.Generator) -> N
     paper_only = distance > 61
     assert fine[paper_only].sum() < 0.5 * rough[paper_only].sum()
     assert (fine - rough)[paper_only].max() < 0.05
-    assert fine[distance > 75].max() <= rough[distance > 75].max()
+    assert fine[distance > 75].max() < 0.5 / 255
 
 
 def test_a_photograph_that_shows_nothing_changes_nothing_much() -> None:
