@@ -32,7 +32,7 @@ def main() -> None:
     """Measures and prints a Markdown table; `--json` keeps the raw numbers."""
     options = _parser().parse_args()
     source = options.photo.read_bytes() if options.photo else _sample()
-    with _server(options.url, options.repository) as url, Client(url) as client:
+    with serving(options.url, options.repository) as url, Client(url) as client:
         runs = measure(client, source, tuple(PRESETS), options.repetitions)
     medians = {preset: _medians(of_preset) for preset, of_preset in runs.items()}
     print(f"{machine()}\n\n{table(medians)}")
@@ -79,7 +79,7 @@ def _medians(runs: list[Milliseconds]) -> Milliseconds:
 
 
 @contextlib.contextmanager
-def _server(url: str | None, repository: Path) -> Iterator[str]:
+def serving(url: str | None, repository: Path) -> Iterator[str]:
     if url:
         yield url
         return

@@ -78,6 +78,7 @@ def test_shell_blocks_run(workplace: Path) -> None:
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
     assert mode(workplace / "cutouts" / "dog.png") == "RGBA"
     assert (workplace / "cutouts" / "dog.webp").exists()
+    assert (workplace / "cutouts" / "report.html").exists()
 
 
 @pytest.mark.server

@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,8 +18,9 @@ from tuft import contract, doctor, folder, images
 from tuft.client import Client
 from tuft.cutout import require_fitting, resolve_background
 from tuft.demo import DemoOptions, demo
-from tuft.errors import OutputError, TuftError
+from tuft.errors import OptionError, OutputError, TuftError
 from tuft.presets import PRESETS, REFINEMENTS
+from tuft.report import Collector
 from tuft.serve import RUNTIMES, ServeOptions, running_server, serve, shell_command
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ FAILED: Final = 1
 # As the shell reports a program that SIGINT or SIGPIPE has ended.
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
+
+REPORT_NAME: Final = "report.html"
+_BESIDE_THE_CUTOUTS: Final = Path()  # --report without a file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,13 +92,17 @@ def _remove(arguments: argparse.Namespace) -> int:
         require_fitting(arguments.format or images.format_from_path(job.target), background)
     if arguments.skip_existing:
         jobs = tuple(job for job in jobs if not job.target.exists())
+    collector = _collector(arguments, jobs)
     with Client(arguments.url, preset=arguments.preset, timeout_s=arguments.timeout) as client:
         client.transport.server_info()  # one line if nobody answers, not one for each photograph
 
         def work(job: folder.Job) -> Cutout:
             cutout = client.remove(job.source, size=arguments.size, refine=arguments.refine)
             _make_folder(job.target.parent)
+            began_s = time.perf_counter()
             cutout.save(job.target, background=background, format=arguments.format)
+            if collector is not None:
+                collector.add(job.source, job.target, cutout, encode_ms=(time.perf_counter() - began_s) * 1e3)
             return cutout
 
         with tqdm(total=len(jobs), unit="photo", disable=None) as bar:
@@ -101,11 +110,29 @@ def _remove(arguments: argparse.Namespace) -> int:
             def tell(outcome: folder.Outcome) -> None:
                 bar.update()
                 if outcome.error is not None:
-                    _complain(_sentence(outcome.error, about=str(outcome.job.source)))
+                    sentence = _sentence(outcome.error, about=str(outcome.job.source))
+                    _complain(sentence)
+                    if collector is not None:
+                        collector.fail(outcome.job.source, outcome.job.target, sentence)
 
             report = folder.run(jobs, work, concurrency=arguments.concurrency, on_outcome=tell)
     print(_summary(report, arguments.output))
+    if collector is not None:
+        _make_folder(collector.file.parent)
+        collector.write()
+        print(f"The page that shows them is {collector.file}")
     return 0 if report else FAILED
+
+
+def _collector(arguments: argparse.Namespace, jobs: Sequence[folder.Job]) -> Collector | None:
+    """What gathers the report that is asked for; its place is checked before any photograph is sent."""
+    if arguments.report is None:
+        return None
+    beside = arguments.output.parent if folder.names_a_file(arguments.output) else arguments.output
+    file: Path = beside / REPORT_NAME if arguments.report is _BESIDE_THE_CUTOUTS else arguments.report
+    if file.is_dir():
+        raise OptionError(f"{file} is a folder: give --report a file that ends in .html.")
+    return Collector(file, [job.target for job in jobs])
 
 
 def _make_folder(path: Path) -> None:
@@ -196,6 +223,8 @@ def _add_remove(commands: _Commands) -> None:
     parser.add_argument("--concurrency", type=_positive, default=folder.DEFAULT_CONCURRENCY, metavar="N",
                         help="photographs worked on at once, %(default)s by default")  # fmt: skip
     parser.add_argument("--skip-existing", action="store_true", help="leave out what is in OUT already")
+    parser.add_argument("--report", type=_html_file, nargs="?", const=_BESIDE_THE_CUTOUTS, metavar="FILE",
+                        help=f"write a page that shows every cut-out, {REPORT_NAME} in OUT by default")  # fmt: skip
 
 
 def _add_serve(commands: _Commands) -> None:
@@ -242,3 +271,11 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not above zero")
     return number
+
+
+def _html_file(text: str) -> Path:
+    """Only a page is ever overwritten: `--report dog.jpg` names the photograph to cut out."""
+    path = Path(text)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(f"{text} does not end in .html: put photographs before --report")
+    return path

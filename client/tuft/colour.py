@@ -24,7 +24,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """
     transform = _transform(profile, image.mode) if profile else None
     if transform is None or (image.mode == "RGB" and _changes_nothing(transform)):
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return transform.apply(image)
 
 

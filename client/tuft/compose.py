@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from tuft.errors import OptionError
+from tuft.pixels import strips
 
 Colour = tuple[int, int, int]
 
@@ -55,8 +56,11 @@ def cutout(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[n
     Returns:
         uint8 (H, W, 4), RGBA.
     """
-    rgba: NDArray[np.uint8] = cv2.cvtColor(cv2.bitwise_and(foreground, foreground, mask=alpha), cv2.COLOR_RGB2RGBA)
-    cv2.insertChannel(alpha, rgba, 3)
+    rgba = np.empty((*alpha.shape, 4), np.uint8)
+    for rows in strips(len(alpha)):
+        visible = cv2.bitwise_and(foreground[rows], foreground[rows], mask=alpha[rows])
+        cv2.cvtColor(visible, cv2.COLOR_RGB2RGBA, dst=rgba[rows])
+        cv2.insertChannel(alpha[rows], rgba[rows], 3)
     return rgba
 
 
@@ -73,12 +77,14 @@ def over(rgba: NDArray[np.uint8], background: Colour | NDArray[np.uint8]) -> NDA
     """
     height, width = rgba.shape[:2]
     if isinstance(background, tuple):
-        behind = np.tile(np.array(background, np.uint8), (height, width, 1))
+        behind = np.broadcast_to(np.array(background, np.uint8), (height, width, 3))
     else:
         behind = _cover(background, (height, width))
-    weight = rgba[..., 3].astype(np.float32)
-    foreground = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
-    blended: NDArray[np.uint8] = cv2.blendLinear(foreground, behind, weight, 255 - weight)
+    blended = np.empty((height, width, 3), np.uint8)
+    for rows in strips(height):
+        weight = rgba[rows, :, 3].astype(np.float32)
+        foreground = cv2.cvtColor(rgba[rows], cv2.COLOR_RGBA2RGB)
+        blended[rows] = cv2.blendLinear(foreground, np.ascontiguousarray(behind[rows]), weight, 255 - weight)
     return blended
 
 

@@ -83,19 +83,29 @@ class Cutout:
             behind = compose.blurred_background(self.photo, self.alpha)
         return Image.fromarray(compose.over(self.rgba, behind))
 
-    def to_bytes(self, format: str = "png", *, background: Background | None = None) -> bytes:
+    def to_bytes(
+        self,
+        format: str = "png",
+        *,
+        background: Background | None = None,
+        lossless: bool = True,
+        quality: int = 90,
+    ) -> bytes:
         """The cut-out as the bytes of a file.
 
         Args:
             format: One of `tuft.images.FORMATS`.
             background: What to put behind the subject; see `over`. Nothing by default.
+            lossless: Whether WebP keeps every value.
+            quality: 1..100 for JPEG, also within a zip, and for WebP that is not lossless.
 
         Raises:
-            OptionError: There is no such format, or it cannot hold what is asked for.
+            OptionError: There is no such format or quality, or the format cannot hold what is asked for.
             ImageError: The background picture cannot be used; the class says why.
         """
         require_fitting(format, background)
-        return images.encode(self.image if background is None else self.over(background), format)
+        picture = self.rgba if background is None else self.over(background)
+        return images.encode(picture, format, lossless=lossless, quality=quality)
 
     def save(
         self,
@@ -103,6 +113,8 @@ class Cutout:
         *,
         background: Background | None = None,
         format: str | None = None,
+        lossless: bool = True,
+        quality: int = 90,
     ) -> None:
         """Writes the cut-out to a file, wholly or not at all.
 
@@ -110,13 +122,16 @@ class Cutout:
             path: The file; its suffix decides the format.
             background: What to put behind the subject; see `over`. Nothing by default.
             format: Another format than the suffix says, one of `tuft.images.FORMATS`.
+            lossless: Whether WebP keeps every value.
+            quality: 1..100 for JPEG, also within a zip, and for WebP that is not lossless.
 
         Raises:
-            OptionError: There is no such format, or it cannot hold what is asked for.
+            OptionError: There is no such format or quality, or the format cannot hold what is asked for.
             ImageError: The background picture cannot be used; the class says why.
             OutputError: The file cannot be written.
         """
-        data = self.to_bytes(format or images.format_from_path(path), background=background)
+        format = format or images.format_from_path(path)
+        data = self.to_bytes(format, background=background, lossless=lossless, quality=quality)
         images.write_atomically(path, data)
 
 

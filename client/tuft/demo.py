@@ -13,11 +13,11 @@ from tqdm import tqdm
 from tuft import images
 from tuft.client import Client
 from tuft.errors import ImageError, SetupError
-from tuft.page import Exhibit, Result, html_page
 from tuft.presets import PRESETS
+from tuft.report import LONG_SIDE_PX, Exhibit, Layer, Run, html_report, layers_of, note_of
 
 if TYPE_CHECKING:
-    from tuft.cutout import Cutout
+    from collections.abc import Sequence
 
 # Photographs that scikit-image ships, public domain or CC0.
 _SAMPLES: Final = ("chelsea", "astronaut", "coffee", "rocket")
@@ -57,7 +57,7 @@ def demo(options: DemoOptions) -> Path:
         exhibits = [_exhibit(client, name, source, options.folder, bar) for name, source in sources]
     page = options.folder / PAGE_NAME
     subtitle = f"{len(exhibits)} photographs, {len(PRESETS)} presets, served by {options.url}"
-    images.write_atomically(page, html_page(exhibits, subtitle=subtitle).encode())
+    images.write_atomically(page, html_report(exhibits, title="tuft", subtitle=subtitle).encode())
     return page
 
 
@@ -70,27 +70,24 @@ def _samples() -> list[tuple[str, Any]]:
 
 
 def _exhibit(client: Client, name: str, source: Any, folder: Path, bar: tqdm[Any]) -> Exhibit:
-    photo = Image.fromarray(images.load_photo(source).rgb)
-    results = []
+    photo = Layer("photograph", Image.fromarray(images.load_photo(source).rgb))
+    layers, runs = [photo.reduced(LONG_SIDE_PX)], []
     for preset in PRESETS:
-        results.append(_result(client, name, source, preset, folder))
+        shown, run = _run(client, name, source, preset, folder)
+        layers += [layer.reduced(LONG_SIDE_PX) for layer in shown]
+        runs.append(run)
         bar.update()
-    return Exhibit(name, photo, results)
+    return Exhibit(name, layers=layers, runs=runs)
 
 
-def _result(client: Client, name: str, source: Any, preset: str, folder: Path) -> Result:
+def _run(client: Client, name: str, source: Any, preset: str, folder: Path) -> tuple[Sequence[Layer], Run]:
     try:
         cutout = client.remove(source, preset=preset)
     except ImageError as exc:
         # One photograph without a subject is worth showing, not worth ending the demo.
-        return Result(preset, str(exc), None, {}, None)
+        return (), Run(preset, {}, str(exc))
     file = folder / f"{name}-{preset}.png"
     began_s = time.perf_counter()
     cutout.save(file)
     milliseconds = {**cutout.milliseconds, "encode": (time.perf_counter() - began_s) * 1e3}
-    return Result(preset, _note(cutout), cutout.image, milliseconds, file.name)
-
-
-def _note(cutout: Cutout) -> str:
-    note = f"{cutout.model}, version {cutout.model_version}"
-    return f"{note}; {cutout.fallback_reason}" if cutout.fallback_reason else note
+    return layers_of(cutout, preset), Run(preset, milliseconds, note_of(cutout), file.name)

@@ -53,6 +53,17 @@ def test_over_a_colour_is_the_compositing_equation(
     np.testing.assert_allclose(over(cutout(foreground, alpha), colour), exact, atol=0.5001)
 
 
+def test_tall_pictures_are_made_in_strips_that_do_not_show(rng: np.random.Generator) -> None:
+    height = 150
+    foreground, background = (rng.integers(0, 256, (height, 5, 3)).astype(np.uint8) for _ in range(2))
+    alpha = rng.choice(np.array([0, 1, 128, 255], np.uint8), (height, 5))
+    rgba = cutout(foreground, alpha)
+    np.testing.assert_array_equal(rgba, np.dstack([foreground * (alpha[..., None] > 0), alpha]))
+    a = alpha[..., None] / 255
+    np.testing.assert_allclose(over(rgba, background), a * foreground + (1 - a) * background, atol=0.5001)
+    np.testing.assert_allclose(over(rgba, (9, 8, 7)), a * foreground + (1 - a) * (9, 8, 7), atol=0.5001)
+
+
 def test_every_foreground_alpha_and_background_mixes_to_the_nearest_level() -> None:
     levels = np.arange(0, 256, 3, dtype=np.uint8)
     foreground, alpha, background = (axis.reshape(86 * 86, 86) for axis in np.meshgrid(levels, levels, levels))
@@ -102,6 +113,21 @@ def test_the_subject_does_not_bleed_into_the_blur() -> None:
     assert blurred[..., 0].max() <= 115  # nor does the half-transparent rim shine through
     np.testing.assert_allclose(blurred[64, 4], (100, 100, 100), atol=1)
     np.testing.assert_allclose(blurred[64, -4], (40, 160, 40), atol=1)
+
+
+def test_it_is_normalised_convolution(rng: np.random.Generator) -> None:
+    """Against the formula in double precision, at a size where a cell is a pixel."""
+    from scipy.ndimage import gaussian_filter
+
+    _, alpha = scene((0, 0, 0), size=256)
+    rgb = gaussian_filter(rng.normal(128, 200, (256, 256, 3)), (2, 2, 0)).clip(0, 255).astype(np.uint8)
+    certainty = (1 - alpha[..., None] / 255) ** 4
+    shown, weight = np.zeros(rgb.shape), np.zeros(certainty.shape)
+    for factor, share in ((1, 1), (4, 1e-3), (16, 1e-6)):
+        sigma = (4 * factor, 4 * factor, 0)
+        shown += share * gaussian_filter(certainty * rgb, sigma, mode="mirror")
+        weight += share * gaussian_filter(certainty, sigma, mode="mirror")
+    np.testing.assert_allclose(blurred_background(rgb, alpha), shown / weight, atol=3)
 
 
 def test_opaque_colours_have_no_influence_whatever(rng: np.random.Generator) -> None:

@@ -88,6 +88,18 @@ def test_lossless_files_give_back_every_value(cutout: Cutout, tmp_path: Path, su
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / f"disk{suffix}")), cutout.rgba)
 
 
+def test_lossy_webp_and_qualities_can_be_had(cutout: Cutout, tmp_path: Path) -> None:
+    cutout.save(tmp_path / "disk.webp", lossless=False, quality=60)
+    lossy = (tmp_path / "disk.webp").read_bytes()
+    assert (b"VP8 " in lossy, b"VP8L" in cutout.to_bytes("webp")) == (True, True)
+    np.testing.assert_array_equal(np.asarray(decoded(lossy))[..., 3], cutout.alpha)
+    sizes = [len(cutout.to_bytes("jpeg", background="white", quality=quality)) for quality in (20, 90, 100)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[1] < sizes[2]
+    with pytest.raises(OptionError, match="quality"):
+        cutout.to_bytes("webp", lossless=False, quality=101)
+
+
 def test_a_zip_holds_colour_and_alpha(cutout: Cutout, tmp_path: Path) -> None:
     cutout.save(tmp_path / "disk.zip")
     with zipfile.ZipFile(tmp_path / "disk.zip") as archive:

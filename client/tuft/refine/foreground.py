@@ -4,7 +4,7 @@ A pixel of the band is I = a·F + (1 − a)·B; I and a are known. Sure foregrou
 band (pull-push: S. J. Gortler et al., The Lumigraph, SIGGRAPH 1996, section 3.4.1); then F and B are by turns
 corrected as little as the equation demands and smoothed with alpha as the weight (as M. Forte, Approximate Fast
 Foreground Colour Estimation, ICIP 2021, "blur fusion"). Background colours vary slowly next to edges, so all this
-happens on a coarse grid; only the last correction looks at every pixel.
+happens on a coarse grid, and there only near the band; only the last correction looks at every pixel.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 
 from tuft.refine.grid import cells_of, enlarged
-from tuft.refine.tiles import Tile, for_each, tiles
+from tuft.refine.spread import spread
+from tuft.refine.tiles import Region, Tile, for_each, tiles
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Plane = NDArray[np.float32]  # (h, w)
@@ -26,16 +29,18 @@ if TYPE_CHECKING:
 # The grid's long side has about this many cells, each of at least 2 × 2 pixels.
 _GRID_SIDE: Final = 768
 _SMALLEST_CELL: Final = 2
-# A pixel lends its colour by alpha to this power, at 0.9 a fifth as much as an opaque one, and by a trifle of alpha
+# A pixel lends its colour by alpha to this power, at 0.9 a twelfth as much as an opaque one, and by a trifle of alpha
 # itself, which decides where nothing is opaque.
-_SURENESS: Final = 16
+_SURENESS: Final = 24
 _TRIFLE: Final = 1e-4
-# Weight below which a cell takes its colour from the next coarser level of the pyramid.
-_LITTLE: Final = 3e-3
+# Alpha below which dividing by it tells more of the noise than of the foreground.
+_DIVISIBLE: Final = 0.5
 # Rounds of correcting and smoothing, and how far the smoothing reaches, in cells.
 _ROUNDS: Final = 4
 _REACH: Final = 2
-_TILE: Final = 256
+# Tiles of the grid, in cells, with a halo of all that smoothing reaches and the interpolation's one cell.
+_TILE: Final = 48
+_HALO: Final = _ROUNDS * _REACH + 1
 # Alpha that rounds to 0 or to 255: such pixels are left as they are.
 _CLEAR: Final = 0.5 / 255
 _OPAQUE: Final = 254.5 / 255
@@ -56,17 +61,48 @@ def estimate_foreground(rgb: NDArray[np.uint8], alpha: Plane) -> NDArray[np.uint
     if not soft.any():
         return foreground
     cell = max(_SMALLEST_CELL, round(max(alpha.shape) / _GRID_SIDE))
-    layers = _smooth_layers(_planes(cells_of(rgb, cell)), cells_of(alpha, cell))
+    image, share = _planes(cells_of(rgb, cell)), cells_of(alpha, cell)
+    B = _spread(image, 1 - share)
+    F = _spread(_unmixed(image, B, share), share)
 
     def estimate(tile: Tile) -> None:
-        region = tile.inner
-        if soft[region].any():
-            F, B = (np.stack([enlarged(plane, cell, region) for plane in planes]) for planes in layers)
-            exact, _ = _corrected(F, B, alpha[region], _planes(rgb[region]))
-            cv2.copyTo(cv2.merge(list(np.rint(exact).astype(np.uint8))), soft[region], foreground[region])
+        region = _soft_part(soft, _scaled(tile.inner, cell, alpha.shape))
+        if region is not None:
+            around = (slice(None), *tile.outer)
+            layers = _smooth_layers(F[around], B[around], share[tile.outer], image[around])
+            within = _moved(region, cell, tile.outer)
+            near_F, near_B = ([enlarged(plane, cell, within) for plane in planes] for planes in layers)
+            exact = _exact(near_F, near_B, alpha[region], rgb[region])
+            cv2.copyTo(exact, soft[region], foreground[region])
 
-    for_each(estimate, tiles((alpha.shape[0], alpha.shape[1]), _TILE))
+    for_each(estimate, tiles((share.shape[0], share.shape[1]), _TILE, _HALO))
     return foreground
+
+
+def _scaled(cells: Region, cell: int, limits: tuple[int, ...]) -> Region:
+    """The pixels of `cells`, without what overhangs the picture."""
+    rows, columns = (
+        slice(span.start * cell, min(span.stop * cell, limit)) for span, limit in zip(cells, limits, strict=True)
+    )
+    return rows, columns
+
+
+def _soft_part(soft: NDArray[np.uint8], region: Region) -> Region | None:
+    """The smallest part of `region` with all that is soft in it, or None where nothing is."""
+    left, top, width, height = cv2.boundingRect(soft[region])
+    if width == 0:
+        return None
+    top, left = top + region[0].start, left + region[1].start
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _moved(pixels: Region, cell: int, origin: Region) -> Region:
+    """`pixels`, counted from the first pixel of the cells `origin`."""
+    rows, columns = (
+        slice(span.start - first.start * cell, span.stop - first.start * cell)
+        for span, first in zip(pixels, origin, strict=True)
+    )
+    return rows, columns
 
 
 def _planes(rgb: NDArray[np.uint8]) -> Planes:
@@ -75,9 +111,8 @@ def _planes(rgb: NDArray[np.uint8]) -> Planes:
     return planes
 
 
-def _smooth_layers(image: Planes, alpha: Plane) -> tuple[Planes, Planes]:
-    """F and B on the grid."""
-    F, B = _spread(image, alpha), _spread(image, 1 - alpha)
+def _smooth_layers(F: Planes, B: Planes, alpha: Plane, image: Planes) -> tuple[Planes, Planes]:
+    """F and B on the grid, corrected and smoothed by turns."""
     for _ in range(_ROUNDS):
         F, B = _corrected(F, B, alpha, image)
         F, B = _smoothed(F, alpha), _smoothed(B, 1 - alpha)
@@ -87,8 +122,24 @@ def _smooth_layers(image: Planes, alpha: Plane) -> tuple[Planes, Planes]:
 def _corrected(F: Planes, B: Planes, alpha: Plane, image: Planes) -> tuple[Planes, Planes]:
     """The nearest F and B with a·F + (1 − a)·B = I, clipped to 0..255."""
     share = 1 - alpha
-    rest = (image - alpha * F - share * B) / (alpha * alpha + share * share)
+    rest = image - alpha * F
+    rest -= share * B
+    rest /= alpha * alpha + share * share
     return np.clip(F + alpha * rest, 0, 255), np.clip(B + share * rest, 0, 255)
+
+
+def _exact(F: Sequence[Plane], B: Sequence[Plane], alpha: Plane, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """F as `_corrected` corrects it, channel by channel, rounded: uint8 (h, w, 3)."""
+    gain = alpha / (alpha * alpha + (1 - alpha) ** 2)
+    channels = []
+    for front, behind, seen in zip(F, B, cv2.split(rgb), strict=True):
+        rest = alpha * (behind - front)
+        rest += seen
+        rest -= behind
+        rest *= gain
+        channels.append(cv2.add(front, rest, dtype=cv2.CV_8U))
+    corrected: NDArray[np.uint8] = cv2.merge(channels)
+    return corrected
 
 
 def _smoothed(planes: Planes, weight: Plane) -> Planes:
@@ -102,26 +153,11 @@ def _smoothed(planes: Planes, weight: Plane) -> Planes:
 def _spread(image: Planes, share: Plane) -> Planes:
     """The colours of sure pixels spread over all others."""
     weight = share**_SURENESS + np.float32(_TRIFLE) * share
-    return _pull_push(np.concatenate([image * weight, weight[None]]))
+    return spread(image, weight)
 
 
-def _pull_push(weighted: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colours where there is weight, those of ever larger surroundings where there is little or none.
-
-    Args:
-        weighted: float32 (4, h, w), colours multiplied by their weight, and the weight.
-
-    Returns:
-        float32 (3, h, w).
-    """
-    height, width = weighted.shape[1:]
-    if max(height, width) == 1:
-        return np.divide(weighted[:3], np.maximum(weighted[3], np.finfo(np.float32).tiny))
-    around = _pull_push(_resized(weighted, ((height + 1) // 2, (width + 1) // 2), cv2.INTER_AREA))
-    around = _resized(around, (height, width), cv2.INTER_LINEAR)
-    pushed: Planes = (weighted[:3] + np.float32(_LITTLE) * around) / (weighted[3] + np.float32(_LITTLE))
-    return pushed
-
-
-def _resized(planes: Planes, size_hw: tuple[int, int], interpolation: int) -> Planes:
-    return np.stack([cv2.resize(plane, size_hw[::-1], interpolation=interpolation) for plane in planes])
+def _unmixed(image: Planes, B: Planes, alpha: Plane) -> Planes:
+    """F as the equation gives it for this B: what is translucent all through has no sure colours of its own."""
+    F = image - (1 - alpha) * B
+    F /= np.maximum(alpha, np.float32(_DIVISIBLE))
+    return np.clip(F, 0, 255)

@@ -114,3 +114,22 @@ def test_photographs_of_any_shape(size_hw: tuple[int, int], rng: np.random.Gener
     image = np.full((*size_hw, 3), (9, 99, 199), np.uint8)
     estimate = estimate_foreground(image, rng.random(size_hw, dtype=np.float32))
     np.testing.assert_allclose(estimate, image, atol=1)  # one colour before and behind stays that colour
+
+
+def test_what_is_translucent_all_through_loses_the_background_too() -> None:
+    rows, columns = np.indices((120, 160))
+    alpha = np.where((np.abs(rows - 60) < 30) & (np.abs(columns - 80) < 30), 0.5, 0).astype(np.float32)
+    image = np.rint(alpha[..., None] * (40, 30, 30) + (1 - alpha[..., None]) * (180, 200, 190)).astype(np.uint8)
+    estimate = estimate_foreground(image, alpha)[alpha > 0].astype(float)
+    assert np.abs(estimate - (40, 30, 30)).mean() < 8  # untouched 78
+
+
+@pytest.mark.parametrize("size_hw", [(180, 240), (97, 61), (40, 700)])
+def test_tiles_do_not_show(size_hw: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    image, alpha, *_ = layers(size_hw, 4)
+    estimates = []
+    for tile in (1000, 48, 7):
+        monkeypatch.setattr("tuft.refine.foreground._TILE", tile)
+        estimates.append(estimate_foreground(image, alpha).astype(int))
+    for estimate in estimates[1:]:
+        assert np.abs(estimate - estimates[0]).max() <= 1  # box filters round by where they begin

@@ -1,29 +1,26 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 import threading
 import warnings
-import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tuft import images
 from tuft.errors import (
     ImageTooLargeError,
     NotAnImageError,
-    OptionError,
-    OutputError,
     TruncatedImageError,
     TuftError,
 )
-from tuft.images import encode, format_from_path, load_photo, write_atomically
+from tuft.images import load_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,13 +47,6 @@ def file_of(image: Image.Image, pillow_format: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, pillow_format, **options)
     return file.getvalue()
-
-
-@pytest.fixture
-def picture(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A gradient with some noise, 40 × 48, without any symmetry."""
-    gradient = np.add.outer(np.arange(40) * 3, np.arange(48) * 2)[..., None]
-    return np.clip(gradient + rng.integers(0, 40, (40, 48, 3)), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture
@@ -156,6 +146,29 @@ def test_alpha_turns_with_the_picture(picture: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(load_photo(file).alpha, np.rot90(picture[..., 0], -1))
 
 
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_a_camera_held_askew_changes_nothing_else(picture: NDArray[np.uint8], orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    for mode in ("RGB", "L"):
+        image = Image.fromarray(picture).convert(mode)
+        turned = load_photo(file_of(image, "JPEG", exif=exif)).rgb
+        np.testing.assert_array_equal(turned, UPRIGHT[orientation](load_photo(file_of(image, "JPEG")).rgb))
+        assert turned.flags.c_contiguous
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"optimize": True}])
+@pytest.mark.parametrize("size", [(1, 1), (17, 64), (301, 65), (40, 640)])
+def test_a_jpeg_is_what_another_decoder_makes_of_it(
+    options: dict[str, Any], size: tuple[int, int], rng: np.random.Generator
+) -> None:
+    coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3)).astype(np.uint8))
+    for mode in ("RGB", "L"):
+        file = file_of(coarse.resize(size, Image.Resampling.BICUBIC).convert(mode), "JPEG", **options)
+        decoded = cv2.cvtColor(cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        np.testing.assert_allclose(load_photo(file).rgb, decoded, atol=1)
+
+
 def test_damaged_exif_is_ignored(picture: NDArray[np.uint8]) -> None:
     file = file_of(Image.fromarray(picture), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     np.testing.assert_array_equal(load_photo(file).rgb, picture)
@@ -177,6 +190,16 @@ def test_floating_point_grey_is_read_only_in_its_range() -> None:
     np.testing.assert_array_equal(load_photo(file_of(Image.fromarray(grey), "TIFF")).rgb[..., 0], [[0, 64, 255]])
     with pytest.raises(NotAnImageError, match="range"):
         load_photo(file_of(Image.fromarray(grey * 3), "TIFF"))
+
+
+@given(st.data())
+@settings(max_examples=20)
+def test_sixteen_bits_become_the_nearest_of_eight(data: st.DataObject) -> None:
+    height = data.draw(st.sampled_from([1, 63, 64, 65, 130]))  # around the strips in which pictures are converted
+    deep = data.draw(arrays(np.uint16, (height, 3, 3)))
+    np.testing.assert_array_equal(load_photo(deep).rgb, np.rint(deep / 257))
+    share = deep / 65535
+    np.testing.assert_allclose(load_photo(share).rgb, share * 255, atol=0.5001)
 
 
 def test_one_bit_and_palette(picture: NDArray[np.uint8]) -> None:
@@ -204,6 +227,15 @@ def test_transparency_is_kept_apart_and_seen_over_white() -> None:
         np.testing.assert_array_equal(photo.alpha, rgba[..., 3])
         np.testing.assert_array_equal(photo.rgb, [[[10, 20, 30], [255, 255, 255], [244, 224, 204], [159, 159, 159]]])
     assert load_photo(np.full((2, 2, 4), 255, np.uint8)).alpha is None
+
+
+@pytest.mark.parametrize("height", [1, 64, 65, 200])
+def test_translucent_pictures_are_blended_with_white(height: int, rng: np.random.Generator) -> None:
+    rgba = rng.integers(0, 256, (height, 7, 4)).astype(np.uint8)
+    photo = load_photo(file_of(Image.fromarray(rgba), "PNG"))
+    alpha = rgba[..., 3:] / 255
+    np.testing.assert_allclose(photo.rgb, alpha * rgba[..., :3] + (1 - alpha) * 255, atol=0.5001)
+    np.testing.assert_array_equal(photo.alpha, rgba[..., 3])
 
 
 def test_transparency_of_grey_palette_and_colour_key() -> None:
@@ -350,6 +382,14 @@ def test_truncated_is_told_from_no_picture(png: bytes) -> None:
         load_photo(png[: len(png) // 2])
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "progressive jpeg", "cmyk jpeg"])
+def test_a_truncated_jpeg_is_never_filled_with_grey(kind: str, picture: NDArray[np.uint8]) -> None:
+    file = Kinds(np.tile(picture, (9, 9, 1))).files[kind]
+    for share in (0.3, 0.5, 0.9, 0.99):
+        with pytest.raises(TruncatedImageError):
+            load_photo(file[: int(len(file) * share)])
+
+
 def test_warnings_stay_silent_and_filters_as_they_were_with_several_threads(png: bytes) -> None:
     noisy = file_of(Image.open(io.BytesIO(png)), "PNG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")
     before = list(warnings.filters)
@@ -370,134 +410,3 @@ def test_warnings_stay_silent_and_filters_as_they_were_with_several_threads(png:
         thread.join()
     assert failures == []
     assert list(warnings.filters) == before
-
-
-# --- files out
-
-
-@pytest.fixture
-def cutout(picture: NDArray[np.uint8]) -> Image.Image:
-    alpha = np.clip(np.arange(48) * 8 - 60, 0, 255).astype(np.uint8)
-    rgba = np.dstack([picture, np.broadcast_to(alpha, (40, 48))])
-    rgba[rgba[..., 3] == 0] = 0
-    return Image.fromarray(rgba)
-
-
-@pytest.mark.parametrize("format", ["png", "webp"])
-def test_lossless_formats_keep_every_value(cutout: Image.Image, format: str, rng: np.random.Generator) -> None:
-    anything = Image.fromarray(rng.choice(np.array([0, 3, 255], np.uint8), (20, 30, 4)))
-    for image in (cutout, cutout.convert("RGB"), anything):
-        decoded = Image.open(io.BytesIO(encode(image, format)))
-        assert (decoded.format or "").lower() == format
-        assert decoded.mode == image.mode
-        np.testing.assert_array_equal(np.asarray(decoded), np.asarray(image))
-
-
-def test_lossy_webp_is_smaller_and_close(cutout: Image.Image) -> None:
-    lossy = encode(cutout, "webp", lossless=False, quality=95)
-    assert len(lossy) < len(encode(cutout, "webp"))
-    decoded = np.asarray(Image.open(io.BytesIO(lossy)))
-    np.testing.assert_array_equal(decoded[..., 3], np.asarray(cutout)[..., 3])
-
-
-def test_lossy_webp_brings_no_colour_back_under_transparency() -> None:
-    rgba = np.zeros((128, 128, 4), np.uint8)
-    rgba[:, 64:] = (250, 240, 230, 255)
-    decoded = np.asarray(Image.open(io.BytesIO(encode(Image.fromarray(rgba), "webp", lossless=False))))
-    assert decoded[:, :32, :3].max() <= 2
-
-
-def test_zip_holds_colours_and_alpha(cutout: Image.Image) -> None:
-    with zipfile.ZipFile(io.BytesIO(encode(cutout, "zip", quality=95))) as archive:
-        assert archive.namelist() == ["color.jpg", "alpha.png"]
-        colours, alpha = (np.asarray(Image.open(archive.open(name))) for name in archive.namelist())
-    wanted = np.asarray(cutout)
-    np.testing.assert_array_equal(alpha, wanted[..., 3])
-    assert np.abs(colours.astype(int) - wanted[..., :3])[alpha > 0].mean() < 8
-
-
-def test_the_dark_behind_a_cutout_does_not_show_at_its_edge_in_a_zip() -> None:
-    rgba = np.zeros((64, 64, 4), np.uint8)
-    rgba[:, 29:] = (250, 240, 230, 255)
-    with zipfile.ZipFile(io.BytesIO(encode(Image.fromarray(rgba), "zip"))) as archive:
-        colours = np.asarray(Image.open(archive.open("color.jpg"))).astype(int)
-    assert np.abs(colours[:, 29:] - (250, 240, 230)).max() <= 2
-
-
-def test_jpeg_is_for_opaque_pictures(cutout: Image.Image) -> None:
-    opaque = cutout.convert("RGB")
-    decoded = np.asarray(Image.open(io.BytesIO(encode(opaque, "jpeg", quality=100)))).astype(int)
-    np.testing.assert_allclose(decoded, np.asarray(opaque), atol=6)
-    with pytest.raises(OptionError, match="background"):
-        encode(cutout, "jpeg")
-
-
-@pytest.mark.parametrize("format", images.FORMATS)
-def test_files_depend_on_the_picture_alone_and_tell_nothing_else(cutout: Image.Image, format: str) -> None:
-    opaque = cutout.convert("RGB")
-    opaque.info["icc_profile"] = b"a profile"
-    exif = Image.Exif()
-    exif[0x010F] = "a camera"
-    opaque.info["exif"] = exif.tobytes()
-    file = encode(opaque, format)
-    assert file == encode(Image.fromarray(np.asarray(opaque)), format)
-    assert b"a camera" not in file
-    assert b"a profile" not in file
-
-
-@pytest.mark.parametrize(
-    ("format", "options", "size"),
-    [("tiff", {}, (4, 4)), ("png", {"quality": 0}, (4, 4)), ("webp", {}, (16_384, 1)), ("jpeg", {}, (1, 65_501))],
-)
-def test_what_a_format_cannot_do_is_an_option_error(format: str, options: Any, size: tuple[int, int]) -> None:
-    with pytest.raises(OptionError):
-        encode(Image.new("RGB", size), format, **options)
-
-
-def test_format_follows_the_suffix() -> None:
-    names = ["a.png", "a.b.PNG", "dir/a.webp", "a.zip", "a.jpg", "a.JPEG"]
-    assert [format_from_path(name) for name in names] == ["png", "png", "webp", "zip", "jpeg", "jpeg"]
-    for name in ("a.tiff", "a", ".png"):
-        with pytest.raises(OptionError, match=r"\.png, \.webp, \.zip"):
-            format_from_path(name)
-
-
-def test_writing_replaces_the_old_file_with_ordinary_permissions(tmp_path: Path) -> None:
-    path = tmp_path / "out.png"
-    path.write_bytes(b"old")
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
-    ordinary = tmp_path / "ordinary"
-    ordinary.touch()
-    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "out.png"
-    path.write_bytes(b"old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(OutputError, match="No space left"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
-
-
-def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").touch()
-    for path in (
-        tmp_path / "folder",
-        tmp_path / "missing" / "a.png",
-        tmp_path / "file" / "a.png",
-        tmp_path / "a\0.png",
-        "/",
-    ):
-        with pytest.raises(OutputError):
-            write_atomically(path, b"data")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]

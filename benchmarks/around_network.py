@@ -1,0 +1,214 @@
+"""What does everything but the network cost at 12 megapixels, against transparent-background's own?
+
+    PYTHONPATH=training python benchmarks/around_network.py [--megapixels N] [--no-peer] [--photos DIR] [--json FILE]
+
+tuft goes all the way from JPEG bytes to PNG bytes with the preset `standard`. transparent-background 1.3.4 is given the
+decoded photograph and only does what comes after its network: its own `Remover.process(type="rgba")` and the save to
+PNG. Both are handed the same saliency instead of running a network; they take turns, after one round that does not
+count. Peak memory is what the resident set of a fresh process grows by, as the kernel counts it (`VmHWM`). With
+`--photos` the colours in the band are compared as well, on scenes and on photographs whose truth is known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from _cases import composites, held_out_scenes
+from _subject import photograph
+from PIL import Image
+from stages import machine
+
+from tuft import Client, FakeTransport
+from tuft.refine import estimate_foreground
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+Milliseconds = dict[str, float]
+TUFT: Final = "tuft"
+PEER: Final = "transparent-background"
+_SCENES: Final = 24
+_SCENE_HW: Final = (480, 640)
+
+
+def main() -> None:
+    """Measures and prints Markdown tables; `--json` keeps the raw numbers."""
+    options = _parser().parse_args()
+    warnings.simplefilter("ignore")  # of numba and of the peer's imports
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "photo.jpg", Path(folder) / "saliency.npy"
+        if options.peak_of:
+            files = options.peak_of[1], options.peak_of[2]
+            print(peak_mb(_contestant(str(options.peak_of[0]), *files)))
+            return
+        jpeg, saliency = photograph(options.megapixels)
+        files[0].write_bytes(jpeg)
+        np.save(files[1], saliency)
+        names = (TUFT, PEER) if options.peer else (TUFT,)
+        runs = measure({name: _contestant(name, *files) for name in names}, options.repetitions)
+        peaks = {name: _peak_in_a_fresh_process(name, files) for name in names}
+    data: dict[str, Any] = {
+        "machine": machine(),
+        "load": os.getloadavg()[0],
+        "megapixels": options.megapixels,
+        "runs": runs,
+        "peak_mb": peaks,
+    }
+    print(f"{data['machine']}, load {data['load']:.1f}\n\n{table(runs, peaks)}")
+    if options.photos:
+        data["colours"] = colours(options.photos)
+        print(f"\n{colour_table(data['colours'])}")
+    if options.json:
+        options.json.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def _contestant(name: str, photo: Path, saliency: Path) -> Callable[[], Milliseconds]:
+    return (_tuft if name == TUFT else _peer)(photo.read_bytes(), np.load(saliency))
+
+
+def _tuft(jpeg: bytes, saliency: NDArray[np.float32]) -> Callable[[], Milliseconds]:
+    client = Client(transport=FakeTransport(lambda _: saliency))
+
+    def run() -> Milliseconds:
+        cutout = client.remove(jpeg, preset="standard", size=saliency.shape[0])
+        began_s = time.perf_counter()
+        cutout.to_bytes("png")
+        stages = {**cutout.milliseconds, "encode": (time.perf_counter() - began_s) * 1e3}
+        return {stage: ms for stage, ms in stages.items() if stage != "network"}
+
+    return run
+
+
+def _peer(jpeg: bytes, saliency: NDArray[np.float32]) -> Callable[[], Milliseconds]:
+    """transparent-background's own code, with a network that knows the answer."""
+    import torch
+    from pymatting import estimate_foreground_ml
+    from transparent_background import Remover
+
+    remover = object.__new__(Remover)
+    remover.device, remover.matting_fn = "cpu", estimate_foreground_ml
+    remover.transform = lambda _: torch.zeros(3, 1, 1)
+    remover.model = lambda _: torch.from_numpy(saliency)[None, None]
+    photo = Image.open(io.BytesIO(jpeg)).convert("RGB")
+    remover.process(photo.resize((64, 64)), type="rgba")  # numba compiles
+
+    def run() -> Milliseconds:
+        began_s = time.perf_counter()
+        cutout = remover.process(photo, type="rgba")
+        processed_s = time.perf_counter()
+        cutout.save(io.BytesIO(), "PNG")
+        return {"process": (processed_s - began_s) * 1e3, "save": (time.perf_counter() - processed_s) * 1e3}
+
+    return run
+
+
+def measure(contestants: dict[str, Callable[[], Milliseconds]], repetitions: int) -> dict[str, list[Milliseconds]]:
+    """Milliseconds by stage of every repetition of every contestant, which take turns."""
+    runs: dict[str, list[Milliseconds]] = {name: [] for name in contestants}
+    for repetition in range(repetitions + 1):
+        for name, run in contestants.items():
+            milliseconds = run()
+            if repetition:
+                runs[name].append(milliseconds)
+    return runs
+
+
+def peak_mb(run: Callable[[], object]) -> float:
+    """Megabytes by which the resident set grows beyond what it was before `run`."""
+    before_kb = _resident_kb("VmRSS")
+    run()
+    return (_resident_kb("VmHWM") - before_kb) * 1024 / 1e6
+
+
+def _resident_kb(field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def _peak_in_a_fresh_process(name: str, files: tuple[Path, Path]) -> float:
+    command = [sys.executable, __file__, "--peak-of", name, *map(str, files)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
+    """Medians by stage, medians and minima of all stages together, how many times tuft's that is, peak memory."""
+    totals = {name: [sum(run.values()) for run in of_name] for name, of_name in runs.items()}
+    rows = [["", "stages, ms", "all, ms", "fastest, ms", "times tuft's", "peak, MB"], ["---"] * 2 + ["---:"] * 4]
+    for name, of_name in runs.items():
+        stages = ", ".join(f"{stage} {statistics.median(run[stage] for run in of_name):.0f}" for stage in of_name[0])
+        median, fastest = statistics.median(totals[name]), min(totals[name])
+        times = f"{median / statistics.median(totals[TUFT]):.1f} ({fastest / min(totals[TUFT]):.1f})"
+        rows.append([name, stages, f"{median:.0f}", f"{fastest:.0f}", times, f"{peaks[name]:.0f}"])
+    return _markdown(rows)
+
+
+def colours(photos: Path) -> dict[str, dict[str, list[float]]]:
+    """For scenes and composites: of every picture |F − F*| and a·|F − F*| in the band (of 255), and milliseconds."""
+    from pymatting import estimate_foreground_ml
+
+    def peer(rgb: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.float64]:
+        estimated: NDArray[np.float64] = 255 * np.clip(estimate_foreground_ml(rgb / 255.0, alpha), 0, 1)
+        return estimated
+
+    contestants: dict[str, Callable[..., NDArray[Any]]] = {TUFT: estimate_foreground, "pymatting": peer}
+    sets = {"scenes": held_out_scenes(_SCENES, _SCENE_HW), "composites": composites(photos / "composites")}
+    found: dict[str, dict[str, list[float]]] = {kind: defaultdict(list) for kind in sets}
+    for kind, cases in sets.items():
+        for case in cases:
+            band = (case.alpha > 0.02) & (case.alpha < 0.98)
+            for name, estimate in contestants.items():
+                estimate(case.photo, case.alpha)
+                began_s = time.perf_counter()
+                estimated = estimate(case.photo, case.alpha)
+                found[kind][f"{name} ms"].append((time.perf_counter() - began_s) * 1e3)
+                difference = np.abs(estimated.astype(np.float32) - case.foreground)[band]
+                found[kind][f"{name} error"].append(float(difference.mean()))
+                found[kind][f"{name} visible"].append(float((case.alpha[band][:, None] * difference).mean()))
+    return found
+
+
+def colour_table(found: dict[str, dict[str, list[float]]]) -> str:
+    """Mean errors, and the times of all pictures together."""
+    rows = [["colour error in the band", "tuft", "pymatting", "times faster"], ["---"] + ["---:"] * 3]
+    for kind, result in found.items():
+        faster = f"{sum(result['pymatting ms']) / sum(result['tuft ms']):.1f}"
+        for measure in ("error", "visible"):
+            errors = [f"{statistics.mean(result[f'{name} {measure}']):.2f}" for name in (TUFT, "pymatting")]
+            rows.append([f"{kind}, {measure}", *errors, faster])
+    return _markdown(rows)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Everything but the network, in milliseconds and megabytes.")
+    parser.add_argument("--megapixels", type=float, default=12.0)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True, help=f"measure {PEER} as well")
+    parser.add_argument("--photos", type=Path, help="test photographs with a folder `composites`: compare colours")
+    parser.add_argument("--json", type=Path, help="where the raw numbers go")
+    parser.add_argument("--peak-of", nargs=3, type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

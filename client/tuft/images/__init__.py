@@ -1,0 +1,20 @@
+"""Pictures in, picture files out: the only package that reads and writes image files.
+
+What comes in may be any ordinary raster picture; what goes on is sRGB, upright, eight bits a channel. What goes
+out is sRGB without an embedded profile and without metadata: a cut-out tells nobody where its photograph was
+taken.
+"""
+
+from tuft.images.reading import MAX_PIXELS, ImageSource, Photo, load_photo
+from tuft.images.writing import FORMATS, encode, format_from_path, write_atomically
+
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "ImageSource",
+    "Photo",
+    "encode",
+    "format_from_path",
+    "load_photo",
+    "write_atomically",
+]

@@ -1,0 +1,85 @@
+"""The report of a run over many photographs, whose pictures are made small as they come."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+
+from tuft import images
+from tuft.report.cutouts import layers_of, note_of
+from tuft.report.exhibit import Exhibit, Layer, Run
+from tuft.report.page import fitting_px, html_report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tuft.cutout import Cutout
+
+MAX_SHOWN: Final = 200  # photographs; a browser still scrolls through them without effort
+
+
+class Collector:
+    """Gathers what became of each photograph and writes one page about all.
+
+    Of the first `MAX_SHOWN` it keeps small encoded pictures, of any other nothing, of a failure its sentence: memory
+    does not grow with the folder. Each method may be called from several threads.
+
+    Args:
+        file: Where the page goes; an attribute too.
+        targets: The cut-outs to come, each once, in the order of the page.
+        shown: How many of them, counted from the first, are shown with pictures.
+    """
+
+    def __init__(self, file: Path, targets: Sequence[Path], *, shown: int = MAX_SHOWN) -> None:
+        self.file = file
+        self._place = {target: number for number, target in enumerate(targets)}
+        self._root = os.path.commonpath([target.parent for target in targets]) if targets else ""
+        self._shown = shown
+        self._long_side_px = fitting_px(min(len(targets), shown))
+        self._exhibits: dict[int, Exhibit] = {}
+
+    def add(self, source: Path, target: Path, cutout: Cutout, *, encode_ms: float) -> None:
+        """Takes down a photograph whose cut-out has been written to `target`, in `encode_ms` milliseconds."""
+        number = self._place[target]
+        if number >= self._shown:
+            return
+        milliseconds = {**cutout.milliseconds, "encode": encode_ms}
+        run = Run(cutout.preset, milliseconds, note_of(cutout), _relative(target, self.file))
+        photograph = Layer("photograph", Image.fromarray(cutout.photo))
+        exhibit = Exhibit(self._name(source, target), layers=(photograph, *layers_of(cutout)), runs=(run,))
+        self._exhibits[number] = exhibit.reduced(self._long_side_px)
+
+    def fail(self, source: Path, target: Path, sentence: str) -> None:
+        """Takes down a photograph that has no cut-out, and why; every failure is shown."""
+        self._exhibits[self._place[target]] = Exhibit(self._name(source, target), sentence, status="fail")
+
+    def write(self) -> None:
+        """Writes the page, wholly or not at all.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        exhibits = [self._exhibits[number] for number in sorted(self._exhibits)]
+        page = html_report(exhibits, title="Cut-outs", subtitle=self._subtitle())
+        images.write_atomically(self.file, page.encode())
+
+    def _name(self, source: Path, target: Path) -> str:
+        """The photograph's name within the folder that holds all cut-outs."""
+        return (target.parent.relative_to(self._root) / source.name).as_posix()
+
+    def _subtitle(self) -> str:
+        count = len(self._place)
+        text = f"{count} photograph{'' if count == 1 else 's'}"
+        if count > self._shown:
+            return f"{text}; only the first {self._shown} and every failure are shown"
+        return text
+
+
+def _relative(target: Path, file: Path) -> str | None:
+    try:
+        return Path(os.path.relpath(target, file.parent)).as_posix()
+    except ValueError:  # on another drive
+        return None

@@ -1,0 +1,162 @@
+"""What a report shows: exhibits, each a stack of pictures of one scene and what is known about it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from PIL import Image
+
+from tuft.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MODES: Final = ("RGB", "L", "RGBA")
+_QUALITY: Final = 90
+
+
+class Focus(NamedTuple):
+    """A place to look at: the centre as shares of width and height, 0..1, and how often enlarged, 1 or more."""
+
+    x: float
+    y: float
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """What a report keeps of a picture: a small file, not pixels.
+
+    Attributes:
+        webp: The bytes of the file.
+        mode: One of `MODES`.
+        size: Width and height of the file in pixels.
+        full_size: Width and height of the picture it was made from.
+    """
+
+    webp: bytes = field(repr=False)
+    mode: str
+    size: tuple[int, int]
+    full_size: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One picture of the scene.
+
+    Attributes:
+        name: What the reader chooses it by, such as `alpha`.
+        picture: RGB (photograph, difference), L (alpha) or RGBA with straight alpha (cut-out, shown over a backdrop).
+    """
+
+    name: str
+    picture: Image.Image | Reduced
+
+    def __post_init__(self) -> None:
+        if self.picture.mode not in MODES:
+            raise OptionError(f"The layer {self.name!r} is {self.picture.mode}: convert it to RGB, L or RGBA.")
+
+    @property
+    def full_size(self) -> tuple[int, int]:
+        """Width and height in pixels, before any reduction."""
+        return self.picture.full_size if isinstance(self.picture, Reduced) else self.picture.size
+
+    def reduced(self, long_side_px: int) -> Layer:
+        """The layer as a small file of at most `long_side_px` a side; itself if it is one already."""
+        if isinstance(self.picture, Reduced):
+            return self
+        return replace(self, picture=_reduced(self.picture, long_side_px))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way from the photograph to a result.
+
+    Attributes:
+        name: Such as a preset; empty where there is only one.
+        milliseconds: By stage, in order.
+        note: What is worth knowing, such as the model that served.
+        href: Path of the full-size file relative to the page; None without one.
+    """
+
+    name: str
+    milliseconds: Mapping[str, float]
+    note: str = ""
+    href: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """A scene, its pictures one over another, and what is known about it.
+
+    Attributes:
+        name: Its heading.
+        note: One sentence below; why there is no picture, where there is none.
+        layers: Pictures of one size, each with a name of its own.
+        runs: How long it took and where the results lie.
+        figures: From the name of a measure to its value as text.
+        status: `pass` or `fail`, shown as a badge; None without a verdict.
+        pair: Names of the layers that are left and right at first; by default the first, and the last cut-out.
+        focus: The place that the page opens on; the whole picture by default.
+
+    Raises:
+        OptionError: Names repeat or are unknown, sizes differ, or there is no such status or place.
+    """
+
+    name: str
+    note: str = ""
+    layers: Sequence[Layer] = ()
+    runs: Sequence[Run] = ()
+    figures: Mapping[str, str] = field(default_factory=dict)
+    status: Literal["pass", "fail"] | None = None
+    pair: tuple[str, str] | None = None
+    focus: Focus | tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        self._require_one_stack()
+        if self.status not in ("pass", "fail", None):
+            raise OptionError(f"There is no status {self.status!r}: give pass, fail or None.")
+        if self.focus is not None and not _is_place(*self.focus):
+            raise OptionError(f"There is no place {tuple(self.focus)}: give x and y in 0..1 and a scale from 1.")
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Indices of the layers that are left and right at first; (0, 0) without layers."""
+        names = [layer.name for layer in self.layers]
+        if self.pair is not None:
+            return names.index(self.pair[0]), names.index(self.pair[1])
+        cutouts = [index for index, layer in enumerate(self.layers) if layer.picture.mode == "RGBA"]
+        return 0, cutouts[-1] if cutouts else max(len(names) - 1, 0)
+
+    def reduced(self, long_side_px: int) -> Exhibit:
+        """The exhibit with small files for pictures: what may stay in memory of thousands."""
+        return replace(self, layers=tuple(layer.reduced(long_side_px) for layer in self.layers))
+
+    def _require_one_stack(self) -> None:
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) < len(names):
+            raise OptionError(f"Two layers of {self.name!r} have one name: {names}.")
+        if len({layer.full_size for layer in self.layers}) > 1:
+            raise OptionError(f"The layers of {self.name!r} differ in size: resize them to one.")
+        if self.pair is not None and not set(self.pair) <= set(names):
+            raise OptionError(f"{self.name!r} has no layers {self.pair}: choose from {names}.")
+
+
+def _is_place(x: float, y: float, scale: float) -> bool:
+    return 0 <= x <= 1 and 0 <= y <= 1 and 1 <= scale < float("inf")
+
+
+def _reduced(picture: Image.Image, long_side_px: int) -> Reduced:
+    """Only alpha is kept without loss: it is what the reader looks at for a single grey level."""
+    scale = min(1.0, long_side_px / max(picture.size))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    small = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    file = io.BytesIO()
+    small.save(file, "WEBP", lossless=picture.mode == "L", quality=_QUALITY, method=2)
+    return Reduced(file.getvalue(), picture.mode, size, picture.size)
