@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast check format lock train-demo serve clean
+.PHONY: demo test test-fast check format lock train-demo serve quality accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -41,6 +41,16 @@ serve: $(VENV)/demo.stamp
 
 train-demo: $(VENV)/dev.stamp
 	PYTHONPATH=training $(BIN)/python -m tuft_training $(if $(MINUTES),--minutes $(MINUTES))
+
+# Every preset on pictures with exact alpha: out/quality/index.html.
+quality: $(VENV)/dev.stamp
+	$(BIN)/tuft-export publish --checkpoint demo --runtime python
+	PYTHONPATH=training $(BIN)/python benchmarks/quality.py --against transparent-background \
+	    $(if $(wildcard ../shared/photos/composites),--photos ../shared/photos/composites)
+
+# The mattes of visual regression as they are now, and a report of what changes.
+accept-mattes: $(VENV)/dev.stamp
+	PYTHONPATH=training:tests $(BIN)/python tests/regression/accept.py
 
 # Needs uv (pip install uv).
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.10 --no-annotate \

@@ -1,0 +1,142 @@
+"""Plain or blended, at which size, and with which base size? A checkpoint's passes on pictures with exact alpha.
+
+    PYTHONPATH=training python benchmarks/blending.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
+
+Every variant sees the same squashed picture and nothing is refined, so that only the network's own pass differs.
+Another base size than the checkpoint's comes from `tuft_training.rebase`, without further training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from _cases import Case, composites, held_out_scenes
+from stages import machine
+from tqdm import tqdm
+
+from tuft import NoSubjectError, preprocess
+from tuft.postprocess import alpha_from_saliency
+from tuft_export.checkpoints import checkpoint_from_name, load_network
+from tuft_export.exportable import ServedNetwork
+from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
+from tuft_training.rebase import rebased
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tuft_export.inspyrenet import InSPyReNet
+
+SIZES: Final = (1024, 1536, 2048)
+_FIGURES: Final = ("iou", "mae", "gradient", "gradient band", "sad band", "edge sharpness", "boundary F")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One way to run the network.
+
+    Attributes:
+        base_px: Base size that SICA pools to, and the size of the coarse pass where there is one.
+        size_px: Side of the square that the network sees.
+        blend: Whether what is in front comes from a pass at the base size.
+    """
+
+    base_px: int
+    size_px: int
+    blend: bool
+
+    def __str__(self) -> str:
+        return f"{'blended' if self.blend else 'plain'} {self.size_px}, base {self.base_px}"
+
+
+def passes(base_px: int, other_base_px: int) -> list[Pass]:
+    """Plain at both base sizes, and plain and blended at every larger size."""
+    of_checkpoint = [Pass(base_px, size, blend) for size in SIZES for blend in (False, True)]
+    of_other = [Pass(other_base_px, other_base_px, False), Pass(other_base_px, SIZES[0], True)]
+    return [Pass(base_px, base_px, False), *of_checkpoint, *of_other]
+
+
+def figures(case: Case, alpha: NDArray[np.float32]) -> dict[str, float]:
+    """All figures of one alpha [h, w] in 0..1."""
+    band, maps = unknown_band(case.alpha), error_maps(alpha, case.alpha)
+    inside = maps.over(band)
+    values = (
+        intersection_over_union(alpha > 0.5, case.alpha > 0.5),
+        float(maps.absolute.mean()),
+        maps.over().gradient,
+        inside.gradient,
+        inside.sad,
+        edge_sharpness(alpha, case.alpha, band),
+        boundary_f(alpha > 0.5, case.alpha > 0.5),
+    )
+    return dict(zip(_FIGURES, values, strict=True))
+
+
+def measure(network: InSPyReNet, one: Pass, cases: Sequence[Case]) -> dict[str, dict[str, float]]:
+    """Figures by picture."""
+    model = _compiled(rebased(network, one.base_px), one)
+    results = {}
+    for case in tqdm(cases, desc=str(one), unit="picture"):
+        picture, geometry = preprocess.network_image(case.photo, one.size_px, "static")
+        saliency = np.asarray(model(picture[None])[0])[0]
+        try:
+            alpha = alpha_from_saliency(saliency, geometry)
+        except NoSubjectError:
+            alpha = np.zeros(case.alpha.shape, np.float32)
+        results[case.name] = figures(case, alpha)
+    return results
+
+
+def _compiled(network: InSPyReNet, one: Pass) -> Any:
+    import openvino
+
+    example = torch.zeros(1, one.size_px, one.size_px, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converter uses what torch has deprecated
+        model = openvino.convert_model(ServedNetwork(network, blend=one.blend).eval(), example_input=example)
+    model.reshape(list(example.shape))
+    return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+
+def table(results: dict[str, dict[str, dict[str, float]]], names: Sequence[str]) -> str:
+    """Means over the named pictures, one row a pass."""
+    rows = [["pass", *_FIGURES], ["---"] + ["---:"] * len(_FIGURES)]
+    for name, by_picture in results.items():
+        means = [np.mean([by_picture[picture][figure] for picture in names]) for figure in _FIGURES]
+        rows.append([name, *(f"{mean:.3f}" if mean < 10 else f"{mean:.1f}" for mean in means)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def main() -> None:
+    """Measures and prints one table for scenes and one for composites; `--json` keeps the raw numbers."""
+    parser = argparse.ArgumentParser(description="Plain and blended passes of a checkpoint.")
+    parser.add_argument("--checkpoint", default="demo")
+    parser.add_argument("--photos", type=Path, help="folder of composites")
+    parser.add_argument("--scenes", type=int, default=16, help="held-out scenes, 2048 × 1536 pixels (default: 16)")
+    parser.add_argument("--other-base", type=int, default=512, help="another base size to try (default: 512)")
+    parser.add_argument("--json", type=Path, help="where the raw numbers go")
+    options = parser.parse_args()
+    cases = list(held_out_scenes(options.scenes, (1536, 2048)))
+    cases += composites(options.photos) if options.photos else []
+    network = load_network(checkpoint_from_name(options.checkpoint)).eval()
+    variants = passes(network.config.base_size, options.other_base)
+    results = {str(one): measure(network, one, cases) for one in variants}
+    print(machine())
+    for title, of_composites in (("held-out scenes", False), ("composites", True)):
+        names = [case.name for case in cases if (case.category == "composite") == of_composites]
+        if names:
+            print(f"\n## {len(names)} {title}\n\n{table(results, names)}")
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine(), "figures": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

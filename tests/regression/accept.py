@@ -1,0 +1,47 @@
+"""Accept the mattes that are cut out now: writes the references, and a report of what changes.
+
+make accept-mattes
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from support import mattes
+from support.server import empty_repository
+from tqdm import tqdm
+
+from tuft import Client
+from tuft.serve import ServeOptions, running_server
+from tuft_export.checkpoints import CHECKPOINTS
+from tuft_export.repository import PublishOptions, publish
+
+
+def main() -> None:
+    exhibits = []
+    with tempfile.TemporaryDirectory() as folder:
+        repository = empty_repository(Path(folder))
+        publish(CHECKPOINTS["demo"], PublishOptions(repository, sizes=(1024,)))
+        options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)
+        with running_server(options) as addresses, Client(addresses.grpc) as client:
+            for subject in tqdm(mattes.SUBJECTS, unit="matte"):
+                photo = subject.photo()
+                matte = mattes.cut_out(client, photo)
+                small = cv2.resize(photo, mattes.COMPARED_HW[::-1], interpolation=cv2.INTER_AREA)
+                if subject.reference.exists():
+                    exhibits.append(mattes.compare(subject, photo, matte))
+                else:
+                    exhibits.append(mattes.exhibit(subject, small, np.zeros_like(matte), matte, {}))
+                subject.reference.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(matte).save(subject.reference, optimize=True)
+    mattes.write_report(exhibits)
+    changed = sum(one.status == "fail" for one in exhibits)
+    print(f"{len(exhibits)} mattes accepted, {changed} of them beyond the limits: look at {mattes.REPORT}")
+
+
+if __name__ == "__main__":
+    main()
