@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from tuft.report import Exhibit, Layer, Run, fitting_px, html_report
@@ -11,14 +12,13 @@ from tuft.report import Exhibit, Layer, Run, fitting_px, html_report
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from _cases import Case
     from numpy.typing import NDArray
 
 T = TypeVar("T")
 
 # What is shown below a picture, by variant.
-_FIGURES: Final = ("iou", "sad band", "gradient band", "edge_sharpness", "colour")
+_FIGURES: Final = ("iou", "sad band", "gradient band", "edge sharpness", "colour")
 
 
 def report(
@@ -27,7 +27,7 @@ def report(
     figures: Mapping[str, Mapping[str, Mapping[str, float]]],
     milliseconds: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> str:
-    """One page; pictures with the largest matting error of the last variant come first.
+    """One page; pictures with the largest matting error of the last variant with an alpha of its own come first.
 
     Args:
         cases: The pictures.
@@ -35,7 +35,7 @@ def report(
         figures: The same way, by name of the figure.
         milliseconds: The same way, by stage.
     """
-    last = list(figures)[-1]
+    last = _distinct(_of(alphas, cases[0].name))[-1]
     long_side_px = fitting_px(len(cases))
     worst_first = sorted(cases, key=lambda case: -figures[last][case.name]["sad whole"])
     exhibits = []
@@ -50,6 +50,16 @@ def _of(by_variant: Mapping[str, Mapping[str, T]], name: str) -> dict[str, T]:
     return {variant: by_picture[name] for variant, by_picture in by_variant.items()}
 
 
+def _distinct(alphas: Mapping[str, NDArray[np.uint8]]) -> list[str]:
+    """The variants whose alpha no earlier one has."""
+    names = list(alphas)
+    return [
+        name
+        for i, name in enumerate(names)
+        if not any(np.array_equal(alphas[name], alphas[earlier]) for earlier in names[:i])
+    ]
+
+
 def _exhibit(
     case: Case,
     alphas: Mapping[str, NDArray[np.uint8]],
@@ -58,7 +68,7 @@ def _exhibit(
 ) -> Exhibit:
     truth = Image.fromarray((case.alpha * 255 + 0.5).astype("uint8"))
     layers = [Layer("photograph", Image.fromarray(case.photo)), Layer("true alpha", truth)]
-    layers += [Layer(f"alpha, {variant}", Image.fromarray(alpha)) for variant, alpha in alphas.items()]
+    layers += [Layer(f"alpha, {variant}", Image.fromarray(alphas[variant])) for variant in _distinct(alphas)]
     return Exhibit(
         case.name,
         note=case.category,

@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 from _cases import Case, composites, held_out_scenes
+from _network import compiled
 from stages import machine
 from tqdm import tqdm
 
 from tuft import NoSubjectError, preprocess
 from tuft.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_export.exportable import ServedNetwork
 from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 from tuft_training.rebase import rebased
 
@@ -82,28 +80,16 @@ def figures(case: Case, alpha: NDArray[np.float32]) -> dict[str, float]:
 
 def measure(network: InSPyReNet, one: Pass, cases: Sequence[Case]) -> dict[str, dict[str, float]]:
     """Figures by picture."""
-    model = _compiled(rebased(network, one.base_px), one)
+    infer = compiled(rebased(network, one.base_px), one.size_px, blend=one.blend)
     results = {}
     for case in tqdm(cases, desc=str(one), unit="picture"):
         picture, geometry = preprocess.network_image(case.photo, one.size_px, "static")
-        saliency = np.asarray(model(picture[None])[0])[0]
         try:
-            alpha = alpha_from_saliency(saliency, geometry)
+            alpha = alpha_from_saliency(infer(picture), geometry)
         except NoSubjectError:
             alpha = np.zeros(case.alpha.shape, np.float32)
         results[case.name] = figures(case, alpha)
     return results
-
-
-def _compiled(network: InSPyReNet, one: Pass) -> Any:
-    import openvino
-
-    example = torch.zeros(1, one.size_px, one.size_px, 3, dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the converter uses what torch has deprecated
-        model = openvino.convert_model(ServedNetwork(network, blend=one.blend).eval(), example_input=example)
-    model.reshape(list(example.shape))
-    return openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
 def table(results: dict[str, dict[str, dict[str, float]]], names: Sequence[str]) -> str:

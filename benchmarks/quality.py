@@ -93,8 +93,8 @@ def score(case: Case, alpha: NDArray[np.uint8], foreground: NDArray[np.uint8]) -
     maps = error_maps(ours, case.alpha)
     figures = {
         "iou": intersection_over_union(ours > 0.5, case.alpha > 0.5),
-        "boundary_f": boundary_f(ours > 0.5, case.alpha > 0.5),
-        "edge_sharpness": edge_sharpness(ours, case.alpha, band),
+        "boundary F": boundary_f(ours > 0.5, case.alpha > 0.5),
+        "edge sharpness": edge_sharpness(ours, case.alpha, band),
         "colour": colour_error(case, foreground),
     }
     for part, mask in (("whole", None), ("band", band), ("rest", ~band)):
@@ -159,10 +159,10 @@ def figures_table(scores: Scores, names: Sequence[str]) -> str:
 
 # What is compared: which variant with which, and the figures.
 COMPARISONS: Final = (
-    ("standard", "standard, unrefined", ("gradient whole", "gradient band", "sad whole", "sad band", "edge_sharpness")),
-    ("standard", "stable", ("gradient whole", "sad whole", "edge_sharpness")),
-    ("maximum", "stable", ("gradient whole", "gradient band", "sad whole", "edge_sharpness", "boundary_f")),
-    ("maximum", "high", ("gradient whole", "sad whole", "edge_sharpness")),
+    ("standard", "standard, unrefined", ("gradient whole", "gradient band", "sad whole", "sad band", "edge sharpness")),
+    ("standard", "stable", ("gradient whole", "sad whole", "edge sharpness")),
+    ("maximum", "stable", ("gradient whole", "gradient band", "sad whole", "edge sharpness", "boundary F")),
+    ("maximum", "high", ("gradient whole", "sad whole", "edge sharpness")),
     ("standard", _PEER, ("colour", "gradient whole", "sad whole")),
 )
 

@@ -17,6 +17,7 @@ from support.server import DemoServer, empty_repository
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
 
 
@@ -31,10 +32,11 @@ def blocks(name: str) -> list[Block]:
 
 
 README = blocks("README.md")
+FILES = blocks("docs/files.md")
 
 
-def chosen(language: str, kind: str = "") -> list[str]:
-    return [block.text for block in README if (block.language, block.kind) == (language, kind)]
+def chosen(language: str, kind: str = "", page: list[Block] = README) -> list[str]:
+    return [block.text for block in page if (block.language, block.kind) == (language, kind)]
 
 
 def test_every_block_has_a_known_kind() -> None:
@@ -42,7 +44,7 @@ def test_every_block_has_a_known_kind() -> None:
     assert kinds == {("sh", ""), ("sh", "make"), ("sh", "serve"), ("sh", "elsewhere"), ("python", "")}
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "training/README.md"])
+@pytest.mark.parametrize("name", sorted(str(page.relative_to(ROOT)) for page in PAGES))
 def test_every_link_leads_somewhere(name: str) -> None:
     page = ROOT / name
     for target in LINK.findall(page.read_text()):
@@ -84,7 +86,7 @@ def test_shell_blocks_run(workplace: Path) -> None:
 @pytest.mark.server
 @pytest.mark.slow
 def test_python_blocks_run(workplace: Path, demo_server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for text in chosen("python"):
+    for text in chosen("python") + chosen("python", page=FILES):
         assert "localhost:8001" in text
         done = subprocess.run(
             [sys.executable, "-c", text.replace("localhost:8001", demo_server.url)],

@@ -92,6 +92,7 @@ def _remove(arguments: argparse.Namespace) -> int:
         require_fitting(arguments.format or images.format_from_path(job.target), background)
     if arguments.skip_existing:
         jobs = tuple(job for job in jobs if not job.target.exists())
+    encoding = {} if arguments.quality is None else {"lossless": False, "quality": arguments.quality}
     collector = _collector(arguments, jobs)
     with Client(arguments.url, preset=arguments.preset, timeout_s=arguments.timeout) as client:
         client.transport.server_info()  # one line if nobody answers, not one for each photograph
@@ -100,7 +101,7 @@ def _remove(arguments: argparse.Namespace) -> int:
             cutout = client.remove(job.source, size=arguments.size, refine=arguments.refine)
             _make_folder(job.target.parent)
             began_s = time.perf_counter()
-            cutout.save(job.target, background=background, format=arguments.format)
+            cutout.save(job.target, background=background, format=arguments.format, **encoding)
             if collector is not None:
                 collector.add(job.source, job.target, cutout, encode_ms=(time.perf_counter() - began_s) * 1e3)
             return cutout
@@ -220,6 +221,8 @@ def _add_remove(commands: _Commands) -> None:
     parser.add_argument("--refine", choices=REFINEMENTS, help="another refinement")
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument("--format", choices=images.FORMATS, help="by default that of OUT's suffix, else png")
+    parser.add_argument("--quality", type=int, choices=range(1, 101), metavar="1..100",
+                        help="of JPEG; makes WebP smaller, its colours nearly right")  # fmt: skip
     parser.add_argument("--concurrency", type=_positive, default=folder.DEFAULT_CONCURRENCY, metavar="N",
                         help="photographs worked on at once, %(default)s by default")  # fmt: skip
     parser.add_argument("--skip-existing", action="store_true", help="leave out what is in OUT already")

@@ -30,8 +30,8 @@ def test_the_truth_scores_perfectly() -> None:
     case = disk_case()
     figures = quality.score(case, as_uint8(case.alpha), case.foreground)
     assert figures["iou"] == pytest.approx(1, abs=0.01)  # alpha of one half is either side of it once rounded
-    assert figures["boundary_f"] == 1
-    assert figures["edge_sharpness"] == pytest.approx(1, abs=1e-4)
+    assert figures["boundary F"] == 1
+    assert figures["edge sharpness"] == pytest.approx(1, abs=1e-4)
     assert figures["colour"] == 0
     assert figures["sad whole"] < 0.01
 

@@ -51,6 +51,14 @@ def test_a_zip(server: FakeTransport, photos: Path, tmp_path: Path) -> None:
     assert zipfile.is_zipfile(tmp_path / "out" / "dog.zip")
 
 
+def test_a_quality_makes_small_files(server: FakeTransport, photos: Path, tmp_path: Path) -> None:
+    assert remove(photos / "dog.png", "-o", tmp_path / "exact.webp") == 0
+    assert remove(photos / "dog.png", "-o", tmp_path / "small.webp", "--quality", "30") == 0
+    assert (tmp_path / "small.webp").stat().st_size < (tmp_path / "exact.webp").stat().st_size
+    with Image.open(tmp_path / "exact.webp") as exact, Image.open(tmp_path / "small.webp") as small:
+        assert exact.getchannel("A").tobytes() == small.getchannel("A").tobytes()
+
+
 def test_what_is_asked_for_is_sent(server: FakeTransport, photos: Path, tmp_path: Path) -> None:
     asked = ("--preset", "high", "--refine", "none", "--timeout", "9", "--concurrency", "1", "--url", "gpu:9001")
     assert cli.main(["remove", str(photos), "-o", str(tmp_path / "out"), *asked]) == 0
@@ -90,6 +98,7 @@ def test_existing_files_are_replaced_or_skipped(server: FakeTransport, photos: P
         ["remove", "a.jpg", "-o", "out", "--refine", "more"],
         ["remove", "a.jpg", "-o", "out", "--concurrency", "0"],
         ["remove", "a.jpg", "-o", "out", "--format", "gif"],
+        ["remove", "a.jpg", "-o", "out", "--quality", "101"],
         ["serve", "--runtime", "magic"],
     ],
 )

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -23,9 +23,28 @@ if TYPE_CHECKING:
 
     from tuft_export.inspyrenet import InSPyReNet
 
-# Side in pixels, share of the time, scenes per step, learning rate. Small pictures teach what a subject is for
-# a fraction of the cost; SICA pools to the same base size in both.
-_STAGES = ((256, 0.6, 8, 1.5e-3), (384, 0.4, 8, 8e-4))
+
+class _Stage(NamedTuple):
+    """One size of the sequence.
+
+    Attributes:
+        size_px: Side of the scenes in pixels.
+        share: Of the time.
+        batch: Scenes per step.
+        learning_rate: Its highest value.
+        whole_every: Only every so many steps train the finest maps.
+    """
+
+    size_px: int
+    share: float
+    batch: int
+    learning_rate: float
+    whole_every: int
+
+
+# Small pictures teach what a subject is for a fraction of the cost, large ones where it ends; SICA pools to the same
+# base size in both.
+_STAGES = (_Stage(256, 0.5, 8, 1.2e-3, 64), _Stage(384, 0.5, 8, 8e-4, 4))
 
 
 def _load(path: Path) -> InSPyReNet:
@@ -46,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--resume", action="store_true", help="go on where the folder's state ended")
     result.add_argument("--seed", type=int, default=1, help="of the initial weights and the scenes")
     result.add_argument("--workers", type=int, default=1, help="processes that make scenes")
-    result.add_argument("--whole-every", type=int, default=5, help="train the finest stage only every so many steps")
+    result.add_argument("--whole-every", type=int, help="train the finest maps only every so many steps")
     result.add_argument("--evaluate-every", type=int, default=200, help="steps between evaluations")
     result.add_argument("--held-out", type=int, default=48, help="held-out scenes in each evaluation")
     result.add_argument("--threads", type=int, default=1, help="threads of the network; more help on idle cores")
@@ -60,30 +79,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    stages = [stage for stage in _STAGES if not options.stage or stage[0] in options.stage]
-    whole = sum(share for _, share, _, _ in stages)
+    stages = [stage for stage in _STAGES if not options.stage or stage.size_px in options.stage]
+    whole = sum(stage.share for stage in stages)
     weights: Path | None = options.weights
-    for size_px, share, batch, learning_rate in stages:
+    for stage in stages:
         plan = Plan(
-            size_px=size_px,
-            batch=batch,
-            learning_rate=options.learning_rate or learning_rate,
-            minutes=options.minutes * share / whole,
-            first_seed=(options.seed * 1000 + size_px) * 10**6,
+            size_px=stage.size_px,
+            batch=stage.batch,
+            learning_rate=options.learning_rate or stage.learning_rate,
+            minutes=options.minutes * stage.share / whole,
+            first_seed=(options.seed * 1000 + stage.size_px) * 10**6,
             photographs=None if options.no_photographs else photographs_folder() / "backgrounds",
             workers=options.workers,
             cutouts=None if options.no_photographs else cutouts_folder(),
-            whole_every=options.whole_every,
+            whole_every=options.whole_every or stage.whole_every,
             evaluate_every=options.evaluate_every,
             held_out=options.held_out,
         )
         network = _load(weights) if weights else pretrained()
-        trainer = Trainer(network, plan, options.output / f"stage_{size_px}")
+        trainer = Trainer(network, plan, options.output / f"stage_{stage.size_px}")
         if options.resume:
             trainer.resume()
         weights = trainer.run()
-        sheet = scenes_sheet(_load(weights), size_px, 24)
-        save_sheet(sheet, options.output / f"scenes_{size_px}.png")
+        sheet = scenes_sheet(_load(weights), stage.size_px, 24)
+        save_sheet(sheet, options.output / f"scenes_{stage.size_px}.png")
     if weights is None:
         return os.EX_USAGE
     print(f"The best weights are in {weights}.")
