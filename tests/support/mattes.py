@@ -47,7 +47,7 @@ SCENES: Final = {
     "several subjects": (2002, 2049, 2083),
     "thin parts": (2039, 2053, 2112),
     "holes": (2009, 2076),
-    "translucent": (2145, 2714),
+    "translucent": (2714, 2965),
     "hard edges": (2082, 2085),
     "no subject": (2139, 2165),
 }
@@ -90,13 +90,14 @@ def read_reference(subject: Subject) -> Matte:
 
 
 # What two mattes may differ by. Half precision stays below, and each mutation of test_mattes.py goes beyond on every
-# picture that it changes; the test prints how far from both the limits lie.
+# picture that it changes. Measured: bfloat16 at most 0.001, 0.003, 0.04, 0.01 and 0.31; the mutations at least 0.05 in
+# level (faded), 0.015 at the edge (blurred), 0.55 at a place or 0.8 of FLIP (a missing ear), 0.24 at the edge (dilated).
 LIMITS: Final = {
-    "opaque": 0.01,  # mean difference of alpha where the reference is opaque
-    "edge": 0.01,  # loss of edge sharpness, the correlation of both mattes' gradients, in the reference's transition
+    "level": 0.01,  # relative change of the sum of alpha over the subject
+    "edge": 0.008,  # loss of edge sharpness, the correlation of both mattes' gradients, in the reference's transition
     "place": 0.15,  # mean difference in the worst of 20 × 15 places
     "flip mean": 0.02,  # FLIP, the perceived difference (J. Andersson et al., HPG 2020), over the worst of three
-    "flip 99 %": 0.25,  # backdrops: its mean and its 99th percentile
+    "flip 99.9 %": 0.5,  # backdrops: its mean and its 99.9th percentile
 }
 _PLACES_WH: Final = (20, 15)
 
@@ -105,9 +106,10 @@ def numeric_figures(reference: Matte, matte: Matte) -> dict[str, float]:
     """The differences in alpha, 0..1."""
     truth, ours = (each.astype(np.float32) / 255 for each in (reference, matte))
     difference = np.abs(ours - truth)
-    opaque = truth > 0.95
+    subject = truth > 0.2
+    sums = [float(each[subject].sum(dtype=np.float64)) for each in (ours, truth)]
     return {
-        "opaque": float(difference[opaque].mean()) if opaque.any() else 0.0,
+        "level": abs(sums[0] - sums[1]) / sums[1] if sums[1] else 0.0,
         "edge": 1 - edge_sharpness(ours, truth, unknown_band(truth, 6)),
         "place": float(_by_place(difference).max()),
     }
@@ -118,7 +120,7 @@ def flip_figures(photo: NDArray[np.uint8], reference: Matte, matte: Matte) -> di
     maps = [flip_map(photo, reference, matte, backdrop) for backdrop in backdrops(reference.shape)]
     return {
         "flip mean": max(float(one.mean()) for one in maps),
-        "flip 99 %": max(float(np.quantile(one, 0.99)) for one in maps),
+        "flip 99.9 %": max(float(np.quantile(one, 0.999)) for one in maps),
     }
 
 
