@@ -13,8 +13,10 @@ import numpy as np
 from tuft.refine.band import Band
 from tuft.refine.colour_line import colour_lines
 from tuft.refine.foreground import estimate_foreground
+from tuft.refine.grid import grid_hw
 from tuft.refine.guided import Window, guided_models
 from tuft.refine.tiles import Tile, for_each, tiles
+from tuft.refine.vagueness import vagueness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +59,8 @@ def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
         return refined
     _move(refined, rgb, band, colour_lines(rgb, refined, scale))
     window = _COARSE if scale >= _COARSE_FROM else _FINE
-    _move(refined, rgb, band, guided_models(rgb, refined, window), _CONTRAST)
+    vague = vagueness(alpha, scale, grid_hw(alpha.shape, window.cell))
+    _move(refined, rgb, band, guided_models(rgb, refined, window, vague), _CONTRAST)
     return refined
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from tuft.refine.grid import cells_of
 from tuft.refine.models import ColourModels
 from tuft.refine.spread import spread
+from tuft.refine.vagueness import vagueness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,21 +30,17 @@ _CELL: Final = 4.0
 _SMALLEST_CELL: Final = 2
 # A cell lends its colour by alpha to this power: at 0.9 it counts for less than half, at 0.5 for nothing.
 _SURENESS: Final = 8
-# Standard deviations, in cells, of the windows for colours, for whether any are near, and for vagueness.
+# Standard deviations, in cells, of the windows for colours and for whether any are near.
 _COLOUR_REACH: Final = 4.0
-_NEAR_REACH: Final = 6.0
-_VAGUE_REACH: Final = 4.0
+_NEAR_REACH: Final = 4.0
 # Weight below which a window takes its colour from farther away.
 _LITTLE: Final = np.float32(3e-3)
 # The squared difference of both colours (0..1) counts as contrast as far as it exceeds so many times their variance
 # along the line, and this much noise.
-_VARIATION: Final = np.float32(8)
+_VARIATION: Final = np.float32(16)
 _NOISE: Final = np.float32(0.01)
 # Share of a window that must be surely subject, and surely background, for the line to be believed.
 _ENOUGH: Final = np.float32(0.04)
-# Mean of 4·a·(1 − a) in a window below which the network's edge is crisp, and above which it is vague.
-_CRISP: Final = np.float32(0.1)
-_VAGUE: Final = np.float32(0.3)
 
 
 def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float) -> ColourModels:
@@ -65,7 +62,7 @@ def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float) -> ColourMo
     variation = (spreads * line * line).sum(axis=0) / (contrast + np.float32(1e-6))
     slopes = line / (contrast + np.float32(1e-4))
     trust = contrast / (contrast + _VARIATION * variation + _NOISE)
-    trust *= _nearness(*sure) * _vagueness(share)
+    trust *= _nearness(*sure) * vagueness(alpha, scale, (share.shape[0], share.shape[1]))
     return ColourModels(cell, list(slopes / 255), -(B * slopes).sum(axis=0), trust)
 
 
@@ -86,13 +83,6 @@ def _nearness(subject: Plane, background: Plane) -> Plane:
     scarcer = np.minimum(_blurred(subject, _NEAR_REACH), _blurred(background, _NEAR_REACH))
     near: Plane = np.clip(scarcer / _ENOUGH, 0, 1)
     return near
-
-
-def _vagueness(share: Plane) -> Plane:
-    """How vague the network is around each cell, 0..1."""
-    softness = _blurred(4 * share * (1 - share), _VAGUE_REACH)
-    vague: Plane = np.clip((softness - _CRISP) / (_VAGUE - _CRISP), 0, 1)
-    return vague
 
 
 def _blurred(plane: Plane, sigma: float) -> Plane:

@@ -29,8 +29,7 @@ def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
     if whole_hw == picture.shape[:2]:
         return _averaged(picture, cell)
     height, width = whole_hw[0] // cell, whole_hw[1] // cell
-    shape = (-(-picture.shape[0] // cell), -(-picture.shape[1] // cell), *picture.shape[2:])
-    cells: NDArray[Pixel] = np.empty(shape, picture.dtype)
+    cells: NDArray[Pixel] = np.empty((*grid_hw(picture.shape, cell), *picture.shape[2:]), picture.dtype)
     # Only what overhangs is padded: a large picture is not copied for a few pixels.
     for rows, columns in (
         (slice(height), slice(width)),
@@ -41,6 +40,11 @@ def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
         if part.size:
             cells[rows, columns] = _averaged(_padded(part, cell), cell)
     return cells
+
+
+def grid_hw(size: tuple[int, ...], cell: int) -> tuple[int, int]:
+    """Rows and columns of the grid over a picture of `size` (height, width, ...)."""
+    return (-(-size[0] // cell), -(-size[1] // cell))
 
 
 def _pixels(cells: slice, cell: int) -> slice:

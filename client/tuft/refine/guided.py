@@ -53,13 +53,15 @@ class Window:
     trust_from: float
 
 
-def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window) -> ColourModels:
+def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, vague: Plane | None = None) -> ColourModels:
     """What colour says about alpha around every cell, and how far to believe it.
 
     Args:
         rgb: uint8 (H, W, 3), the guide.
         alpha: float32 (H, W), 0..1, roughly right.
         window: Where models are fitted.
+        vague: float32 (h, w), 0..1, by cell how vague the network was: the vaguer, the less a model must explain to be
+            believed. Nowhere by default.
     """
     guide, share = cells_of(rgb, window.cell), cells_of(alpha, window.cell)
     fitted = np.zeros((5, *share.shape), np.float32)
@@ -73,7 +75,8 @@ def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window) -> Colou
     # Each model depends on two windows, its own and those that it is averaged with.
     for_each(fit, tiles((share.shape[0], share.shape[1]), _TILE, 2 * window.radius))
     *slopes, offset, explained = fitted
-    trust = np.clip((explained - window.trust_from) / _TRUST_RANGE, 0, 1)
+    needed = window.trust_from if vague is None else np.float32(window.trust_from) * (1 - vague)
+    trust = np.clip((explained - needed) / _TRUST_RANGE, 0, 1)
     return ColourModels(window.cell, [slope / np.float32(255) for slope in slopes], offset, trust)
 
 

@@ -118,3 +118,13 @@ def test_black_white_and_constant_alpha_stay_finite(level: int) -> None:
         assert (models.trust == 0).all()
         moved = models.moved(alpha, np.full((48, 64, 3), level, np.uint8), WHOLE)
         np.testing.assert_array_equal(moved, alpha)
+
+
+def test_where_the_network_is_vague_less_needs_to_be_explained(photo: np.ndarray, alpha: np.ndarray) -> None:
+    window = Window(1, 4, 0.5)
+    careful = guided_models(photo, alpha, window).trust
+    bold = guided_models(photo, alpha, window, np.ones_like(alpha)).trust
+    here_only = guided_models(photo, alpha, window, np.pad(np.ones((48, 10), np.float32), ((0, 0), (0, 54)))).trust
+    assert bold.mean() > careful.mean() + 0.05
+    np.testing.assert_array_equal(here_only[:, 10:], careful[:, 10:])
+    np.testing.assert_array_equal(here_only[:, :10], bold[:, :10])
