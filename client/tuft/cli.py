@@ -221,7 +221,7 @@ def _add_remove(commands: _Commands) -> None:
     parser.add_argument("--refine", choices=REFINEMENTS, help="another refinement")
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument("--format", choices=images.FORMATS, help="by default that of OUT's suffix, else png")
-    parser.add_argument("--quality", type=int, choices=range(1, 101), metavar="1..100",
+    parser.add_argument("--quality", type=_quality, metavar="1..100",
                         help="of JPEG; makes WebP smaller, its colours nearly right")  # fmt: skip
     parser.add_argument("--concurrency", type=_positive, default=folder.DEFAULT_CONCURRENCY, metavar="N",
                         help="photographs worked on at once, %(default)s by default")  # fmt: skip
@@ -267,6 +267,12 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
 def _add_repository(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR",
                         help="model repository, %(default)s by default")  # fmt: skip
+
+
+def _quality(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"there is no quality {text!r}: choose one from 1 to 100")
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -56,7 +56,8 @@ def demo(options: DemoOptions) -> Path:
     with Client(options.url) as client, tqdm(total=len(sources) * len(PRESETS), unit="cut-out") as bar:
         exhibits = [_exhibit(client, name, source, options.folder, bar) for name, source in sources]
     page = options.folder / PAGE_NAME
-    subtitle = f"{len(exhibits)} photographs, {len(PRESETS)} presets, served by {options.url}"
+    photographs = "1 photograph" if len(exhibits) == 1 else f"{len(exhibits)} photographs"
+    subtitle = f"{photographs}, {len(PRESETS)} presets, served by {options.url}"
     images.write_atomically(page, html_report(exhibits, title="tuft", subtitle=subtitle).encode())
     return page
 
