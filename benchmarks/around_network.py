@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from _cases import composites, held_out_scenes
 from _subject import photograph
+from _table import markdown
 from PIL import Image
 from stages import machine
 
@@ -165,7 +166,7 @@ def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
             median, of_tuft = (_median_of_sums(runs[one], left_out) for one in (name, TUFT))
             row += [f"{median:.0f}", f"{median / of_tuft:.1f}"]
         rows.append([*row, f"{peaks[name]:.0f}"])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _median_of_sums(runs: Sequence[Milliseconds], left_out: Sequence[str]) -> float:
@@ -223,11 +224,7 @@ def colour_table(found: dict[str, dict[str, list[float]]]) -> str:
         for measure in ("error", "visible"):
             errors = [f"{statistics.mean(result[f'{name} {measure}']):.2f}" for name in (TUFT, "pymatting")]
             rows.append([f"{kind}, {measure}", *errors, faster])
-    return _markdown(rows)
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def _parser() -> argparse.ArgumentParser:

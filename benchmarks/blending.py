@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from _cases import Case, composites, held_out_scenes
 from _network import compiled
+from _table import markdown
 from stages import machine
 from tqdm import tqdm
 
@@ -98,7 +99,7 @@ def table(results: dict[str, dict[str, dict[str, float]]], names: Sequence[str])
     for name, by_picture in results.items():
         means = [np.mean([by_picture[picture][figure] for picture in names]) for figure in _FIGURES]
         rows.append([name, *(f"{mean:.3f}" if mean < 10 else f"{mean:.1f}" for mean in means)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from _cases import Case, composites, held_out_scenes
 from _comparison import compared
 from _report import report
+from _table import markdown
 from stages import machine, serving
 from tqdm import tqdm
 
@@ -154,7 +155,7 @@ def figures_table(scores: Scores, names: Sequence[str]) -> str:
     for variant, by_picture in scores.items():
         means = [np.mean([by_picture[name].figures[column] for name in names]) for column in columns]
         rows.append([f"`{variant}`", *(f"{mean:.4f}" if mean < 1 else f"{mean:.2f}" for mean in means)])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 # What is compared: which variant with which, and the figures.
@@ -176,7 +177,7 @@ def comparisons_table(scores: Scores, names: Sequence[str]) -> str:
             comparison = compared(of, to)
             worst = ", ".join(f"{name} {ratio:.2f}" for name, ratio in comparison.largest(_WORST))
             rows.append([figure, f"`{ours}`", f"`{theirs}`", str(comparison), worst])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def times_table(scores: Scores) -> str:
@@ -187,11 +188,7 @@ def times_table(scores: Scores) -> str:
         served = [one.milliseconds for one in by_picture.values() if one.milliseconds]
         medians = [np.median([milliseconds.get(stage, 0) for milliseconds in served]) for stage in stages]
         rows.append([f"`{variant}`", *(f"{ms:.0f}" for ms in medians)])
-    return _markdown(rows)
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def text(scores: Scores) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 from _cases import composites, held_out_scenes
 from _comparison import compared
 from _network import compiled
+from _table import markdown
 from stages import machine
 from tqdm import tqdm
 
@@ -142,7 +143,7 @@ def table(results: Results) -> str:
         worst = [max(ratio.ratios.values()) for ratio in ratios[:2]]
         speed = np.median([of["ms/MP"] for of in by_picture.values()])
         rows.append([f"`{name}`", *map(str, ratios), *(f"{one:.2f}" for one in worst), f"{speed:.0f}"])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def main() -> None:

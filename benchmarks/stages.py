@@ -19,6 +19,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from _table import markdown
+
 from tuft import PRESETS, Client
 from tuft.serve import ServeOptions, running_server
 
@@ -62,7 +64,7 @@ def table(medians: dict[str, Milliseconds]) -> str:
         [f"`{preset}`", *(f"{of_preset[stage]:.0f}" for stage in stages), f"{sum(of_preset.values()):.0f}"]
         for preset, of_preset in medians.items()
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def machine() -> str:

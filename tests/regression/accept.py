@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 from support import mattes
@@ -31,11 +30,12 @@ def main() -> None:
             for subject in tqdm(mattes.SUBJECTS, unit="matte"):
                 photo = subject.photo()
                 matte = mattes.cut_out(client, photo)
-                small = cv2.resize(photo, mattes.COMPARED_HW[::-1], interpolation=cv2.INTER_AREA)
                 if subject.reference.exists():
                     exhibits.append(mattes.compare(subject, photo, matte))
                 else:
-                    exhibits.append(mattes.exhibit(subject, small, np.zeros_like(matte), matte, {}))
+                    exhibits.append(
+                        mattes.exhibit(subject, mattes.at_compared_size(photo), np.zeros_like(matte), matte, {})
+                    )
                 subject.reference.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(matte).save(subject.reference, optimize=True)
     mattes.write_report(exhibits)

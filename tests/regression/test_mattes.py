@@ -84,7 +84,7 @@ def test_what_a_viewer_sees_is_noticed_by_the_perceptual_measure_alone(
 ) -> None:
     for subject in WITH_SUBJECT[:4]:
         reference = mattes.read_reference(subject)
-        small = cv2.resize(photos[subject.name], mattes.COMPARED_HW[::-1], interpolation=cv2.INTER_AREA)
+        small = mattes.at_compared_size(photos[subject.name])
         assert mattes.exceeded(mattes.flip_figures(small, reference, mutate(reference))), subject.name
 
 

@@ -81,7 +81,11 @@ def cut_out(client: Client, photo: NDArray[np.uint8]) -> Matte:
         alpha = client.remove(photo, preset=PRESET).alpha
     except NoSubjectError:
         alpha = np.zeros(photo.shape[:2], np.uint8)
-    return cv2.resize(alpha, COMPARED_HW[::-1], interpolation=cv2.INTER_AREA)
+    return at_compared_size(alpha)
+
+
+def at_compared_size(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return cv2.resize(picture, COMPARED_HW[::-1], interpolation=cv2.INTER_AREA)
 
 
 def read_reference(subject: Subject) -> Matte:
@@ -172,7 +176,7 @@ def exhibit(subject: Subject, photo: NDArray[np.uint8], reference: Matte, matte:
 def compare(subject: Subject, photo: NDArray[np.uint8], matte: Matte) -> Exhibit:
     """The verdict on one matte and everything that shows it."""
     reference = read_reference(subject)
-    small = cv2.resize(photo, COMPARED_HW[::-1], interpolation=cv2.INTER_AREA)
+    small = at_compared_size(photo)
     figures = {**numeric_figures(reference, matte), **flip_figures(small, reference, matte)}
     return exhibit(subject, small, reference, matte, figures)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from tuft.refine.grid import cells_of
+from tuft.refine.grid import cells_of, planes_of
 from tuft.refine.models import ColourModels
 from tuft.refine.spread import spread
 from tuft.refine.vagueness import vagueness
@@ -52,7 +52,7 @@ def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float) -> ColourMo
         scale: Pixels of the photograph per pixel of the network.
     """
     cell = max(_SMALLEST_CELL, round(_CELL * scale))
-    colours: Planes = np.stack(cv2.split(cells_of(rgb, cell))).astype(np.float32) / 255
+    colours: Planes = planes_of(cells_of(rgb, cell)) / 255
     share = np.clip(cells_of(alpha, cell), 0, 1)
     sure = [_powered(share), _powered(1 - share)]
     F, B = (_local_mean(colours, weight) for weight in sure)

@@ -65,6 +65,12 @@ def _averaged(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
     return cells
 
 
+def planes_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """float32 (3, h, w) of uint8 (h, w, 3): arithmetic with alpha is several times faster on whole planes."""
+    planes: NDArray[np.float32] = np.stack(cv2.split(rgb)).astype(np.float32)
+    return planes
+
+
 def enlarged(cells: NDArray[np.float32], cell: int, region: Region) -> NDArray[np.float32]:
     """The bilinear interpolation of `cells` at the pixels of `region`, rows and columns of the picture.
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tuft.pixels import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 Region = tuple[slice, slice]
-
-# NumPy and OpenCV let other threads run while they compute; more than this many gain nothing.
-_THREADS: Final = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,6 @@ def _spans(start: int, length: int, side: int, halo: int) -> tuple[slice, slice,
 
 def for_each(work: Callable[[Tile], None], pieces: Iterable[Tile]) -> None:
     """Do `work` on every piece, several at a time."""
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(work, pieces):  # to raise what they raise
             pass
