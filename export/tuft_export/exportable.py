@@ -32,7 +32,8 @@ class ServedNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps uint8 [n, S, S, 3] to float32 [n, S, S], the sigmoid of the saliency."""
-        x = image.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.shift
+        # The cast comes first: TensorRT takes uint8 as an input and for nothing else.
+        x = image.to(torch.float32).permute(0, 3, 1, 2) * self.scale + self.shift
         logits = self.network.blend(x, self._at_base_size(x)) if self.blend else self.network(x)
         return torch.sigmoid(logits).squeeze(1)
 

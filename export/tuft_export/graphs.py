@@ -24,6 +24,9 @@ _PREFIX: Final = "network."
 # Which network a graph was made for, in its metadata.
 CONFIG_KEY: Final = "tuft.network"
 BLEND_KEY: Final = "tuft.blend"
+PRECISION_KEY: Final = "tuft.precision"
+# What a graph may compute in.
+PRECISIONS: Final = ("fp32", "fp16", "bf16")
 
 
 def demo_graph(size: int) -> Path:

@@ -14,6 +14,8 @@ from tuft_export.exportable import ServedNetwork
 from tuft_export.pictures import sample_pictures
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import onnx
     from numpy.typing import NDArray
 
@@ -90,8 +92,16 @@ class ParityReport:
         return {"equal": bool(self), **asdict(self)}
 
 
-def parity_report(model: onnx.ModelProto, network: InSPyReNet, options: ExportOptions) -> ParityReport:
+def parity_report(
+    model: onnx.ModelProto, network: InSPyReNet, options: ExportOptions, batch_sizes: Sequence[int] = BATCH_SIZES
+) -> ParityReport:
     """Compares an exported graph with the network it came from, on real pictures.
+
+    Args:
+        model: The graph.
+        network: In evaluation mode.
+        options: What it was exported with.
+        batch_sizes: How many pictures at once.
 
     Raises:
         ParityError: Names, types or axes are not the contract's; wrong values only make the report false.
@@ -102,7 +112,7 @@ def parity_report(model: onnx.ModelProto, network: InSPyReNet, options: ExportOp
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     blend = options.blends(network.config.base_size)
     served = ServedNetwork(network, blend=blend).eval()
-    pictures = sample_pictures(options.size, max(BATCH_SIZES))
+    pictures = sample_pictures(options.size, max(batch_sizes))
 
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: batch})[0]
@@ -113,7 +123,7 @@ def parity_report(model: onnx.ModelProto, network: InSPyReNet, options: ExportOp
     singles = np.concatenate([run(picture[None]) for picture in pictures])
     with torch.no_grad():
         expected = np.concatenate([served(torch.from_numpy(picture[None])).numpy() for picture in pictures])
-    batches = tuple(_batch_parity(run(pictures[:n]), expected[:n], singles[:n]) for n in BATCH_SIZES)
+    batches = tuple(_batch_parity(run(pictures[:n]), expected[:n], singles[:n]) for n in batch_sizes)
     return ParityReport(options.size, blend, TOLERANCE, FLIPPED_SHARE, batches)
 
 

@@ -23,3 +23,23 @@ def sample_pictures(size: int, count: int) -> NDArray[np.uint8]:
     photo = warmup_picture(size)
     variants = [np.rot90(photo, i)[:, :: (-1) ** i] // (1 + i % 3) for i in range(count)]
     return np.ascontiguousarray(np.stack(variants))
+
+
+def stress_pictures(size: int) -> dict[str, NDArray[np.uint8]]:
+    """Pictures that bring out what goes wrong in half precision, each uint8 [size, size, 3], by name.
+
+    A constant picture has no variance, so normalisations divide by almost nothing; noise has every frequency; one
+    bright pixel is the largest gradient there is.
+    """
+    plain = np.zeros((size, size, 3), np.uint8)
+    pixel = plain.copy()
+    pixel[size // 2, size // 2] = 255
+    return {
+        "photograph": warmup_picture(size),
+        "mirrored, darker": sample_pictures(size, 2)[1],
+        "black": plain,
+        "grey": plain + np.uint8(128),
+        "white": plain + np.uint8(255),
+        "noise": np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8),
+        "one bright pixel": pixel,
+    }

@@ -1,12 +1,20 @@
-"""Calibrated networks shared by the tests of the export stage."""
+"""Calibrated networks and their graphs, shared by the tests of the export stage."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 from support.photographs import normalised, photographs
 
 from tuft_export.calibration import calibrated_network
+from tuft_export.checkpoints import CHECKPOINTS, load_weights
+from tuft_export.graphs import demo_graph, read_bare, with_weights
 from tuft_export.inspyrenet import SMALL, SWIN_B, InSPyReNet, NetworkConfig, SwinConfig
+from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
+
+if TYPE_CHECKING:
+    import onnx
 
 # Few and narrow blocks: what exporting costs depends on their number, not on the picture.
 TINY = NetworkConfig(SwinConfig(8, (2, 1, 1, 2), (1, 2, 2, 4), 4), depth=8, base_size=96)
@@ -25,3 +33,21 @@ def small_network() -> InSPyReNet:
 @pytest.fixture(scope="session")
 def swin_b_network() -> InSPyReNet:
     return calibrated_network(SWIN_B.with_base_size(384), normalised(photographs(256)))
+
+
+@pytest.fixture(scope="session")
+def plain_graph(tiny_network: InSPyReNet) -> onnx.ModelProto:
+    """The tiny network at its base size, 96."""
+    return onnx_from_torch(tiny_network, ExportOptions(96))
+
+
+@pytest.fixture(scope="session")
+def blended_graph(tiny_network: InSPyReNet) -> onnx.ModelProto:
+    """The tiny network at 192."""
+    return onnx_from_torch(tiny_network, ExportOptions(192))
+
+
+@pytest.fixture(scope="session")
+def demo_graph_384() -> onnx.ModelProto:
+    """The demo checkpoint at its base size."""
+    return with_weights(read_bare(demo_graph(384)), load_weights(CHECKPOINTS["demo"]).arrays)

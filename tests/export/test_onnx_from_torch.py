@@ -11,7 +11,7 @@ import pytest
 
 from tuft_export.errors import CheckpointError, ParityError
 from tuft_export.graphs import with_weights, without_weights
-from tuft_export.onnx_from_torch import OPSET, ExportOptions, onnx_from_torch
+from tuft_export.onnx_from_torch import OPSET, ExportOptions
 from tuft_export.parity import BatchParity, ParityReport, check_interface, parity_report
 
 if TYPE_CHECKING:
@@ -23,39 +23,29 @@ PLAIN = ExportOptions(96)
 BLENDED = ExportOptions(192)
 
 
-@pytest.fixture(scope="module")
-def plain(tiny_network: InSPyReNet) -> onnx.ModelProto:
-    return onnx_from_torch(tiny_network, PLAIN)
-
-
-@pytest.fixture(scope="module")
-def blended(tiny_network: InSPyReNet) -> onnx.ModelProto:
-    return onnx_from_torch(tiny_network, BLENDED)
-
-
 def arrays_of(network: InSPyReNet) -> dict[str, NDArray[np.generic]]:
     return {key: tensor.numpy() for key, tensor in network.state_dict().items()}
 
 
 @pytest.mark.slow
-def test_a_plain_graph_equals_torch(plain: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
-    report = parity_report(plain, tiny_network, PLAIN)
+def test_a_plain_graph_equals_torch(plain_graph: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
+    report = parity_report(plain_graph, tiny_network, PLAIN)
     assert report, str(report)
     assert not report.blend
 
 
 @pytest.mark.slow
-def test_a_blended_graph_equals_torch(blended: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
-    report = parity_report(blended, tiny_network, BLENDED)
+def test_a_blended_graph_equals_torch(blended_graph: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
+    report = parity_report(blended_graph, tiny_network, BLENDED)
     assert report, str(report)
     assert report.blend
 
 
 @pytest.mark.slow
-def test_a_graph_of_other_weights_is_found_out(plain: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
+def test_a_graph_of_other_weights_is_found_out(plain_graph: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
     arrays = arrays_of(tiny_network)
     arrays["attention0.threshold"] = arrays["attention0.threshold"] + np.float32(0.05)
-    bare = without_weights(plain, set(arrays))
+    bare = without_weights(plain_graph, set(arrays))
     report = parity_report(with_weights(bare, arrays), tiny_network, PLAIN)
     assert not report
     with pytest.raises(ParityError, match="not the network"):
@@ -63,23 +53,23 @@ def test_a_graph_of_other_weights_is_found_out(plain: onnx.ModelProto, tiny_netw
 
 
 @pytest.mark.slow
-def test_a_graph_meets_the_contract_and_uses_whole_operators(plain: onnx.ModelProto) -> None:
-    onnx.checker.check_model(plain, full_check=True)
-    check_interface(plain, PLAIN.size)
-    operators = {node.op_type for node in plain.graph.node}
+def test_a_graph_meets_the_contract_and_uses_whole_operators(plain_graph: onnx.ModelProto) -> None:
+    onnx.checker.check_model(plain_graph, full_check=True)
+    check_interface(plain_graph, PLAIN.size)
+    operators = {node.op_type for node in plain_graph.graph.node}
     assert {"LayerNormalization", "Gelu"} <= operators
     assert not {"ScatterND", "GatherND", "If", "Loop"} & operators
-    assert plain.opset_import[0].version >= OPSET
+    assert plain_graph.opset_import[0].version >= OPSET
     with pytest.raises(ParityError, match="inputs are"):
-        check_interface(plain, PLAIN.size + 32)
+        check_interface(plain_graph, PLAIN.size + 32)
 
 
 @pytest.mark.slow
-def test_weights_go_out_of_a_graph_and_back(plain: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
+def test_weights_go_out_of_a_graph_and_back(plain_graph: onnx.ModelProto, tiny_network: InSPyReNet) -> None:
     arrays = arrays_of(tiny_network)
-    bare = without_weights(plain, set(arrays))
-    assert len(bare.SerializeToString()) < len(plain.SerializeToString()) - 4 * 50_000
-    assert with_weights(bare, arrays).SerializeToString() == plain.SerializeToString()
+    bare = without_weights(plain_graph, set(arrays))
+    assert len(bare.SerializeToString()) < len(plain_graph.SerializeToString()) - 4 * 50_000
+    assert with_weights(bare, arrays).SerializeToString() == plain_graph.SerializeToString()
     del arrays["decoder.conv5.conv.weight"]
     with pytest.raises(CheckpointError, match=r"decoder\.conv5"):
         with_weights(bare, arrays)

@@ -16,17 +16,46 @@ def resize(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=False)
 
 
+class RegionContext(nn.Module):
+    """One context vector for each region: its share of the features, summed.
+
+    The sums run over `pooled_size` squared positions, unnormalised: beyond float16's range.
+    """
+
+    def __init__(self, pooled_size: int) -> None:
+        super().__init__()
+        self.pooled_hw = (pooled_size, pooled_size)
+
+    def forward(self, x: Tensor, regions: Tensor) -> Tensor:
+        """Sums features over regions.
+
+        The features are read as [positions, C] without moving the channels last, as the reference does: the
+        published weights have learned around it.
+
+        Args:
+            x: Features [n, C, H, W].
+            regions: Soft region maps [n, k, H, W].
+
+        Returns:
+            Context vectors [n, C, k, 1].
+        """
+        channels = x.shape[1]
+        positions = self.pooled_hw[0] * self.pooled_hw[1]
+        features = resize(x, self.pooled_hw).reshape(-1, positions, channels)
+        weights = resize(regions, self.pooled_hw).flatten(2)
+        return torch.bmm(weights, features).transpose(1, 2).unsqueeze(3)
+
+
 class ScaleInvariantContextAttention(nn.Module):
     """Asks every pixel which of a few regions (foreground, background, in between) it belongs to.
 
-    The regions come from the coarser saliency and, with `with_laplacian`, from its Laplacian. Their context
-    vectors are sums over `base_size >> stage` squared positions, unnormalised: keep that sum in float32.
+    The regions come from the coarser saliency and, with `with_laplacian`, from its Laplacian.
     """
 
     def __init__(self, in_channels: int, depth: int, base_size: int, stage: int, *, with_laplacian: bool) -> None:
         super().__init__()
         self.depth = depth
-        self.pooled_hw = (base_size >> stage, base_size >> stage)
+        self.context = RegionContext(base_size >> stage)
         self.conv_query = nn.Sequential(Conv2d(in_channels, depth, 3, relu=True), Conv2d(depth, depth, 3, relu=True))
         self.conv_key = nn.Sequential(Conv2d(in_channels, depth, 1, relu=True), Conv2d(depth, depth, 1, relu=True))
         self.conv_value = nn.Sequential(Conv2d(in_channels, depth, 1, relu=True), Conv2d(depth, depth, 1, relu=True))
@@ -50,11 +79,12 @@ class ScaleInvariantContextAttention(nn.Module):
             Features [n, depth, H, W] and Laplacian logits [n, 1, H, W].
         """
         height, width = x.shape[-2:]
-        context = self._context(x, self._regions((height, width), saliency, laplacian))
+        context = self.context(x, self._regions((height, width), saliency, laplacian))
         query = self.conv_query(x).reshape(-1, self.depth, height * width).transpose(1, 2)
-        key = self.conv_key(context).flatten(2)
+        # Scaled here, where a region has one vector, and not the products, which every pixel has.
+        key = self.depth**-0.5 * self.conv_key(context).flatten(2)
         value = self.conv_value(context).flatten(2).transpose(1, 2)
-        similarity = torch.softmax(self.depth**-0.5 * torch.bmm(query, key), dim=-1)
+        similarity = torch.softmax(torch.bmm(query, key), dim=-1)
         attended = torch.bmm(similarity, value).transpose(1, 2).reshape(-1, self.depth, height, width)
         x = self.conv_out2(torch.cat([x, self.conv_out1(attended)], dim=1))
         x = self.conv_out3(x)
@@ -68,15 +98,3 @@ class ScaleInvariantContextAttention(nn.Module):
             q = torch.sigmoid(resize(laplacian, size_hw)) - self.lthreshold
             regions += [torch.clip(q, 0, 1), torch.clip(-q, 0, 1)]
         return torch.cat(regions, dim=1)
-
-    def _context(self, x: Tensor, regions: Tensor) -> Tensor:
-        """Context vectors [n, C, regions, 1].
-
-        The features are read as [positions, C] without moving the channels last, as the reference does: the
-        published weights have learned around it.
-        """
-        channels = x.shape[1]
-        positions = self.pooled_hw[0] * self.pooled_hw[1]
-        features = resize(x, self.pooled_hw).reshape(-1, positions, channels)
-        weights = resize(regions, self.pooled_hw).flatten(2)
-        return torch.bmm(weights, features).transpose(1, 2).unsqueeze(3)

@@ -70,16 +70,16 @@ class InSPyReNet(nn.Module):
 
         f3 = resize(f3, (height // 4, width // 4))
         f2, p2 = self.attention2(torch.cat([x2, f3], dim=1), d3.detach())
-        d2 = self.image_pyramid.reconstruct(d3.detach(), p2)
+        d2 = self.image_pyramid(d3.detach(), p2)
 
         half_hw = (height // 2, width // 2)
         x1, f2 = resize(x1, half_hw), resize(f2, half_hw)
         f1, p1 = self.attention1(torch.cat([x1, f2], dim=1), d2.detach(), p2.detach())
-        d1 = self.image_pyramid.reconstruct(d2.detach(), p1)
+        d1 = self.image_pyramid(d2.detach(), p1)
 
         f1 = resize(f1, (height, width))
         _, p0 = self.attention0(f1, d1.detach(), p1.detach())
-        d0 = self.image_pyramid.reconstruct(d1.detach(), p0)
+        d0 = self.image_pyramid(d1.detach(), p0)
         return SaliencyPyramid((d3, d2, d1, d0), (p2, p1, p0))
 
     def blend(self, image: Tensor, image_lr: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class InSPyReNet(nn.Module):
             (self.transition2, self.transition1, self.transition0), fine.laplacian, strict=True
         ):
             edge = resize(transition(d), _size_hw(laplacian))
-            d = self.image_pyramid.reconstruct(d, edge * laplacian)
+            d = self.image_pyramid(d, edge * laplacian)
         return d
 
 

@@ -31,6 +31,10 @@ class ImagePyramid(nn.Module):
         self.register_buffer("top_left", torch.tensor([1.0, 0.0, 0.0, 0.0]).reshape(1, 4, 1, 1), persistent=False)
         self.padding = (3, 3, 3, 3)
 
+    def forward(self, coarse: Tensor, laplacian: Tensor) -> Tensor:
+        """The finer map [n, 1, 2H, 2W] from the coarse one [n, 1, H, W] and the Laplacian [n, 1, 2H, 2W]."""
+        return self.expand(coarse) + laplacian
+
     def expand(self, x: Tensor) -> Tensor:
         """Doubles [n, 1, H, W]: zeros between the pixels, then the Gaussian times four."""
         spread = F.pixel_shuffle(x * self.top_left, 2)
@@ -39,10 +43,6 @@ class ImagePyramid(nn.Module):
     def reduce(self, x: Tensor) -> Tensor:
         """Halves [n, 1, H, W]: the Gaussian, then every second pixel."""
         return F.conv2d(F.pad(x, self.padding, mode="reflect"), self.kernel, stride=2)
-
-    def reconstruct(self, coarse: Tensor, laplacian: Tensor) -> Tensor:
-        """The finer map [n, 1, 2H, 2W] from the coarse one [n, 1, H, W] and the Laplacian [n, 1, 2H, 2W]."""
-        return self.expand(coarse) + laplacian
 
 
 def ellipse_as_rectangles(size: int) -> list[tuple[int, int]]:

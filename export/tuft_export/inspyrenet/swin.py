@@ -23,7 +23,7 @@ def shift_masks(window_size: int) -> Tensor:
     """The masks of shifted windows: float32 [2, 2, N, N], indexed by (in the last row?, in the last column?).
 
     After the cyclic shift only the last row and column of windows hold tokens from opposite borders, so four
-    small masks serve any picture size.
+    small masks serve any picture size. The first, of all other windows, is zero.
     """
     border = torch.arange(window_size) >= window_size - window_size // 2
     nowhere = torch.zeros_like(border)
@@ -33,16 +33,6 @@ def shift_masks(window_size: int) -> Tensor:
             region = (2 * rows[:, None].int() + columns[None, :].int()).flatten()
             masks.append((region[:, None] != region[None, :]).float() * _MASKED)
     return torch.stack(masks).reshape(2, 2, window_size**2, window_size**2)
-
-
-def masks_of_windows(masks: Tensor, windows_hw: tuple[int, int]) -> Tensor:
-    """Lays the four masks [2, 2, N, N] out over a grid of windows: [rows · columns, 1, N, N]."""
-    rows, columns = windows_hw
-    tokens = masks.shape[-1]
-    inner, last = masks[:, :1].expand(-1, columns - 1, -1, -1), masks[:, 1:]
-    by_column = torch.cat([inner, last], dim=1)
-    grid = torch.cat([by_column[:1].expand(rows - 1, -1, -1, -1), by_column[1:]], dim=0)
-    return grid.reshape(rows * columns, 1, tokens, tokens)
 
 
 class WindowAttention(nn.Module):
@@ -61,27 +51,60 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, masks: Tensor | None) -> Tensor:
-        """Maps [windows, N, C] to the same shape; `masks` is [windows of one picture, 1, N, N]."""
-        n, heads, channels = self.tokens, self.num_heads, x.shape[-1]
+    def forward(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Attention in each window of a picture.
+
+        Args:
+            x: [n, rows, columns, N, C], N tokens in each of rows · columns windows.
+            masks: [2, 2, N, N] as of `shift_masks`, for shifted windows.
+
+        Returns:
+            The same shape as `x`.
+        """
+        qkv = self.qkv(x)
+        return self.proj(self._attended(qkv, self._bias()) if masks is None else self._by_kind(qkv, masks))  # type: ignore[no-any-return]
+
+    def _by_kind(self, qkv: Tensor, masks: Tensor) -> Tensor:
+        """The four kinds of shifted windows one after the other, each with its own constant of bias and mask.
+
+        A mask laid out over the grid of windows would be as large as the logits, could not be broadcast over the
+        batch, and would keep TensorRT from fusing the attention.
+        """
+        bias = self._bias()
+        rows = [
+            torch.cat([self._attended(part, bias + masks[i, j]) for j, part in _but_last_and_last(row, axis=2)], dim=2)
+            for i, row in _but_last_and_last(qkv, axis=1)
+        ]
+        return torch.cat(rows, dim=1)
+
+    def _attended(self, qkv: Tensor, bias: Tensor) -> Tensor:
+        """Maps [n, rows, columns, N, 3C] to [n, rows, columns, N, C]; `bias` is [1, heads, N, N]."""
+        n, heads = self.tokens, self.num_heads
+        rows, columns, channels = qkv.shape[1], qkv.shape[2], qkv.shape[-1] // 3
         head_channels = channels // heads
-        query, key, value = (part.reshape(-1, n, heads, head_channels) for part in self.qkv(x).split(channels, dim=-1))
+        parts = torch.split(qkv.reshape(-1, n, 3 * channels), channels, dim=-1)
+        query, key, value = (part.reshape(-1, n, heads, head_channels) for part in parts)
         # Each operand is laid out before heads and windows are merged: OpenVINO takes the merging apart again, and
         # trips over anything that stands between it and the product.
         query = (query * self.scale).transpose(1, 2).reshape(-1, n, head_channels)
         key = key.permute(0, 2, 3, 1).reshape(-1, head_channels, n)
         value = value.transpose(1, 2).reshape(-1, n, head_channels)
-        logits = torch.bmm(query, key).reshape(-1, heads, n, n) + self._bias()
-        if masks is not None:
-            logits = (logits.reshape(-1, masks.shape[0], heads, n, n) + masks).reshape(-1, heads, n, n)
+        logits = torch.bmm(query, key).reshape(-1, heads, n, n) + bias
         attention = torch.softmax(logits, dim=-1).reshape(-1, n, n)
         attended = torch.bmm(attention, value).reshape(-1, heads, n, head_channels).transpose(1, 2)
-        return self.proj(attended.reshape(-1, n, channels))  # type: ignore[no-any-return]
+        return attended.reshape(-1, rows, columns, n, channels)
 
     def _bias(self) -> Tensor:
         """The bias of each head and pair of tokens: [1, heads, N, N]."""
         rows = self.relative_position_bias_table.index_select(0, self.relative_position_index.flatten())
         return rows.reshape(self.tokens, self.tokens, self.num_heads).permute(2, 0, 1).unsqueeze(0)
+
+
+def _but_last_and_last(x: Tensor, axis: int) -> list[tuple[int, Tensor]]:
+    """Along `axis`, all but the last entry as number 0, where there are such, and the last one as number 1."""
+    length = x.shape[axis]
+    parts = [(0, x.narrow(axis, 0, length - 1))] if length > 1 else []
+    return [*parts, (1, x.narrow(axis, length - 1, 1))]
 
 
 class Mlp(nn.Module):
@@ -124,7 +147,8 @@ class SwinBlock(nn.Module):
             x = F.pad(x, (0, 0, 0, pad_w, 0, pad_h))
         if shift:
             x = torch.roll(x, (-shift, -shift), dims=(1, 2))
-        windows = x.reshape(-1, rows, w, columns, w, channels).transpose(2, 3).reshape(-1, w * w, channels)
+        windows = x.reshape(-1, rows, w, columns, w, channels).transpose(2, 3)
+        windows = windows.reshape(-1, rows, columns, w * w, channels)
         windows = self.attn(windows, masks if shift else None)
         x = windows.reshape(-1, rows, columns, w, w, channels).transpose(2, 3)
         x = x.reshape(-1, rows * w, columns * w, channels)
@@ -163,10 +187,8 @@ class SwinStage(nn.Module):
 
     def forward(self, x: Tensor, shift_masks: Tensor) -> Tensor:
         """Maps [n, H, W, C] to the same shape."""
-        windows_hw = (-(-x.shape[1] // self.window_size), -(-x.shape[2] // self.window_size))
-        masks = masks_of_windows(shift_masks, windows_hw)
         for block in self.blocks:
-            x = block(x, masks)
+            x = block(x, shift_masks)
         return x
 
 
