@@ -95,10 +95,13 @@ def _remove(arguments: argparse.Namespace) -> int:
     encoding = {} if arguments.quality is None else {"lossless": False, "quality": arguments.quality}
     collector = _collector(arguments, jobs)
     with Client(arguments.url, preset=arguments.preset, timeout_s=arguments.timeout) as client:
-        client.transport.server_info()  # one line if nobody answers, not one for each photograph
+        # One line if nobody answers, or not that model, and not one for each photograph.
+        client.transport.server_info()
+        if arguments.model is not None:
+            client.transport.model_size(arguments.model, timeout_s=client.settings.timeout_s)
 
         def work(job: folder.Job) -> Cutout:
-            cutout = client.remove(job.source, size=arguments.size, refine=arguments.refine)
+            cutout = client.remove(job.source, size=arguments.size, model=arguments.model, refine=arguments.refine)
             _make_folder(job.target.parent)
             began_s = time.perf_counter()
             cutout.save(job.target, background=background, format=arguments.format, **encoding)
@@ -179,6 +182,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         metrics_port=arguments.metrics_port,
         log_file=arguments.log,
         log_verbose=arguments.verbose,
+        digest=arguments.digest,
     )
     if arguments.print:
         print(shell_command(options))
@@ -217,7 +221,9 @@ def _add_remove(commands: _Commands) -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder, or file for one")
     _add_server_options(parser)
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="what the server may take for a photograph")
-    parser.add_argument("--size", type=int, choices=contract.SIZES, help="another working size of the network")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument("--size", type=int, choices=contract.SIZES, help="another working size of the network")
+    network.add_argument("--model", metavar="NAME", help="another served model, see `tuft-export adopt`")
     parser.add_argument("--refine", choices=REFINEMENTS, help="another refinement")
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument("--format", choices=images.FORMATS, help="by default that of OUT's suffix, else png")
@@ -242,6 +248,8 @@ def _add_serve(commands: _Commands) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, metavar="N", help=str(default))
     parser.add_argument("--log", type=Path, metavar="FILE", help="where tritonserver's output goes")
     parser.add_argument("--verbose", action="store_true", help="log every request")
+    parser.add_argument("--digest", metavar="SHA256", help="serve only the repository with this digest, as printed by "
+                        "`tuft-export verify`")  # fmt: skip
     parser.add_argument("--print", action="store_true", help="print the command for a shell instead of running it")
 
 

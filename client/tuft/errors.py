@@ -17,6 +17,7 @@ TuftError
 │   ├── ContractError            the model takes or gives other tensors than tuft's
 │   └── InferenceError           the model failed for another reason, which the message quotes
 └── SetupError                   something tuft needs is not installed or not built
+    └── IntegrityError           a published file is not, or no longer, what its provenance says
 """
 
 from __future__ import annotations
@@ -88,3 +89,7 @@ class InferenceError(ServerError):
 
 class SetupError(TuftError):
     """Something that tuft needs is not installed or not built."""
+
+
+class IntegrityError(SetupError):
+    """A published file is not, or no longer, what its provenance says; the message names the file."""

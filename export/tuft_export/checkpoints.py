@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tuft.images import write_atomically
 from tuft_export.architecture import SWIN_B, NetworkConfig
@@ -38,8 +38,8 @@ class Checkpoint:
 
     Attributes:
         name: What `--checkpoint` calls it.
-        file_name: Its file, in the package for `demo`, else in the cache folder.
-        url: Where it is published; None for files that ship with tuft.
+        file_name: Its file, in the package for `demo`, else in the cache folder; absolute for a file of your own.
+        url: Where it is published; None for files that ship with tuft and for your own.
         md5: As published, or None.
         sha256: Where known, or None.
         size_bytes: Where known, or None.
@@ -61,6 +61,18 @@ class Checkpoint:
         """Where the file is, or would be after `pull`."""
         folder = cache_folder() if self.url else Path(__file__).with_name("demo")
         return folder / self.file_name
+
+    @property
+    def remedy(self) -> str:
+        """How to get the right file."""
+        if self.url:
+            return f"run `tuft-export weights pull {self.name}`"
+        return "give another file" if Path(self.file_name).is_absolute() else "install tuft again"
+
+    @property
+    def remedy_if_wrong(self) -> str:
+        """How to get the right file where a wrong one lies."""
+        return f"delete it, then {self.remedy}" if self.url else self.remedy
 
 
 CHECKPOINTS: Final = {
@@ -99,25 +111,43 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tuft"
 
 
-def checkpoint_from_name(name: str) -> Checkpoint:
-    """The row called `name`, or, for the path of a `.safetensors` file, a row made for it.
+def checkpoint_from_name(name: str, base_size: int | None = None) -> Checkpoint:
+    """The row called `name`, or a row made for the path of a `.safetensors` or `.pth` file.
+
+    Args:
+        name: A name of the table, or a path.
+        base_size: For a `.pth` file, and only for one: the size in pixels that it was trained for. Such files hold the
+            weights of InSPyReNet's SwinB configuration (Swin-B, depth 64), which fit any base size.
 
     Raises:
-        CheckpointError: Neither a known name nor such a file.
+        CheckpointError: Neither a known name nor such a file, or a base size that is missing, impossible or known.
     """
-    if name in CHECKPOINTS:
-        return CHECKPOINTS[name]
     path = Path(name)
-    if path.suffix == ".safetensors" and path.is_file():
-        return _LocalCheckpoint(path.stem, str(path.resolve()), None, None, None, None, None, "unknown")
+    if name in CHECKPOINTS or path.suffix == ".safetensors":
+        if base_size is not None:
+            raise CheckpointError(f"{name} knows its own base size: leave out --base-size.")
+        return CHECKPOINTS[name] if name in CHECKPOINTS else _local(path, None)
+    if path.suffix == ".pth":
+        return _local(path, _swin_b(path, base_size))
     known = ", ".join(CHECKPOINTS)
-    raise CheckpointError(f"There is no checkpoint {name!r}: give one of {known}, or the path of a .safetensors file.")
+    raise CheckpointError(f"There is no checkpoint {name!r}: give {known}, or the path of a .safetensors or .pth file.")
 
 
-class _LocalCheckpoint(Checkpoint):
-    @property
-    def path(self) -> Path:
-        return Path(self.file_name)
+def _local(path: Path, config: NetworkConfig | None) -> Checkpoint:
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint at {path}: give the path of a file that is there.")
+    return Checkpoint(path.name, str(path.resolve()), None, None, None, None, config, "unknown")
+
+
+def _swin_b(path: Path, base_size: int | None) -> NetworkConfig:
+    if base_size is None:
+        raise CheckpointError(
+            f"{path} does not tell which base size it was trained for: give it with --base-size, 384 or 1024 for "
+            "InSPyReNet's own configurations."
+        )
+    if base_size <= 0 or base_size % 32:
+        raise CheckpointError(f"The base size must be a multiple of 32 pixels, not {base_size}: give another.")
+    return SWIN_B.with_base_size(base_size)
 
 
 def pull(checkpoint: Checkpoint, *, progress: bool = True) -> Path:
@@ -151,12 +181,11 @@ def verify(checkpoint: Checkpoint) -> str:
         CheckpointError: The file is missing or is not the published one.
     """
     if not checkpoint.path.is_file():
-        remedy = f"run `tuft-export weights pull {checkpoint.name}`" if checkpoint.url else "install tuft again"
-        raise CheckpointError(f"The checkpoint {checkpoint.name} is not at {checkpoint.path}: {remedy}.")
+        raise CheckpointError(f"The checkpoint {checkpoint.name} is not at {checkpoint.path}: {checkpoint.remedy}.")
     _verify_file(checkpoint, checkpoint.path)
     sha256 = file_hash(checkpoint.path, "sha256")
     first_seen = _first_seen_file(checkpoint)
-    if first_seen.is_file() and first_seen.read_text().strip() != sha256:
+    if checkpoint.url and first_seen.is_file() and first_seen.read_text().strip() != sha256:
         raise CheckpointError(
             f"The checkpoint {checkpoint.name} has changed since it was downloaded: delete {checkpoint.path} "
             f"and {first_seen}, then pull it again."
@@ -189,7 +218,7 @@ def load_weights(checkpoint: Checkpoint) -> Weights:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
         config = NetworkConfig.from_dict(json.loads(metadata["tuft"]))
     except (SafetensorError, KeyError, ValueError, TypeError) as exc:
-        raise CheckpointError(f"{checkpoint.path} is not a tuft checkpoint: pull or train it again ({exc}).") from exc
+        raise CheckpointError(f"{checkpoint.path} is not a tuft checkpoint ({exc}): {checkpoint.remedy}.") from exc
     widened = {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}
     return Weights(widened, config)
 
@@ -217,46 +246,34 @@ def load_network(checkpoint: Checkpoint) -> InSPyReNet:
     import torch
 
     from tuft_export.inspyrenet import InSPyReNet
+    from tuft_export.state_dict import load_state, read_state_dict
 
     verify(checkpoint)
-    state: dict[str, Any]
     if checkpoint.config is None:
         weights = load_weights(checkpoint)
         config, state = weights.config, {k: torch.from_numpy(v) for k, v in weights.arrays.items()}
     else:
-        config, state = checkpoint.config, _read_pickle(checkpoint.path)
+        config, state = checkpoint.config, read_state_dict(checkpoint.path, checkpoint.remedy_if_wrong)
     network = InSPyReNet(config)
-    try:
-        network.load_state_dict(state, strict=True)
-    except RuntimeError as exc:
-        raise CheckpointError(f"{checkpoint.path} holds the weights of another network: pull it again.") from exc
+    if misfit := load_state(network, state):
+        raise CheckpointError(
+            f"{checkpoint.path} holds the weights of another network ({misfit}): {checkpoint.remedy_if_wrong}."
+        )
     return network.eval()
-
-
-def _read_pickle(path: Path) -> dict[str, Any]:
-    import pickle
-
-    import torch
-
-    try:
-        # weights_only: a pickle may otherwise run any code.
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as exc:
-        raise CheckpointError(f"{path} is not a readable checkpoint: delete it and pull it again.") from exc
-    return state
 
 
 def _verify_file(checkpoint: Checkpoint, path: Path) -> None:
     actual_bytes = path.stat().st_size
     if checkpoint.size_bytes is not None and actual_bytes != checkpoint.size_bytes:
         raise CheckpointError(
-            f"{checkpoint.name} has {actual_bytes} bytes instead of {checkpoint.size_bytes}: pull it again."
+            f"{checkpoint.name} has {actual_bytes} bytes instead of {checkpoint.size_bytes}: "
+            f"{checkpoint.remedy_if_wrong}."
         )
     for algorithm, expected in (("md5", checkpoint.md5), ("sha256", checkpoint.sha256)):
         if expected is not None and (actual := file_hash(path, algorithm)) != expected:
             raise CheckpointError(
-                f"{checkpoint.name} has the {algorithm.upper()} {actual} instead of the published {expected}: "
-                "it is damaged or not the same file, so delete it and pull it again."
+                f"{checkpoint.name} has the {algorithm.upper()} {actual} instead of the published {expected}, is "
+                f"damaged or not the same file: {checkpoint.remedy_if_wrong}."
             )
 
 

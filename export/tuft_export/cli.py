@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tuft.errors import TuftError
-from tuft_export.commands import onnx, publish, weights
+from tuft_export.commands import adopt, engine, onnx, publish, verify, weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tuft-export", description="From a checkpoint to a served model.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (weights, onnx, publish):
+    for command in (weights, onnx, engine, publish, adopt, verify):
         command.add_to(commands)
     return parser

@@ -2,8 +2,10 @@
 
 TuftError
 └── ExportError
+    ├── AdoptError          somebody else's model, or what was said of it, that does not fit the wire contract
     ├── CheckpointError     weights that are missing, damaged, not the published ones, or of another shape
     ├── ParityError         an exported graph that does not compute what the network computes
+    ├── EngineError         a TensorRT engine that cannot be built here, or does not compute what its graph computes
     └── PublishError        a model repository that cannot be filled as asked
 """
 
@@ -16,12 +18,20 @@ class ExportError(TuftError):
     """Base of the export stage's errors."""
 
 
+class AdoptError(ExportError):
+    """Somebody else's model, or what was said of it, that does not fit the wire contract."""
+
+
 class CheckpointError(ExportError):
     """Weights that are missing, damaged, not the published ones, or of another shape."""
 
 
 class ParityError(ExportError):
     """An exported graph that does not compute what the network computes."""
+
+
+class EngineError(ExportError):
+    """A TensorRT engine that cannot be built here, or does not compute what its graph computes."""
 
 
 class PublishError(ExportError):

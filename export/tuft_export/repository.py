@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
-import json
-import platform
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tuft import contract
 from tuft.images import write_atomically
-from tuft_export.architecture import NetworkConfig
-from tuft_export.checkpoints import file_hash, load_weights, verify
+from tuft.provenance import SERVED_FILES, Link, is_version, short
 from tuft_export.errors import PublishError
-from tuft_export.graphs import BLEND_KEY, CONFIG_KEY, demo_graph, metadata, read_bare, with_weights
+from tuft_export.graph_source import GraphSource
+from tuft_export.graphs import PRECISIONS
 from tuft_export.pictures import warmup_picture
+from tuft_export.provenance import engine_chain, onnx_link, write_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import onnx
-
     from tuft_export.checkpoints import Checkpoint
 
 RUNTIMES: Final = ("tensorrt", "onnxruntime", "openvino", "python")
 VERSION: Final = "1"
-
-_TOOLS: Final = ("tuft", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "numpy", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -40,8 +31,9 @@ class PublishOptions:
         repository: The folder of models, with their `config.pbtxt` files.
         runtime: Which of `RUNTIMES` will serve them.
         sizes: Working sizes in pixels.
-        blend: As in `ExportOptions`: None blends above the checkpoint's base size.
-        engines: For the runtime tensorrt: a folder of `model_<size>.plan` files built on the serving machine.
+        blend: As in `ExportOptions`: None blends above the checkpoint's base size, or takes engines as they are.
+        precision: One of `PRECISIONS`: what the graph computes in; None is fp32, or takes engines as they are.
+        engines: For the runtime tensorrt: the folder that `tuft-export engine` has filled on the serving machine.
         version: Name of the version folder.
     """
 
@@ -49,6 +41,7 @@ class PublishOptions:
     runtime: str = "python"
     sizes: tuple[int, ...] = contract.SIZES
     blend: bool | None = None
+    precision: str | None = None
     engines: Path | None = None
     version: str = VERSION
 
@@ -60,17 +53,24 @@ def publish(checkpoint: Checkpoint, options: PublishOptions) -> list[Path]:
         The version folders.
 
     Raises:
-        PublishError: The repository, a size or a runtime is not there, or an engine is missing.
+        PublishError: The repository, a size or a runtime is not there, or an engine is missing or not what it claims.
         CheckpointError: The weights are missing or not the published ones.
     """
     _check(options)
-    return [_publish_size(checkpoint, options, size) for size in options.sizes]
+    source = GraphSource(checkpoint)
+    if options.runtime != "tensorrt":
+        return [_publish_graph(source, options, size) for size in options.sizes]
+    if options.engines is None:
+        raise PublishError("The runtime tensorrt needs the folder that `tuft-export engine` has filled: --engines DIR.")
+    return _publish_engines(source, options, options.engines)
 
 
 def _check(options: PublishOptions) -> None:
     if options.runtime not in RUNTIMES:
         raise PublishError(f"There is no runtime {options.runtime!r}: choose one of {', '.join(RUNTIMES)}.")
-    if not options.version.isdigit() or options.version.startswith("0"):
+    if options.precision not in (None, *PRECISIONS):
+        raise PublishError(f"There is no precision {options.precision!r}: choose one of {', '.join(PRECISIONS)}.")
+    if not is_version(options.version):
         raise PublishError(f"A version is a whole number from 1, not {options.version!r}.")
     for size in options.sizes:
         if size not in contract.MODELS:
@@ -79,66 +79,78 @@ def _check(options: PublishOptions) -> None:
         config = options.repository / contract.model_name(size) / "config.pbtxt"
         if not config.is_file():
             raise PublishError(f"{config} is not there: give the project's model_repository with --repository.")
-        if options.runtime == "tensorrt" and _engine(options, size) is None:
+
+
+def _publish_graph(source: GraphSource, options: PublishOptions, size: int) -> Path:
+    precision = options.precision or "fp32"
+    model = source.graph(size, options.blend, precision)
+    content = model.SerializeToString()
+    chain = [source.link, onnx_link(source.link, model, content, size=size, precision=precision)]
+    folder = _staging(options, size)
+    try:
+        (folder / SERVED_FILES["onnx"]).write_bytes(content)
+        if options.runtime == "python":
+            shutil.copyfile(Path(__file__).with_name("python_model.py"), folder / "model.py")
+        return _finish(folder, chain, options, size)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish_engines(source: GraphSource, options: PublishOptions, engines: Path) -> list[Path]:
+    # All are checked before the first is put in place.
+    chains = {size: engine_chain(engines, size) for size in options.sizes}
+    for size, (origin, graph, _) in chains.items():
+        _require_as_asked(source, options, size, origin, graph)
+    return [_publish_engine(engines / f"model_{size}.plan", chain, options, size) for size, chain in chains.items()]
+
+
+def _require_as_asked(source: GraphSource, options: PublishOptions, size: int, origin: Link, graph: Link) -> None:
+    asked_for = source.checkpoint
+    # Engines may be published where the checkpoint is not.
+    same = origin["sha256"] == source.link["sha256"] if asked_for.path.is_file() else origin["name"] == asked_for.name
+    if not same:
+        raise PublishError(
+            f"model_{size}.plan was built from another checkpoint than {asked_for.name}, from {origin['name']} "
+            f"({short(origin['sha256'])}): name that with --checkpoint, or build the engine again."
+        )
+    for name, asked in (("precision", options.precision), ("blend", options.blend)):
+        if asked not in (None, graph.get(name)):
             raise PublishError(
-                f"The runtime tensorrt needs model_{size}.plan in the folder given with --engines: build it on the "
-                "serving machine with trtexec, as the README shows."
+                f"model_{size}.plan was built with {name} {graph.get(name)} instead of {asked}: build it again, or "
+                f"leave out --{name}."
             )
 
 
-def _publish_size(checkpoint: Checkpoint, options: PublishOptions, size: int) -> Path:
-    folder = options.repository / contract.model_name(size)
-    model = _served_graph(checkpoint, size, options.blend)
-    staging = folder / f".{options.version}.partial"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
+def _publish_engine(plan: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
+    folder = _staging(options, size)
     try:
-        _write_model(model, staging, options, size)
-        (staging / "provenance.json").write_text(
-            json.dumps(_provenance(checkpoint, options, size, model, staging), indent=2) + "\n"
-        )
-        _write_warmup(folder, size)
-        _replace_folder(staging, folder / options.version)
+        shutil.copyfile(plan, folder / SERVED_FILES["plan"])
+        return _finish(folder, chain, options, size)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return folder / options.version
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _served_graph(checkpoint: Checkpoint, size: int, blend: bool | None) -> onnx.ModelProto:
-    """The checkpoint's graph at this size: from the shipped structure where it fits, else exported by torch."""
-    if checkpoint.name == "demo":
-        bare, weights = read_bare(demo_graph(size)), load_weights(checkpoint)
-        made_for = NetworkConfig.from_dict(json.loads(metadata(bare)[CONFIG_KEY]))
-        blended = json.loads(metadata(bare)[BLEND_KEY])
-        if made_for == weights.config and blend in (None, blended):
-            return with_weights(bare, weights.arrays)
-    return _exported_graph(checkpoint, size, blend)
+def _staging(options: PublishOptions, size: int) -> Path:
+    """A folder beside the version folder, empty, whose name says to everybody that it is not published."""
+    folder = options.repository / contract.model_name(size) / f".{options.version}.partial"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
-def _exported_graph(checkpoint: Checkpoint, size: int, blend: bool | None) -> onnx.ModelProto:
-    try:
-        from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
-    except ImportError as exc:
-        raise PublishError(f"Exporting {checkpoint.name} needs torch: pip install 'tuft[export]' ({exc}).") from exc
-    from tuft_export.checkpoints import load_network
-
-    return onnx_from_torch(load_network(checkpoint), ExportOptions(size, blend))
-
-
-def _write_model(model: onnx.ModelProto, folder: Path, options: PublishOptions, size: int) -> None:
-    if engine := _engine(options, size):
-        shutil.copyfile(engine, folder / "model.plan")
-    else:
-        (folder / "model.onnx").write_bytes(model.SerializeToString())
-    if options.runtime == "python":
-        shutil.copyfile(Path(__file__).with_name("python_model.py"), folder / "model.py")
-
-
-def _engine(options: PublishOptions, size: int) -> Path | None:
-    if options.runtime != "tensorrt" or options.engines is None:
-        return None
-    engine = options.engines / f"model_{size}.plan"
-    return engine if engine.is_file() else None
+def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
+    """Completes what is in the staging folder and puts it in place."""
+    _write_warmup(folder.parent, size)
+    asked = {
+        "runtime": options.runtime,
+        "blend": options.blend,
+        "precision": options.precision,
+        "engines": None if options.engines is None else str(options.engines),
+    }
+    write_version(folder, version=options.version, chain=chain, options=asked)
+    target = folder.with_name(options.version)
+    replace_folder(folder, target)
+    return target
 
 
 def _write_warmup(folder: Path, size: int) -> None:
@@ -147,46 +159,11 @@ def _write_warmup(folder: Path, size: int) -> None:
     write_atomically(warmup / "image", warmup_picture(size).tobytes())
 
 
-def _replace_folder(staging: Path, target: Path) -> None:
-    """Two renames instead of one, because a folder that is not empty cannot be replaced."""
+def replace_folder(staging: Path, target: Path) -> None:
+    """Puts a folder in the place of another, in two renames: one that is not empty cannot be replaced."""
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
     staging.rename(target)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _provenance(
-    checkpoint: Checkpoint, options: PublishOptions, size: int, model: onnx.ModelProto, folder: Path
-) -> Mapping[str, Any]:
-    notes = metadata(model)
-    return {
-        "model": contract.model_name(size),
-        "version": options.version,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "checkpoint": {
-            "name": checkpoint.name,
-            "sha256": verify(checkpoint),
-            "url": checkpoint.url,
-            "licence": checkpoint.licence,
-        },
-        "network": {key.removeprefix("tuft."): json.loads(value) for key, value in notes.items()},
-        "opset": model.opset_import[0].version,
-        "options": {
-            key: str(value) if isinstance(value, Path) else value
-            for key, value in asdict(options).items()
-            if key not in ("repository", "sizes")
-        },
-        "files": {path.name: file_hash(path, "sha256") for path in sorted(folder.iterdir())},
-        "tools": {name: version for name in _TOOLS if (version := _installed(name))},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

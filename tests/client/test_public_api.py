@@ -17,6 +17,7 @@ GOLDEN = [
     "ImageTooLargeError",
     "Inference",
     "InferenceError",
+    "IntegrityError",
     "ModelUnavailableError",
     "NoSubjectError",
     "NotAnImageError",

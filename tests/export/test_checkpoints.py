@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.reference import reference_network
 
 from tuft_export import checkpoints
 from tuft_export.checkpoints import Checkpoint, load_network, load_weights, pull, save_weights, verify
 from tuft_export.errors import CheckpointError
-from tuft_export.inspyrenet import InSPyReNet
+from tuft_export.inspyrenet import SWIN_B, InSPyReNet
 
 CONTENT = np.random.default_rng(7).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
 
@@ -99,7 +101,7 @@ def test_a_damaged_file_is_found(row: Checkpoint) -> None:
     damaged = bytearray(CONTENT)
     damaged[1000] ^= 1
     row.path.write_bytes(damaged)
-    with pytest.raises(CheckpointError, match="pull it again"):
+    with pytest.raises(CheckpointError, match="delete it, then run `tuft-export weights pull test`"):
         verify(row)
 
 
@@ -174,5 +176,67 @@ def test_a_safetensors_file_that_is_none_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
     with pytest.raises(CheckpointError, match="not a tuft checkpoint"):
         load_weights(checkpoints.checkpoint_from_name(str(path)))
-    with pytest.raises(CheckpointError, match="There is no checkpoint"):
-        checkpoints.checkpoint_from_name("bse")
+
+
+@pytest.mark.parametrize(
+    ("name", "base_size", "remedy"),
+    [
+        ("bse", None, "There is no checkpoint 'bse': give demo, base, fast, base-nightly, or the path"),
+        ("weights.pt", None, "or the path of a .safetensors or .pth file"),
+        ("nowhere.pth", 384, "There is no checkpoint at nowhere.pth"),
+        ("nowhere.safetensors", None, "There is no checkpoint at nowhere.safetensors"),
+        ("latest.pth", None, "give it with --base-size, 384 or 1024"),
+        ("latest.pth", 100, "multiple of 32 pixels, not 100"),
+        ("latest.pth", 0, "multiple of 32 pixels, not 0"),
+        ("base", 384, "knows its own base size: leave out --base-size"),
+        ("x.safetensors", 384, "knows its own base size: leave out --base-size"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_one_sentence(
+    name: str, base_size: int | None, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("latest.pth", "weights.pt", "x.safetensors"):
+        (tmp_path / file).touch()
+    with pytest.raises(CheckpointError, match=re.escape(remedy)) as failure:
+        checkpoints.checkpoint_from_name(name, base_size)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_file_of_ones_own_is_no_checkpoint_of_the_table(tmp_path: Path) -> None:
+    """Not even if it is called like one."""
+    (tmp_path / "demo.safetensors").touch()
+    (tmp_path / "demo.safetensors.sha256").write_text("what sha256sum writes  demo.safetensors")
+    row = checkpoints.checkpoint_from_name(str(tmp_path / "demo.safetensors"))
+    assert row.name not in checkpoints.CHECKPOINTS
+    assert row.path == tmp_path / "demo.safetensors"
+    assert verify(row) == hashlib.sha256(b"").hexdigest()
+
+
+@pytest.mark.slow
+def test_a_swin_b_that_somebody_has_trained_is_loaded_by_its_path(swin_b_network: InSPyReNet, tmp_path: Path) -> None:
+    """The oracle is the state dict that the reference's own network gives to `torch.save`."""
+    state = reference_network(swin_b_network).state_dict()
+    torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "latest.pth")
+    row = checkpoints.checkpoint_from_name(str(tmp_path / "latest.pth"), 384)
+    loaded = load_network(row)
+    assert loaded.config == SWIN_B.with_base_size(384)
+    assert not loaded.training
+    assert state.keys() == loaded.state_dict().keys()
+    for key, value in loaded.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
+@pytest.mark.slow
+def test_the_published_names_load_weights_of_their_shape(
+    swin_b_network: InSPyReNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUFT_CACHE", str(tmp_path))
+    for name, base_size in (("base", 1024), ("fast", 384), ("base-nightly", 1024)):
+        row = replace(checkpoints.checkpoint_from_name(name), md5=None)  # these weights are random
+        torch.save(swin_b_network.state_dict(), row.path)
+        loaded = load_network(row)
+        assert loaded.config.base_size == base_size
+        key = "backbone.layers.2.blocks.17.attn.qkv.weight"
+        assert torch.equal(loaded.state_dict()[key], swin_b_network.state_dict()[key])
+        row.path.unlink()

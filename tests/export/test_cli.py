@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.tiny import CONFIGURATIONS
 
 from tuft_export.checkpoints import CHECKPOINTS, save_weights
 from tuft_export.cli import main
 from tuft_export.inspyrenet import InSPyReNet
+
+PUBLISHED = ("base", "fast", "base-nightly")
 
 
 def test_weights_list_names_every_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,12 +30,17 @@ def test_verify_prints_the_hash(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["weights", "verify", "base"],
+        *(["weights", "verify", name] for name in PUBLISHED),
+        *(["publish", "--checkpoint", name, "--sizes", "384"] for name in PUBLISHED),
+        *(["onnx", "--checkpoint", name, "--size", "384"] for name in PUBLISHED),
+        ["publish", "--checkpoint", "base", "--base-size", "384"],
+        ["publish", "--runtime", "tensorrt", "--sizes", "384", "--repository", str(CONFIGURATIONS)],
+        ["verify"],
+        ["verify", "nowhere"],
         ["publish", "--sizes", "500"],
         ["publish", "--checkpoint", "nothing"],
         ["publish", "--repository", "nowhere"],
         ["onnx", "--size", "100"],
-        ["onnx", "--size", "384", "--checkpoint", "fast"],
     ],
 )
 def test_failures_are_one_line(
@@ -62,4 +70,9 @@ def test_onnx_writes_the_graph_and_its_proof(tiny_network: InSPyReNet, tmp_path:
     save_weights(tiny_network, weights)
     assert main(["onnx", "--checkpoint", str(weights), "--size", "96", "-o", str(target)]) == 0
     assert json.loads((tmp_path / "graph.parity.json").read_text())["equal"] is True
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.onnx", "graph.parity.json", "tiny.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "graph.onnx",
+        "graph.onnx.json",
+        "graph.parity.json",
+        "tiny.safetensors",
+    ]

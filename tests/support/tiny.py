@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from google.protobuf import text_format
 from onnx import TensorProto, helper, numpy_helper
 from tritonclient.grpc import model_config_pb2
 
-from tuft import contract
+from tuft import contract, provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -116,7 +117,22 @@ def tiny_repository(
         (model_folder / "warmup" / "image").write_bytes(bytes(size * size * contract.CHANNELS))
         if configure is not None:
             _edit(model_folder / "configs" / "python.pbtxt", configure)
+        seal(model_folder / "1")
     return folder
+
+
+def seal(version: Path) -> None:
+    """Writes the provenance of a version folder as if what is in it now had just been published."""
+
+    def sha256(name: str) -> str:
+        return hashlib.sha256((version / name).read_bytes()).hexdigest()
+
+    chain = [{"kind": "checkpoint", "name": "tiny", "sha256": hashlib.sha256(b"tiny").hexdigest()}]
+    onnx_sha256 = sha256("model.onnx") if (version / "model.onnx").exists() else hashlib.sha256(b"onnx").hexdigest()
+    chain.append({"kind": "onnx", "sha256": onnx_sha256, "from": chain[-1]["sha256"]})
+    if (version / "model.plan").exists():
+        chain.append({"kind": "plan", "sha256": sha256("model.plan"), "from": chain[-1]["sha256"]})
+    provenance.write(version, model=version.parent.name, version=version.name, chain=chain)
 
 
 def _edit(path: Path, configure: Callable[[model_config_pb2.ModelConfig], None]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tuft import contract
 from tuft.errors import SetupError
 from tuft.serve.options import ServerAddresses
-from tuft.serve.published import machine_has_gpu, runtime_to_serve, sizes_to_serve
+from tuft.serve.published import adopted_models, machine_has_gpu, runtime_to_serve, sizes_to_serve
 from tuft.serve.shared_memory import check_shared_memory
 
 if TYPE_CHECKING:
@@ -59,9 +59,11 @@ def command_from_options(options: ServeOptions, server: Tritonserver) -> Command
         )
     runtime = _runtime(options, server)
     sizes = sizes_to_serve(options.repository, runtime, options.sizes)
-    models = tuple(contract.model_name(size) for size in sizes)
+    # Who names sizes wants these and nothing else.
+    adopted = adopted_models(options.repository, runtime) if options.sizes is None else {}
+    models = (*map(contract.model_name, sizes), *adopted)
     if runtime == "python":
-        check_shared_memory(sizes)
+        check_shared_memory((*sizes, *adopted.values()))
     addresses = free_addresses(options)
     prefix = f"tuft_{secrets.token_hex(8)}_"
     arguments = (

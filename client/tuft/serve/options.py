@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,7 @@ class ServeOptions:
         stop_timeout_s: Seconds that work in flight gets to finish when the server is stopped.
         log_file: Where tritonserver's output goes; None is a temporary file, kept only if the server fails.
         log_verbose: Whether tritonserver logs every request.
+        digest: What `tuft-export verify` printed for the repository: nothing else is served; None takes what is sound.
     """
 
     repository: Path
@@ -47,6 +49,7 @@ class ServeOptions:
     stop_timeout_s: float = 30.0
     log_file: Path | None = None
     log_verbose: bool = False
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         if self.runtime is not None and self.runtime not in RUNTIMES:
@@ -58,6 +61,10 @@ class ServeOptions:
         for port in (self.http_port, self.grpc_port, self.metrics_port):
             if not 0 <= port <= LARGEST_PORT:
                 raise OptionError(f"There is no port {port}: choose one from 0 (any free one) to {LARGEST_PORT}.")
+        if self.digest is not None and not re.fullmatch("[0-9a-f]{64}", self.digest):
+            raise OptionError(
+                f"There is no digest {self.digest!r}: give the 64 hexadecimal digits that `tuft-export verify` prints."
+            )
         _ = self.address
 
     @property

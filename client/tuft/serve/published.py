@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from tuft import contract
 from tuft.errors import SetupError
+from tuft.provenance import RECORD
 from tuft.serve.options import RUNTIMES
 
 if TYPE_CHECKING:
@@ -31,6 +33,21 @@ def published_sizes(repository: Path, runtime: str) -> tuple[int, ...]:
     return tuple(size for size in contract.SIZES if _is_published(repository / contract.model_name(size), runtime))
 
 
+def adopted_models(repository: Path, runtime: str) -> dict[str, int]:
+    """Names and working sizes (pixels) of the models that are not tuft's own and can be served by `runtime`.
+
+    They are those that `tuft-export adopt` has published; whatever else lies in the repository is left alone.
+    """
+    configuration = "config.pbtxt" if runtime == "tensorrt" else f"configs/{runtime}.pbtxt"
+    own = {spec.name for spec in contract.MODELS.values()}
+    folders = sorted(folder for folder in repository.glob("[!.]*") if folder.name not in own)
+    return {
+        folder.name: _warmup_size(folder)
+        for folder in folders
+        if (folder / configuration).is_file() and _is_published(folder, runtime) and _has_record(folder)
+    }
+
+
 def runtime_to_serve(repository: Path, backends: Collection[str], *, has_gpu: bool) -> str:
     """The best runtime for which something is published and for which the server has the backend.
 
@@ -39,19 +56,19 @@ def runtime_to_serve(repository: Path, backends: Collection[str], *, has_gpu: bo
     """
     usable = [name for name in RUNTIMES if name in backends and (has_gpu or name not in GPU_RUNTIMES)]
     for runtime in usable:
-        if published_sizes(repository, runtime):
+        if published_sizes(repository, runtime) or adopted_models(repository, runtime):
             return runtime
     raise _nothing_published(repository, usable[0] if usable else "python")
 
 
 def sizes_to_serve(repository: Path, runtime: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The sizes that are both wanted (None: all) and published.
+    """The sizes of tuft's own models that are both wanted (None: all) and published.
 
     Raises:
-        SetupError: One that is wanted is not published, or nothing is.
+        SetupError: One that is wanted is not published, or nothing is, not even an adopted model.
     """
     published = published_sizes(repository, runtime)
-    if not published:
+    if not published and (wanted is not None or not adopted_models(repository, runtime)):
         raise _nothing_published(repository, runtime)
     if wanted is None:
         return published
@@ -70,12 +87,25 @@ def machine_has_gpu() -> bool:
 
 
 def _is_published(model_folder: Path, runtime: str) -> bool:
+    newest = _newest_version(model_folder)
+    return newest is not None and all(any(newest.glob(pattern)) for pattern in VERSION_FILES[runtime])
+
+
+def _newest_version(model_folder: Path) -> Path | None:
+    """What Triton serves, unless a version_policy says otherwise."""
     versions = [folder for folder in model_folder.glob("[1-9]*") if folder.name.isdigit()]
-    if not versions:
-        return False
-    # Triton serves the newest version only, unless a version_policy says otherwise.
-    newest = max(versions, key=lambda folder: int(folder.name))
-    return all(any(newest.glob(pattern)) for pattern in VERSION_FILES[runtime])
+    return max(versions, key=lambda folder: int(folder.name), default=None)
+
+
+def _has_record(model_folder: Path) -> bool:
+    newest = _newest_version(model_folder)
+    return newest is not None and (newest / RECORD).is_file()
+
+
+def _warmup_size(model_folder: Path) -> int:
+    """The working size in pixels of the picture that the model is warmed up with."""
+    image = model_folder / "warmup" / "image"
+    return math.isqrt(image.stat().st_size // contract.CHANNELS) if image.is_file() else 0
 
 
 def _nothing_published(repository: Path, runtime: str) -> SetupError:

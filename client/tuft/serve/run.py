@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuft.provenance import check_model, check_repository, require_digest
 from tuft.serve.binary import find_tritonserver
 from tuft.serve.command import Command, command_from_options
 from tuft.serve.process import UNLOAD_TIMEOUT_S, ServerProcess
@@ -27,6 +28,7 @@ def running_server(options: ServeOptions) -> Iterator[ServerAddresses]:
     It ends with the thread that entered the block, even if that is killed.
 
     Raises:
+        IntegrityError: A file of what would be served is not the one that was published; the message names it.
         SetupError: Something is missing, or the server cannot start; the message says what and why.
         ServerTimeoutError: It is not ready in time.
     """
@@ -45,6 +47,7 @@ def serve(options: ServeOptions) -> int:
         The exit code of tritonserver: 0 after a signal to this program, 128 + N if a signal N killed the server.
 
     Raises:
+        IntegrityError: A file of what would be served is not the one that was published; the message names it.
         SetupError: Something is missing, or the server cannot start; the message says what and why.
         ServerTimeoutError: It is not ready in time.
     """
@@ -73,7 +76,8 @@ def shell_command(options: ServeOptions) -> str:
 
 @contextmanager
 def _process(command: Command, options: ServeOptions) -> Iterator[ServerProcess]:
-    """The server's process; its log is kept if it was asked for, or if something went wrong."""
+    """The server's process, on verified files; its log is kept if it was asked for, or if something went wrong."""
+    _verify(command, options)
     log_file = options.log_file or _temporary_log()
     process = ServerProcess(command, log_file)
     try:
@@ -82,6 +86,14 @@ def _process(command: Command, options: ServeOptions) -> Iterator[ServerProcess]
         code = process.stop(options.stop_timeout_s + UNLOAD_TIMEOUT_S)
     if code == 0 and options.log_file is None:
         log_file.unlink()
+
+
+def _verify(command: Command, options: ServeOptions) -> None:
+    if options.digest is not None:
+        require_digest(check_repository(options.repository), options.digest)
+    else:
+        for model in command.models:
+            check_model(options.repository / model)
 
 
 def _temporary_log() -> Path:

@@ -1,18 +1,22 @@
-"""`tuft-export onnx`: one size as an ONNX graph, with its proof."""
+"""`tuft-export onnx`: one size as an ONNX graph, with its proofs and its record."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuft.errors import SetupError
 from tuft.images import write_atomically
-from tuft_export import checkpoints
-from tuft_export.commands._checkpoint import add_checkpoint
+from tuft_export.commands._checkpoint import add_checkpoint, chosen_checkpoint
+from tuft_export.graph_source import GraphSource, in_precision
+from tuft_export.graphs import PRECISIONS
+from tuft_export.provenance import graph_record, write_record
 
 if TYPE_CHECKING:
     import argparse
+
+    import onnx
 
     from tuft_export.commands import Commands
 
@@ -22,6 +26,9 @@ def add_to(commands: Commands) -> None:
     parser = commands.add_parser("onnx", help="export one size as an ONNX graph, with its proof")
     add_checkpoint(parser)
     parser.add_argument("--size", type=int, required=True, metavar="S", help="side of the square input in pixels")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="fp32", help="what it computes in (default: %(default)s)"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: inspyrenet_<S>.onnx")
     parser.set_defaults(run=_run)
 
@@ -29,19 +36,31 @@ def add_to(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     if options.size <= 0 or options.size % 32:
         raise SetupError(f"The size must be a multiple of 32 pixels, not {options.size}.")
-    try:
-        from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
-        from tuft_export.parity import parity_report
-    except ImportError as exc:
-        raise SetupError(f"Exporting needs torch: pip install 'tuft[export]' ({exc}).") from exc
-    network = checkpoints.load_network(checkpoints.checkpoint_from_name(options.checkpoint))
-    export = ExportOptions(options.size, options.blend)
-    model = onnx_from_torch(network, export)
-    report = parity_report(model, network, export)
-    print(report)
-    report.require()
+    source = GraphSource(chosen_checkpoint(options))
+    origin = source.link
+    model, proof = _proven(source, options)
+    for sentence in _refusals(model):
+        print(f"TensorRT would refuse {sentence}")
     target: Path = options.output or Path(f"inspyrenet_{options.size}.onnx")
-    proof = json.dumps(report.to_dict(), indent=2) + "\n"
-    write_atomically(target.with_suffix(".parity.json"), proof.encode())
-    write_atomically(target, model.SerializeToString())
+    content = model.SerializeToString()
+    write_atomically(target.with_suffix(".parity.json"), (json.dumps(proof, indent=2) + "\n").encode())
+    write_atomically(target, content)
+    write_record(target, graph_record(origin, model, content, size=options.size, precision=options.precision))
     print(target)
+
+
+def _proven(source: GraphSource, options: argparse.Namespace) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the precision asked for, and what its proofs say."""
+    model, parity = source.exported(options.size, options.blend, thorough=True)
+    print(parity)
+    if options.precision == "fp32":
+        return model, parity.to_dict()
+    halved, report = in_precision(model, options.precision, thorough=True)
+    print(report)
+    return halved, {**parity.to_dict(), "precision": report.to_dict()}
+
+
+def _refusals(model: onnx.ModelProto) -> list[str]:
+    from tuft_export.tensorrt_support import refused_nodes
+
+    return refused_nodes(model)

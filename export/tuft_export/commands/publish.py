@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft import contract
-from tuft_export import checkpoints
-from tuft_export.commands._checkpoint import add_checkpoint
+from tuft_export.commands._checkpoint import add_checkpoint, chosen_checkpoint
+from tuft_export.graphs import PRECISIONS
 from tuft_export.repository import RUNTIMES, VERSION, PublishOptions, publish
 
 if TYPE_CHECKING:
@@ -23,19 +23,21 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--runtime", choices=RUNTIMES, default="python")
     parser.add_argument("--sizes", type=int, nargs="+", default=contract.SIZES, metavar="S")
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
-    parser.add_argument("--engines", type=Path, metavar="DIR", help="TensorRT plans named model_<size>.plan")
+    parser.add_argument("--engines", type=Path, metavar="DIR", help="for tensorrt: what `tuft-export engine` has made")
+    parser.add_argument("--precision", choices=PRECISIONS, help="default: fp32; for tensorrt that of the engines")
     parser.add_argument("--version", default=VERSION, metavar="N", help="the version folder (default: %(default)s)")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     folders = publish(
-        checkpoints.checkpoint_from_name(options.checkpoint),
+        chosen_checkpoint(options),
         PublishOptions(
             repository=options.repository,
             runtime=options.runtime,
             sizes=tuple(options.sizes),
             blend=options.blend,
+            precision=options.precision,
             engines=options.engines,
             version=options.version,
         ),

@@ -108,3 +108,31 @@ def test_shared_memory_must_hold_an_image_of_each_size(
     else:
         with pytest.raises(SetupError, match=r"has 60 MiB free: .*--shm-size=256m.*--sizes\.$"):
             command_from_options(options, WHEEL)
+
+
+def test_adopted_models_are_loaded_unless_sizes_are_named(options: ServeOptions) -> None:
+    folder = options.repository / "isnet_96"
+    for file in ("configs/python.pbtxt", "1/model.onnx", "1/model.py", "1/provenance.json", "warmup/image"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    command = command_from_options(options, WHEEL)
+    assert values(command.arguments, "--load-model") == ["inspyrenet_384", "inspyrenet_1024", "isnet_96"]
+    assert command.models == ("inspyrenet_384", "inspyrenet_1024", "isnet_96")
+    assert command_from_options(replace(options, sizes=(384,)), WHEEL).models == ("inspyrenet_384",)
+
+
+def test_shared_memory_must_hold_an_image_of_each_adopted_model(
+    options: ServeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """384 and 1024 need 15 MiB, and another model of 2048 pixels 31 MiB."""
+    folder = options.repository / "isnet_2048"
+    for file in ("configs/python.pbtxt", "1/model.onnx", "1/model.py", "1/provenance.json", "warmup/image"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    status: Any = SimpleNamespace(f_bavail=40 * 256, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda _folder: status)
+    assert "isnet_2048" in command_from_options(options, WHEEL).models
+    with (folder / "warmup" / "image").open("wb") as image:
+        image.truncate(2048 * 2048 * 3)
+    with pytest.raises(SetupError, match=r"has 40 MiB free"):
+        command_from_options(options, WHEEL)

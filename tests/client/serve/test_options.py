@@ -18,6 +18,7 @@ HERE = Path()
         ({"sizes": (384, 512)}, "There is no working size 512: choose from 384, 1024, 1536, 2048."),
         ({"grpc_port": 65536}, "There is no port 65536: choose one from 0 (any free one) to 65535."),
         ({"http_port": -1}, "There is no port -1: choose one from 0 (any free one) to 65535."),
+        ({"digest": "05c9"}, "There is no digest '05c9': give the 64 hexadecimal digits that `tuft-export verify`"),
         ({"host": "example.org"}, "cannot listen on 'example.org': give an IPv4 address such as 127.0.0.1."),
         ({"host": "::1"}, "cannot listen on '::1': give an IPv4 address"),
     ],

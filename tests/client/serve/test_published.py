@@ -6,7 +6,7 @@ import pytest
 
 from tuft.errors import SetupError
 from tuft.serve.options import RUNTIMES
-from tuft.serve.published import published_sizes, runtime_to_serve, sizes_to_serve
+from tuft.serve.published import adopted_models, published_sizes, runtime_to_serve, sizes_to_serve
 
 ONNX = ("model.onnx",)
 PYTHON = ("model.onnx", "model.py")
@@ -90,3 +90,48 @@ def test_a_size_that_is_wanted_but_not_published_is_named_with_its_command(tmp_p
         f"inspyrenet_2048 in {tmp_path} is not published for the python runtime: "
         "run `tuft-export publish --checkpoint demo --runtime python --sizes 2048`."
     )
+
+
+def publish_adopted(repository: Path, name: str, files: tuple[str, ...], *, side: int = 96, version: str = "1") -> None:
+    folder = repository / name
+    for file in ("config.pbtxt", "configs/python.pbtxt", "configs/onnxruntime.pbtxt", f"{version}/provenance.json"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    for file in files:
+        (folder / version / file).touch()
+    (folder / "warmup").mkdir(exist_ok=True)
+    (folder / "warmup" / "image").write_bytes(bytes(side * side * 3))
+
+
+def test_adopted_models_are_found_with_their_size(tmp_path: Path) -> None:
+    publish(tmp_path, 384, PYTHON)
+    publish_adopted(tmp_path, "birefnet_128", PYTHON, side=128)
+    publish_adopted(tmp_path, "isnet", ONNX)
+    publish_adopted(tmp_path, "u2net", PLAN)
+    assert adopted_models(tmp_path, "python") == {"birefnet_128": 128}
+    assert adopted_models(tmp_path, "onnxruntime") == {"birefnet_128": 128, "isnet": 96}
+    assert adopted_models(tmp_path, "openvino") == {}  # no configuration for it
+    assert adopted_models(tmp_path, "tensorrt") == {"u2net": 96}
+    assert adopted_models(tmp_path / "nowhere", "python") == {}
+
+
+def test_only_the_newest_version_of_an_adopted_model_counts(tmp_path: Path) -> None:
+    publish_adopted(tmp_path, "isnet", PYTHON, version="9")
+    publish_adopted(tmp_path, "isnet", ONNX, version="10")
+    assert adopted_models(tmp_path, "python") == {}
+
+
+def test_what_tuft_has_not_published_is_left_alone(tmp_path: Path) -> None:
+    publish_adopted(tmp_path, "somebodys", PYTHON)
+    (tmp_path / "somebodys" / "1" / "provenance.json").unlink()
+    publish_adopted(tmp_path, ".hidden", PYTHON)
+    (tmp_path / "README.md").touch()
+    assert adopted_models(tmp_path, "python") == {}
+
+
+def test_adopted_models_alone_can_be_served(tmp_path: Path) -> None:
+    publish_adopted(tmp_path, "isnet", PYTHON)
+    assert runtime_to_serve(tmp_path, ("python",), has_gpu=False) == "python"
+    assert sizes_to_serve(tmp_path, "python", None) == ()
+    with pytest.raises(SetupError, match="published for the python runtime"):
+        sizes_to_serve(tmp_path, "python", (384,))

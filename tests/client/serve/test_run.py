@@ -1,0 +1,108 @@
+"""Nothing is started on files that are not those that were published."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.tiny import seal, tiny_repository
+
+from tuft.errors import IntegrityError
+from tuft.provenance import check_repository, repository_digest
+from tuft.serve import RUNTIMES, ServeOptions, running_server, serve
+from tuft.serve.binary import Tritonserver
+
+SERVER = Tritonserver(Path("/opt/tritonserver"), RUNTIMES, (), {}, is_wheel=False)
+
+
+class FakeProcess:
+    """A server that is ready at once and ends when asked to."""
+
+    started: list[Any]
+
+    def __init__(self, command: Any, log_file: Path) -> None:
+        self.log_file = log_file
+        self.started.append(command)
+
+    def wait_until_ready(self, _timeout_s: float) -> bool:
+        return True
+
+    def wait(self) -> int:
+        return 0
+
+    def stop(self, _timeout_s: float) -> int:
+        return 0
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    module = sys.modules["tuft.serve.run"]
+    monkeypatch.setattr(FakeProcess, "started", [], raising=False)
+    monkeypatch.setattr(module, "find_tritonserver", lambda: SERVER)
+    monkeypatch.setattr(module, "ServerProcess", FakeProcess)
+    return FakeProcess.started
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> ServeOptions:
+    repository = tiny_repository(tmp_path / "models", sizes=(384, 1024))
+    return ServeOptions(
+        repository, "python", http_port=0, grpc_port=0, metrics_port=0, log_file=tmp_path / "log"
+    )  # fmt: skip
+
+
+def test_a_sound_repository_is_served(options: ServeOptions, started: list[Any]) -> None:
+    assert serve(options) == 0
+    assert [command.models for command in started] == [("inspyrenet_384", "inspyrenet_1024")]
+
+
+@pytest.mark.parametrize(
+    "name", ["1/model.onnx", "1/model.py", "1/provenance.json", "config.pbtxt", "configs/python.pbtxt", "warmup/image"]
+)
+def test_a_tampered_file_is_named_before_anything_starts(options: ServeOptions, started: list[Any], name: str) -> None:
+    path = options.repository / "inspyrenet_1024" / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(IntegrityError, match=f"{path} .*: publish the model again"):
+        serve(options)
+    with pytest.raises(IntegrityError), running_server(options):
+        pass
+    assert started == []
+
+
+def test_a_version_without_provenance_is_refused(options: ServeOptions, started: list[Any]) -> None:
+    (options.repository / "inspyrenet_384" / "1" / "provenance.json").unlink()
+    with pytest.raises(IntegrityError, match=r"384/1/provenance\.json is missing: publish the model again\.$"):
+        serve(options)
+    assert started == []
+
+
+def test_what_is_not_loaded_is_not_asked_for(options: ServeOptions, started: list[Any]) -> None:
+    (options.repository / "inspyrenet_1024" / "1" / "model.py").write_text("# tampered with")
+    assert serve(replace(options, sizes=(384,))) == 0
+    assert len(started) == 1
+
+
+def test_a_digest_pins_the_whole_repository(options: ServeOptions, started: list[Any]) -> None:
+    digest = repository_digest(check_repository(options.repository))
+    assert serve(replace(options, digest=digest)) == 0
+    seal(options.repository / "inspyrenet_1024" / "1")  # the same files, published once more
+    with pytest.raises(IntegrityError, match=f"instead of {digest}"):
+        serve(replace(options, digest=digest, sizes=(384,)))
+    assert len(started) == 1
+
+
+def test_a_server_that_is_started_anew_is_verified_anew(
+    options: ServeOptions, started: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = options.repository / "inspyrenet_384" / "1" / "model.py"
+
+    def lose_a_model(_: FakeProcess) -> None:
+        model.write_text("# tampered with")
+
+    monkeypatch.setattr(FakeProcess, "wait", lose_a_model)
+    with pytest.raises(IntegrityError, match=r"model\.py is not the file"):
+        serve(options)
+    assert len(started) == 1

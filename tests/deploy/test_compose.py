@@ -1,0 +1,108 @@
+"""The compose file: only what was verified is served, and only to this machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.tiny import tiny_repository
+
+from tuft.provenance import check_repository, repository_digest
+
+FILE = Path(__file__).parents[2] / "deploy" / "compose.yaml"
+
+
+def substituted(text: str, environment: dict[str, str]) -> str:
+    """As compose does it: `${NAME:-default}`."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda match: environment.get(match[1]) or match[2], text)
+
+
+def services(**environment: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(substituted(FILE.read_text(), environment))["services"]
+    return loaded
+
+
+def verify(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line of the service `verify` in `root`, which has what its volumes put there and no more."""
+    service = services(**environment)["verify"]
+    for volume in service["volumes"]:
+        source, target, mode = volume.split(":")
+        assert mode == "ro"
+        if target != "/models":
+            place(FILE.parent / source, root / target[1:])
+    executable, *arguments = service["command"]
+    assert executable == "python3"
+    inside = [str(root / argument[1:]) if argument.startswith("/") else argument for argument in arguments]
+    # Bare: without a single package, as in the container.
+    command = [sys.executable, "-I", "-S", *inside]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def place(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(source, target)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    tiny_repository(tmp_path / "models")
+    return tmp_path
+
+
+@pytest.fixture
+def repository(root: Path) -> Path:
+    return root / "models"
+
+
+def test_a_sound_repository_passes_and_is_described(root: Path, repository: Path) -> None:
+    done = verify(root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == f"digest {repository_digest(check_repository(repository))}"
+
+
+def test_a_tampered_repository_does_not_pass(root: Path, repository: Path) -> None:
+    model = repository / "inspyrenet_384" / "1" / "model.onnx"
+    model.write_bytes(model.read_bytes()[::-1])
+    done = verify(root)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"{model} is not the file that was published" in done.stderr
+
+
+def test_another_repository_than_the_pinned_one_does_not_pass(root: Path, repository: Path) -> None:
+    digest = repository_digest(check_repository(repository))
+    assert verify(root, TUFT_DIGEST=digest).returncode == 0
+    assert verify(root, TUFT_DIGEST="0" * 64).returncode == 1
+
+
+def test_triton_starts_only_on_what_was_verified() -> None:
+    triton = services()["triton"]
+    assert triton["depends_on"] == {"verify": {"condition": "service_completed_successfully"}}
+    assert triton["volumes"] == [services()["verify"]["volumes"][0]] == ["../model_repository:/models:ro"]
+
+
+def test_triton_takes_the_configurations_as_they_are_and_is_ready_when_all_models_are() -> None:
+    program, *arguments = services()["triton"]["command"]
+    assert program == "tritonserver"
+    assert {"--model-repository=/models", "--disable-auto-complete-config", "--strict-readiness=true"} == set(arguments)
+
+
+def test_nothing_listens_beyond_this_machine() -> None:
+    for service in services().values():
+        for port in service.get("ports", ()):
+            assert port.startswith("127.0.0.1:")
+    assert services()["verify"]["network_mode"] == "none"
+
+
+def test_both_services_are_of_one_release_that_can_be_chosen() -> None:
+    for environment, release in (({}, "26.07"), ({"TRITON": "26.08"}, "26.08")):
+        images = {service["image"] for service in services(**environment).values()}
+        assert images == {f"nvcr.io/nvidia/tritonserver:{release}-py3"}
