@@ -12,7 +12,7 @@ import numpy as np
 from tuft import compose, contract, images, postprocess, preprocess
 from tuft import refine as refinement
 from tuft.cutout import Cutout
-from tuft.errors import ModelUnavailableError, ServerBusyError, ServerError, ServerOutOfMemoryError
+from tuft.errors import ModelUnavailableError, OptionError, ServerBusyError, ServerError, ServerOutOfMemoryError
 from tuft.pixels import strips
 from tuft.presets import PRESETS, STEP_DOWN, Preset, preset_from_name, working_size
 from tuft.settings import Settings
@@ -78,6 +78,7 @@ class Client:
         preset: str | None = None,
         *,
         size: int | None = None,
+        model: str | None = None,
         refine: Refinement | None = None,
         timeout_s: float | None = None,
         fallback: bool | None = None,
@@ -88,23 +89,28 @@ class Client:
             image: Path, bytes, binary file, PIL image or array, as `tuft.images.load_photo` takes it.
             preset: One of `tuft.PRESETS`.
             size: Another working size in pixels, one of `tuft.contract.SIZES`; no smaller one replaces it.
+            model: Another served model, such as one that `tuft-export adopt` has published; it has its own working
+                size, and no other model replaces it. The preset still says how to resize and refine.
             refine: Another refinement: `none`, `edges` or `edges+colours`.
             timeout_s: Seconds that the server may take.
             fallback: Whether a smaller preset may serve when the server is out of memory or busy.
 
         Raises:
             ImageError: The photograph cannot be used; the class says why.
-            OptionError: An argument has no such value.
+            OptionError: An argument has no such value, or `size` and `model` are both given.
             ServerError: The server did not do it; the class says why.
         """
+        if model is not None and size is not None:
+            raise OptionError(f"The model {model} has a working size of its own: leave out size, or model.")
         settings = self.settings.overridden(preset=preset, timeout_s=timeout_s, fallback=fallback)
         asked = preset_from_name(settings.preset, size=size, refine=refine)
         reference = asked.name == REFERENCE_PRESET
         watch = Stopwatch()
         with watch.stage("decode"):
             photo = images.load_photo(image, max_pixels=settings.max_pixels)
-        smaller = _smaller_presets(asked, photo.size_hw) if settings.fallback and size is None else ()
-        answer = self._ask(photo, (asked, *smaller), settings.timeout_s, watch)
+        may_step_down = settings.fallback and size is None and model is None
+        smaller = _smaller_presets(asked, photo.size_hw) if may_step_down else ()
+        answer = self._ask(photo, (asked, *smaller), model, settings.timeout_s, watch)
         with watch.stage("postprocess"):
             alpha = postprocess.alpha_from_saliency(answer.inference.saliency, answer.geometry, reference=reference)
         with watch.stage("refine"):
@@ -143,18 +149,24 @@ class Client:
     ) -> None:
         self.close()
 
-    def _ask(self, photo: images.Photo, presets: Sequence[Preset], timeout_s: float, watch: Stopwatch) -> _Answer:
-        """What the first of `presets` that the server has room for says; the first one's error if none has."""
+    def _ask(
+        self, photo: images.Photo, presets: Sequence[Preset], model: str | None, timeout_s: float, watch: Stopwatch
+    ) -> _Answer:
+        """What the first of `presets` that the server has room for says; the first one's error if none has.
+
+        Each is served by its own model, unless `model` names another.
+        """
         deadline_s = time.monotonic() + timeout_s
         failure: ServerError | None = None
         for preset in presets:
-            size = working_size(preset, photo.size_hw)
+            with watch.stage("network"):
+                name, size = self._served_model(model, preset, photo.size_hw, timeout_s)
             with watch.stage("resize"):
                 picture, geometry = preprocess.network_image(photo.rgb, size, preset.resize)
             remaining_s = max(deadline_s - time.monotonic(), 0.0)
             try:
                 with watch.stage("network"):
-                    inference = self.transport.infer(contract.model_name(size), picture, timeout_s=remaining_s)
+                    inference = self.transport.infer(name, picture, timeout_s=remaining_s)
             except (ServerOutOfMemoryError, ServerBusyError) as error:
                 failure = failure or error
             except ModelUnavailableError:  # of a smaller preset, nobody has asked for it
@@ -164,6 +176,15 @@ class Client:
                 return self._counted(_Answer(preset, geometry, inference, str(failure) if failure else None))
         assert failure is not None
         raise failure
+
+    def _served_model(
+        self, model: str | None, preset: Preset, size_hw: tuple[int, int], timeout_s: float
+    ) -> tuple[str, int]:
+        """Name and working size (pixels) of the model that is meant for a photograph of `size_hw`."""
+        if model is not None:
+            return model, self.transport.model_size(model, timeout_s=timeout_s)
+        size = working_size(preset, size_hw)
+        return contract.model_name(size), size
 
     def _counted(self, answer: _Answer) -> _Answer:
         if answer.fallback_reason is not None:

@@ -17,9 +17,9 @@ import numpy as np
 import psutil
 import pytest
 from support.calling import Caller, descendants, random_images, shared_memory_regions, wait_until
-from support.tiny import misbehaving_model, tiny_repository
+from support.tiny import misbehaving_model, seal, tiny_repository
 
-from tuft.errors import ServerTimeoutError, SetupError
+from tuft.errors import IntegrityError, ServerTimeoutError, SetupError
 from tuft.serve import ServeOptions, running_server, shell_command
 from tuft.serve.command import free_addresses
 
@@ -168,7 +168,9 @@ def test_a_model_that_dies_while_it_is_loaded_is_a_failure_to_start(tmp_path: Pa
 
 
 def test_a_broken_graph_is_one_line(options: ServeOptions) -> None:
-    (options.repository / "inspyrenet_384" / "1" / "model.onnx").write_text("hello")
+    version = options.repository / "inspyrenet_384" / "1"
+    (version / "model.onnx").write_text("hello")
+    seal(version)
     with pytest.raises(SetupError) as failure, running_server(options):
         pass
     message = str(failure.value)
@@ -179,8 +181,24 @@ def test_a_broken_graph_is_one_line(options: ServeOptions) -> None:
     log.unlink()
 
 
+def test_a_served_model_leaves_no_compiled_python_which_would_be_refused(options: ServeOptions) -> None:
+    before = set(options.repository.rglob("*"))
+    for _ in range(2):
+        with running_server(options) as addresses:
+            assert Caller(addresses.grpc).ask(random_images(1)).shape == (1, 384, 384)
+    assert set(options.repository.rglob("*")) == before
+
+
+def test_a_tampered_model_is_named_and_never_started(options: ServeOptions) -> None:
+    model = options.repository / "inspyrenet_384" / "1" / "model.py"
+    model.write_text(model.read_text() + "\n")
+    with pytest.raises(IntegrityError, match=f"^{model} is not the file that was published"), running_server(options):
+        pass
+
+
 def test_a_missing_warm_up_picture_is_named(options: ServeOptions, tmp_path: Path) -> None:
     (options.repository / "inspyrenet_384" / "warmup" / "image").unlink()
+    seal(options.repository / "inspyrenet_384" / "1")
     logged = ServeOptions(options.repository, http_port=0, grpc_port=0, metrics_port=0, log_file=tmp_path / "log")
     with (
         pytest.raises(SetupError, match=r"inspyrenet_384/warmup/image: No such file.*in .*/log\)\.$"),

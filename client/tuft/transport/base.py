@@ -49,6 +49,20 @@ class Transport(Protocol):
         """
         ...
 
+    def model_size(self, model: str, *, timeout_s: float) -> int:
+        """The working size S of a served model, in pixels; it is asked once per model.
+
+        Args:
+            model: Name of any model that the server has, tuft's own or an adopted one.
+            timeout_s: Seconds after which to give up.
+
+        Raises:
+            ModelUnavailableError: The server does not serve it.
+            ContractError: It takes or gives other tensors than `tuft.contract` says.
+            ServerError: The server did not answer the question.
+        """
+        ...
+
     def is_ready(self, model: str) -> bool:
         """Whether `model` can be asked now.
 

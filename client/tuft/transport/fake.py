@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from tuft import contract
-from tuft.errors import ModelUnavailableError, ServerUnreachableError
+from tuft.errors import ContractError, ModelUnavailableError, ServerUnreachableError
 from tuft.transport.base import Inference, ServerInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 ALL_MODELS: Final = tuple(spec.name for spec in contract.MODELS.values())
+_OWN_SIZES: Final = MappingProxyType({spec.name: spec.size for spec in contract.MODELS.values()})
+_NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def centred_disk(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -43,6 +46,7 @@ class FakeTransport:
         saliency_from_image: Called with each (S, S, 3) uint8 picture; gives its (S, S) saliency in 0..1.
         failures: Raised one per inference, in this order, before anything is answered.
         models: Names of the models that are served.
+        adopted: Models that are not tuft's and are served as well: from their names to their working sizes, in pixels.
         version: The version they answer with.
 
     Attributes:
@@ -56,12 +60,14 @@ class FakeTransport:
         *,
         failures: Iterable[Exception] = (),
         models: Sequence[str] = ALL_MODELS,
+        adopted: Mapping[str, int] = _NONE,
         version: str = "1",
     ) -> None:
         self.requests: list[str] = []
         self._saliency_from_image = saliency_from_image
         self.failures = deque(failures)
-        self._models = tuple(models)
+        self._models = (*models, *adopted)
+        self._sizes = {**_OWN_SIZES, **adopted}
         self._version = version
         self._lock = threading.Lock()
         self._closed = False
@@ -74,9 +80,16 @@ class FakeTransport:
             failure = self.failures.popleft() if self.failures else None
         if failure is not None:
             raise failure
-        if model not in self._models:
-            raise ModelUnavailableError(f"The fake server has no model {model}: name it in models=.")
+        self._require_served(model)
         return Inference(self._saliency_from_image(image).astype(np.float32), model, self._version)
+
+    def model_size(self, model: str, *, timeout_s: float) -> int:
+        """The working size of one of the models given."""
+        self._require_open()
+        self._require_served(model)
+        if model not in self._sizes:
+            raise ContractError(f"The fake server does not know the size of {model}: give it in adopted=.")
+        return self._sizes[model]
 
     def is_ready(self, model: str) -> bool:
         """Whether `model` is one of the models given."""
@@ -96,6 +109,10 @@ class FakeTransport:
     def close(self) -> None:
         """Afterwards nothing answers."""
         self._closed = True
+
+    def _require_served(self, model: str) -> None:
+        if model not in self._models:
+            raise ModelUnavailableError(f"The fake server has no model {model}: name it in models= or adopted=.")
 
     def _require_open(self) -> None:
         if self._closed:

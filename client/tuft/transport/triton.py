@@ -27,6 +27,8 @@ MAX_MESSAGE_BYTES: Final = 64 * 2**20
 # gRPC waits up to two minutes before it tries a lost server again; a restarted one answers sooner.
 MAX_RECONNECT_MS: Final = 2_000
 
+_REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export adopt` if it is not tuft's own"
+
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 _CHANNEL_ARGUMENTS: Final = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -86,13 +88,15 @@ class TritonTransport:
             self.server, ssl=secure, channel_args=[*_CHANNEL_ARGUMENTS, proxy]
         )
         self._model_version = model_version
-        self._checked_models: set[str] = set()
+        self._sizes: dict[str, int] = {}
 
     def infer(self, model: str, image: NDArray[np.uint8], *, timeout_s: float) -> Inference:
         """The saliency of one picture; see `Transport.infer`."""
         deadline_s = time.monotonic() + timeout_s
-        if model not in self._checked_models:
-            self._check_contract(model, image.shape[0], timeout_s)
+        size = self.model_size(model, timeout_s=timeout_s)
+        if image.shape != (size, size, contract.CHANNELS):
+            shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
+            raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {_REMEDY}.")
         tensor = self._library.InferInput(contract.INPUT_NAME, [1, *image.shape], contract.INPUT_DTYPE)
         tensor.set_data_from_numpy(image[np.newaxis])
         remaining_s = max(deadline_s - time.monotonic(), 0.0)
@@ -105,8 +109,22 @@ class TritonTransport:
                 client_timeout=remaining_s,
                 timeout=max(round(remaining_s * 1e6), 1),  # microseconds: Triton drops it from its queue then
             )
-        saliency = _saliency_from_reply(reply, model, image.shape[0])
+        saliency = _saliency_from_reply(reply, model, size)
         return Inference(saliency, model, str(reply.get_response().model_version))
+
+    def model_size(self, model: str, *, timeout_s: float) -> int:
+        """The working size of a served model; see `Transport.model_size`.
+
+        The model is compared with `tuft.contract` here, once: replies are checked by their own shape.
+        """
+        if model not in self._sizes:
+            with self._failures_as_ours(model, timeout_s):
+                metadata = self._client.get_model_metadata(model, self._model_version, client_timeout=timeout_s)
+            problem = contract_problem(metadata)
+            if problem is not None:
+                raise ContractError(f"The model {model} on {self.server} {problem}: {_REMEDY}.")
+            self._sizes[model] = int(metadata.inputs[0].shape[1])
+        return self._sizes[model]
 
     def is_ready(self, model: str) -> bool:
         """Whether the server can be asked for `model` now."""
@@ -130,17 +148,6 @@ class TritonTransport:
         """Ends the connection and with it the requests on their way."""
         self._client.close()
 
-    def _check_contract(self, model: str, size: int, timeout_s: float) -> None:
-        """Compares the served model with `tuft.contract`, once: replies are checked by their own shape."""
-        with self._failures_as_ours(model, timeout_s):
-            metadata = self._client.get_model_metadata(model, self._model_version, client_timeout=timeout_s)
-        problem = contract_problem(metadata, size)
-        if problem is not None:
-            raise ContractError(
-                f"The model {model} on {self.server} {problem}: publish it again with `tuft-export publish`."
-            )
-        self._checked_models.add(model)
-
     @contextmanager
     def _failures_as_ours(self, model: str, timeout_s: float) -> Iterator[None]:
         try:
@@ -153,18 +160,21 @@ class TritonTransport:
             raise ServerUnreachableError(f"The connection to {self.server} is closed: make a new one.") from exc
 
 
-def contract_problem(metadata: Any, size: int) -> str | None:
+def contract_problem(metadata: Any) -> str | None:
     """How a served model's tensors differ from the contract, as the rest of a sentence; None if they do not.
 
     Args:
         metadata: Triton's ModelMetadataResponse, or anything with its `inputs` and `outputs`.
-        size: The working size in pixels that the model is meant to have.
     """
     if len(metadata.inputs) != 1:
         return f"takes {len(metadata.inputs)} tensors instead of one"
     outputs = [tensor for tensor in metadata.outputs if tensor.name == contract.OUTPUT_NAME]
     if not outputs:
         return f"has no output {contract.OUTPUT_NAME}"
+    taken = list(metadata.inputs[0].shape)
+    size = taken[-2] if len(taken) > 1 else -1  # where the contract has a side of the square
+    if size < 1:
+        return f"takes {metadata.inputs[0].name} {taken} instead of pictures of one size"
     input_shape = [-1, size, size, contract.CHANNELS]
     return _difference("takes", metadata.inputs[0], contract.INPUT_NAME, (contract.INPUT_DTYPE,), input_shape) or (
         _difference("gives", outputs[0], contract.OUTPUT_NAME, contract.OUTPUT_DTYPES, [-1, size, size])
@@ -190,8 +200,7 @@ def _saliency_from_reply(reply: Any, model: str, size: int) -> NDArray[np.float3
     if saliency is None or saliency.shape != (1, size, size):
         given = None if saliency is None else list(saliency.shape)
         raise ContractError(
-            f"The model {model} sent {contract.OUTPUT_NAME} {given} instead of {[1, size, size]}: "
-            "publish it again with `tuft-export publish`."
+            f"The model {model} sent {contract.OUTPUT_NAME} {given} instead of {[1, size, size]}: {_REMEDY}."
         )
     return np.asarray(saliency[0], dtype=np.float32)
 

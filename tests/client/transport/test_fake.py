@@ -54,6 +54,17 @@ def test_only_the_named_models_are_served() -> None:
         fake.infer("inspyrenet_384", PICTURE, timeout_s=1)
 
 
+def test_adopted_models_are_served_beside_tufts_own() -> None:
+    fake = FakeTransport(adopted={"tiny_96": 96})
+    assert fake.model_size("tiny_96", timeout_s=1) == 96
+    assert [fake.model_size(spec.name, timeout_s=1) for spec in contract.MODELS.values()] == list(contract.SIZES)
+    assert fake.is_ready("tiny_96")
+    assert fake.infer("tiny_96", np.zeros((96, 96, 3), np.uint8), timeout_s=1).model == "tiny_96"
+    assert fake.ready_models() == FakeTransport().ready_models()
+    with pytest.raises(ModelUnavailableError, match="adopted="):
+        fake.model_size("birefnet_1024", timeout_s=1)
+
+
 def test_all_models_are_served_by_default() -> None:
     assert FakeTransport().ready_models() == tuple(spec.name for spec in contract.MODELS.values())
 
@@ -76,7 +87,12 @@ def test_a_closed_fake_answers_nothing() -> None:
     fake = FakeTransport()
     assert fake.server_info().name == "fake"
     fake.close()
-    for call in (fake.server_info, fake.ready_models, lambda: fake.is_ready("inspyrenet_384")):
+    for call in (
+        fake.server_info,
+        fake.ready_models,
+        lambda: fake.is_ready("inspyrenet_384"),
+        lambda: fake.model_size("inspyrenet_384", timeout_s=1),
+    ):
         with pytest.raises(ServerUnreachableError):
             call()
     with pytest.raises(ServerUnreachableError):

@@ -170,6 +170,15 @@ def test_the_contract_is_checked_once(transport: TritonTransport, double: Double
         (None, [("ALPHA", "FP32", [-1, SIZE, SIZE])], "no output SALIENCY"),
         (None, [("SALIENCY", "INT8", [-1, SIZE, SIZE])], "INT8"),
         (None, [("SALIENCY", "FP32", [-1, 1, SIZE, SIZE])], "instead of"),
+        ([("IMAGE", "UINT8", [-1, -1, -1, 3])], None, "instead of pictures of one size"),
+        ([("IMAGE", "UINT8", [-1])], None, "instead of pictures of one size"),
+        ([("IMAGE", "UINT8", [-1, SIZE, 96, 3])], None, r"instead of IMAGE UINT8 \[-1, 96, 96, 3\]"),
+        (None, [("SALIENCY", "FP32", [-1, 96, 96])], r"gives SALIENCY FP32 \[-1, 96, 96\] instead of"),
+        (
+            [("IMAGE", "UINT8", [-1, 96, 96, 3])],
+            [("SALIENCY", "FP32", [-1, 96, 96])],
+            r"pictures of \[96, 96, 3\] inst",
+        ),
     ],
 )
 def test_a_model_with_other_tensors_is_refused_before_the_picture_is_sent(
@@ -185,6 +194,20 @@ def test_a_model_with_other_tensors_is_refused_before_the_picture_is_sent(
     with pytest.raises(ContractError, match=said):
         transport.infer(MODEL, image, timeout_s=10)
     assert not double.requests
+
+
+def test_a_models_size_is_asked_once(transport: TritonTransport, double: Double, image: NDArray[np.uint8]) -> None:
+    assert [transport.model_size(MODEL, timeout_s=10) for _ in range(3)] == [SIZE] * 3
+    transport.infer(MODEL, image, timeout_s=10)
+    assert double.metadata_requests == 1
+
+
+def test_the_size_of_a_model_that_does_not_fit_or_is_not_served(transport: TritonTransport, double: Double) -> None:
+    with pytest.raises(ModelUnavailableError, match="does not serve birefnet_1024"):
+        transport.model_size("birefnet_1024", timeout_s=10)
+    double.inputs = (("pixel_values", "FP32", [-1, 3, 1024, 1024]),)
+    with pytest.raises(ContractError, match=r"takes pixel_values FP32 .*`tuft-export adopt` if it is not tuft's own\."):
+        transport.model_size(MODEL, timeout_s=10)
 
 
 def test_an_answer_of_another_size_is_refused(
