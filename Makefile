@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast check format lock train-demo serve quality accept-mattes clean
+.PHONY: demo test test-fast check format lock train-demo serve engines quality accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -38,6 +38,10 @@ format: $(VENV)/dev.stamp
 
 serve: $(VENV)/demo.stamp
 	$(BIN)/tuft serve
+
+# On the machine that will serve them, as in make engines TRITON=26.07 CHECKPOINT=base DEVICE=L4.
+engines: $(VENV)/dev.stamp
+	deploy/engines.sh
 
 train-demo: $(VENV)/dev.stamp
 	PYTHONPATH=training $(BIN)/python -m tuft_training $(if $(MINUTES),--minutes $(MINUTES))
