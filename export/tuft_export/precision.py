@@ -37,7 +37,7 @@ class Island(NamedTuple):
 
 
 # Why each is needed, in numbers: docs/precision.md.
-ISLANDS: Final = (
+ISLANDS: Final[tuple[Island, ...]] = (
     Island(r"attention\d\.context/MatMul", "sums over up to a million positions, not means: beyond float16"),
     Island(r"attention\d\.conv_(key|value)\.", "read those sums; three to five vectors a picture, so it costs nothing"),
     Island(r"blocks\.\d+/Add", "Swin's residual stream: 48 additions one after the other, each rounding anew"),

@@ -73,19 +73,20 @@ def _refusal(node: ir.Node) -> str | None:
     """Why TensorRT would refuse the node, or None."""
     if node.domain or node.op_type not in OPERATORS:
         return f"there is no operator {node.domain}{'.' if node.domain else ''}{node.op_type}"
-    values = [*node.inputs[:1], *(() if node.op_type in _WITH_OUTPUTS_OF_THEIR_OWN else node.outputs)]
-    types = {value.dtype for value in values if value is not None and value.dtype is not None}
-    if wrong := types - OPERATORS[node.op_type]:
-        return f"{node.op_type} takes no {', '.join(sorted(str(dtype) for dtype in wrong))}"
-    if ir.DataType.UINT8 in types and not _at_the_border(node):
-        return "uint8 is for inputs and outputs of the network"
     restriction = _RESTRICTIONS.get(node.op_type)
-    return restriction(node) if restriction else None
+    if restriction and (reason := restriction(node)):
+        return reason
+    outputs = () if node.op_type in _WITH_OUTPUTS_OF_THEIR_OWN else node.outputs
+    values = [value for value in (*node.inputs[:1], *outputs) if value is not None and value.dtype is not None]
+    if wrong := {value.dtype for value in values} - OPERATORS[node.op_type]:
+        return f"{node.op_type} takes no {', '.join(sorted(str(dtype) for dtype in wrong))}"
+    if any(value.dtype == ir.DataType.UINT8 and not _is_at_the_border(value) for value in values):
+        return "uint8 is for inputs and outputs of the network"
+    return None
 
 
-def _at_the_border(node: ir.Node) -> bool:
-    value = node.inputs[0]
-    return node.outputs[0].is_graph_output() or (value is not None and value.is_graph_input())
+def _is_at_the_border(value: ir.Value) -> bool:
+    return value.is_graph_input() or value.is_graph_output()
 
 
 def _resize(node: ir.Node) -> str | None:

@@ -1,0 +1,207 @@
+"""What half precision costs: saliency, mattes, nodes and bytes, by size; which islands it needs; what exporting takes.
+
+    PYTHONPATH=training python benchmarks/precision.py [--checkpoint NAME] [--photos DIR] [--scenes N] [--sizes S ...]
+                                                       [--official] [--exports] [--json FILE]
+
+Every value is rounded where the graph holds it in half precision (`tuft_export.precision.rounded`), so that the figures
+need no GPU; sums within one product are taken in float32, as tensor cores do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from _cases import Case, composites, held_out_scenes
+from _table import markdown
+from blending import figures
+from stages import machine
+from tqdm import tqdm
+
+from tuft import NoSubjectError, contract, preprocess
+from tuft.postprocess import alpha_from_saliency
+from tuft_export.checkpoints import checkpoint_from_name
+from tuft_export.graph_source import GraphSource
+from tuft_export.graphs import PRECISIONS
+from tuft_export.pictures import stress_pictures
+from tuft_export.precision import ISLANDS, rounded, with_precision
+from tuft_export.precision_proof import Saliency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import onnx
+    from numpy.typing import NDArray
+
+    Columns = dict[str, Callable[[Any], str]]
+
+HALVES: Final = tuple(precision for precision in PRECISIONS if precision != "fp32")
+# A plain pass of the official shape; its blended graphs at larger sizes would take hours here.
+_OFFICIAL: Final = ((384, 384), (1024, 1024))  # base size, working size
+
+
+def size_row(model: onnx.ModelProto, precision: str, cases: Sequence[Case]) -> dict[str, Any]:
+    """One precision of one graph against float32, as means over the cases unless said otherwise."""
+    size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    halved = with_precision(model, precision)
+    full, half = Saliency(model), Saliency(rounded(halved))
+    differences, errors = [], []
+    for case in tqdm(cases, desc=f"{size} {precision}", unit="picture"):
+        picture, geometry = preprocess.network_image(case.photo, size, "static")
+        saliencies = full(picture[None])[0], half(picture[None])[0]
+        differences.append(_difference(*saliencies))
+        alphas = [_alpha(saliency, geometry, case) for saliency in saliencies]
+        errors.append([[figures(case, alpha)[name] for name in ("iou", "gradient")] for alpha in alphas])
+    (iou, gradient), (half_iou, half_gradient) = np.mean(errors, axis=0)
+    return {
+        "size": size,
+        "precision": precision,
+        **_summary(differences),
+        "iou": iou,
+        "iou change": half_iou - iou,
+        "gradient error": gradient,
+        "gradient error, ratio": half_gradient / gradient,
+        "nodes": len(halved.graph.node),
+        "MB": halved.ByteSize() / 1e6,
+        "nodes in fp32": len(model.graph.node),
+        "MB in fp32": model.ByteSize() / 1e6,
+    }
+
+
+def _alpha(saliency: NDArray[np.float32], geometry: Any, case: Case) -> NDArray[np.float32]:
+    try:
+        return alpha_from_saliency(saliency, geometry)
+    except NoSubjectError:
+        return np.zeros(case.alpha.shape, np.float32)
+
+
+def island_rows(model: onnx.ModelProto, precision: str) -> list[dict[str, Any]]:
+    """All islands, each one left out, and none, on the stress pictures."""
+    variants = {"all islands": ISLANDS}
+    variants |= {f"without `{left.pattern}`": tuple(i for i in ISLANDS if i is not left) for left in ISLANDS}
+    variants["none"] = ()
+    pictures = list(stress_pictures(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value).values())
+    full = Saliency(model)
+    expected = [full(picture[None])[0] for picture in pictures]
+    rows = []
+    for name, islands in tqdm(variants.items(), desc=f"islands, {precision}"):
+        half = Saliency(rounded(with_precision(model, precision, islands)))
+        differences = [_difference(e, half(p[None])[0]) for e, p in zip(expected, pictures, strict=True)]
+        rows.append({"islands": name, "precision": precision, **_summary(differences)})
+    return rows
+
+
+def _difference(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> dict[str, float]:
+    difference = np.abs(actual - expected)
+    return {
+        "largest": float(np.nanmax(difference)) if np.isfinite(difference).any() else float("nan"),
+        "mean": float(difference.mean()),
+        "beyond 1/255": float((difference > 1 / 255).mean()),
+        "not finite": float((~np.isfinite(actual)).mean()),
+    }
+
+
+def _summary(differences: Sequence[dict[str, float]]) -> dict[str, float]:
+    largest = max(difference["largest"] for difference in differences)
+    means = {name: float(np.mean([d[name] for d in differences])) for name in differences[0] if name != "largest"}
+    return {"largest": largest, **means}
+
+
+def official_graph(base_size: int, size: int) -> onnx.ModelProto:
+    """InSPyReNet as published, Swin-B, with random weights calibrated on photographs."""
+    import torch
+
+    from tuft_export.calibration import calibrated_network
+    from tuft_export.inspyrenet import SWIN_B
+    from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
+
+    pictures = np.stack([stress_pictures(256)[name] for name in ("photograph", "mirrored, darker")])
+    images = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(contract.MEAN)[:, None, None]) / (
+        torch.tensor(contract.STD)[:, None, None]
+    )
+    network = calibrated_network(SWIN_B.with_base_size(base_size), images)
+    return onnx_from_torch(network, ExportOptions(size, blend=False))
+
+
+def export_row(checkpoint: str, size: int, precision: str) -> dict[str, Any]:
+    """Seconds and largest memory of `tuft-export onnx`, its proofs included, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "tuft_export", "onnx", "--checkpoint", checkpoint, "--size", str(size)]
+        command += ["--precision", precision, "-o", str(Path(folder) / "graph.onnx")]
+        start_s = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"{' '.join(command)} failed.")
+        seconds = time.perf_counter() - start_s
+    return {"size": size, "precision": precision, "s": seconds, "GB": usage.ru_maxrss / 1e6}
+
+
+def table(rows: Sequence[dict[str, Any]], columns: Columns) -> str:
+    """The named columns of the rows."""
+    head = [list(columns), ["---"] + ["---:"] * (len(columns) - 1)]
+    return markdown(head + [[written(row[name]) for name, written in columns.items()] for row in rows])
+
+
+_ERRORS: Final[Columns] = {
+    "precision": str,
+    "largest": "{:.3f}".format,
+    "mean": "{:.1e}".format,
+    "beyond 1/255": "{:.1%}".format,
+}
+_SIZES: Final[Columns] = {
+    "size": str,
+    **_ERRORS,
+    "iou change": "{:+.4f}".format,
+    "gradient error, ratio": "{:.3f}".format,
+    "nodes": str,
+    "MB": "{:.1f}".format,
+}
+_ISLANDS: Final[Columns] = {"islands": str, **_ERRORS, "not finite": "{:.1%}".format}
+_EXPORTS: Final[Columns] = {"size": str, "precision": str, "s": "{:.0f}".format, "GB": "{:.1f}".format}
+
+
+def main() -> None:
+    """Measures, prints tables, and keeps the raw numbers with `--json`."""
+    parser = argparse.ArgumentParser(description="What half precision costs.")
+    parser.add_argument("--checkpoint", default="demo")
+    parser.add_argument("--photos", type=Path, help="folder of composites")
+    parser.add_argument("--scenes", type=int, default=12, help="held-out scenes, 2048 × 1536 pixels (default: 12)")
+    parser.add_argument("--sizes", type=int, nargs="*", default=contract.SIZES)
+    parser.add_argument("--official", action="store_true", help="also the published shape, and what its islands do")
+    parser.add_argument("--exports", action="store_true", help="also the time and memory of each export")
+    parser.add_argument("--json", type=Path, help="where the raw numbers go")
+    options = parser.parse_args()
+    results: dict[str, Any] = {"machine": machine()}
+    print(results["machine"])
+
+    cases = list(held_out_scenes(options.scenes, (1536, 2048)))
+    cases += composites(options.photos) if options.photos else []
+    source = GraphSource(checkpoint_from_name(options.checkpoint))
+    graphs = [source.graph(size, None) for size in options.sizes]
+    results["sizes"] = [size_row(graph, precision, cases) for graph in graphs for precision in HALVES]
+    print(f"\n## {options.checkpoint}, {len(cases)} pictures\n\n{table(results['sizes'], _SIZES)}")
+    if options.official:
+        photographs = [case for case in cases if case.category == "composite"] or cases[:4]
+        official = [official_graph(*shape) for shape in _OFFICIAL]
+        results["official"] = [size_row(graph, precision, photographs) for graph in official for precision in HALVES]
+        results["islands"] = [row for precision in HALVES for row in island_rows(official[0], precision)]
+        print(f"\n## Published shape, random weights\n\n{table(results['official'], _SIZES)}")
+        print(f"\n## Islands, published shape at {_OFFICIAL[0][1]}\n\n{table(results['islands'], _ISLANDS)}")
+    if options.exports:
+        results["exports"] = [export_row(options.checkpoint, s, p) for s in options.sizes for p in PRECISIONS[:2]]
+        print(f"\n## Exports\n\n{table(results['exports'], _EXPORTS)}")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
