@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from support.server import demo_server  # noqa: F401 (a fixture)
 
-from tuft import Client, FakeTransport, cli
+from tuft import Client, FakeTransport, commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +100,8 @@ def client(fake: FakeTransport) -> Iterator[Client]:
 def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
     """What every client of the command line talks to."""
     monkeypatch.setattr(fake, "close", lambda: None)  # several commands may be run
-    monkeypatch.setattr(cli, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
+    for command in (commands.remove, commands.doctor):
+        monkeypatch.setattr(command, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
     return fake
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from support.outputs import files, mode
 
 import tuft
-from tuft import FakeTransport, cli, doctor
+from tuft import FakeTransport, cli, commands, doctor
 from tuft.errors import ServerOutOfMemoryError
 from tuft.presets import PRESETS
 
@@ -146,7 +146,7 @@ def test_the_doctor_tells_and_ends_with_what_it_found(
 
 def test_serve_hands_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(cli, "serve", lambda options: (given.append(options), 7)[1])
+    monkeypatch.setattr(commands.serve, "serve", lambda options: (given.append(options), 7)[1])
     asked = ("--repository", tmp_path, "--runtime", "python", "--sizes", 384, 1024, "--grpc-port", 0, "--verbose")
     assert cli.main(["serve", *map(str, asked)]) == 7
     (options,) = given

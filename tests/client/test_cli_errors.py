@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import tuft
-from tuft import Client, FakeTransport, cli, doctor
+from tuft import Client, FakeTransport, cli, commands, doctor
 from tuft.errors import ServerBusyError, TuftError
 
 ERRORS = sorted(
@@ -157,7 +157,7 @@ def test_any_error_of_ours_is_one_line_and_exit_code_1(kind: type[TuftError], me
 
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
-        patch.setattr(cli, "Client", lambda url, **options: Client(url, transport=Failing(), **options))
+        patch.setattr(commands.remove, "Client", lambda url, **options: Client(url, transport=Failing(), **options))
         assert cli.main(["remove", __file__, "-o", "out"]) == 1
     (line,) = said.getvalue().splitlines()
     assert line == f"tuft: {' '.join(message.split())}"
@@ -170,7 +170,7 @@ def test_any_error_for_a_photograph_is_one_line_each(scene_photo: Path, kinds: l
     fake = FakeTransport(failures=[kind("no luck") for kind in kinds])
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
-        patch.setattr(cli, "Client", lambda url, **options: Client(url, transport=fake, fallback=False, **options))
+        patch.setattr(commands.remove, "Client", lambda url, **options: Client(url, transport=fake, fallback=False, **options))
         assert remove(*names, "-o", scene_photo.parent / "out", "--refine", "none", "--concurrency", 1) == 1
     assert said.getvalue().splitlines() == [f"tuft: {name}: no luck" for name in names]
     assert not (scene_photo.parent / "out").exists()

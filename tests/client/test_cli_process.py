@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {root!r})
-from tuft import Client, FakeTransport, cli
+from tuft import Client, FakeTransport, cli, commands
 from tuft.transport.fake import centred_disk
 
 def saliency(image):
     time.sleep({delay_s})
     return centred_disk(image)
 
-cli.Client = lambda url, **options: Client(url, transport=FakeTransport(saliency), **options)
+commands.remove.Client = lambda url, **options: Client(url, transport=FakeTransport(saliency), **options)
 sys.exit(cli.main(sys.argv[1:]))
 """
 
