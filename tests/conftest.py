@@ -12,6 +12,7 @@ from PIL import Image
 from support.server import demo_server  # noqa: F401 (a fixture)
 
 from tuft import Client, FakeTransport, commands
+from tuft.settings import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ def scene(make_scene: Callable[..., Scene]) -> Scene:
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of whoever runs the tests do not change them."""
-    for name in ("TUFT_URL", "TUFT_PRESET", "TUFT_TIMEOUT_S", "TUFT_MAX_PIXELS", "TUFT_FALLBACK", "TUFT_DEBUG"):
+    for name in (*VARIABLES.values(), "TUFT_CONFIG", "TUFT_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from tuft.cache import ResultCache
 from tuft.client import Client
 from tuft.cutout import Cutout
 from tuft.errors import (
+    CircuitOpenError,
     ContractError,
     ImageError,
     ImageTooLargeError,
@@ -17,6 +19,7 @@ from tuft.errors import (
     NotAnImageError,
     OptionError,
     OutputError,
+    RequestCancelledError,
     ServerBusyError,
     ServerError,
     ServerOutOfMemoryError,
@@ -26,9 +29,12 @@ from tuft.errors import (
     TruncatedImageError,
     TuftError,
 )
+from tuft.many import MapResult
+from tuft.observing import Observer, RequestEvent
 from tuft.presets import PRESETS, Preset
-from tuft.settings import Settings
-from tuft.transport import FakeTransport, Inference, ServerInfo, Transport, TritonTransport
+from tuft.resilience import CancelToken
+from tuft.settings import Settings, load_settings
+from tuft.transport import CallOptions, FakeTransport, Inference, ServerInfo, Transport, TritonTransport
 
 try:
     __version__ = version("tuft")
@@ -37,6 +43,9 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 __all__ = [
     "PRESETS",
+    "CallOptions",
+    "CancelToken",
+    "CircuitOpenError",
     "Client",
     "ContractError",
     "Cutout",
@@ -46,12 +55,17 @@ __all__ = [
     "Inference",
     "InferenceError",
     "IntegrityError",
+    "MapResult",
     "ModelUnavailableError",
     "NoSubjectError",
     "NotAnImageError",
+    "Observer",
     "OptionError",
     "OutputError",
     "Preset",
+    "RequestCancelledError",
+    "RequestEvent",
+    "ResultCache",
     "ServerBusyError",
     "ServerError",
     "ServerInfo",
@@ -65,4 +79,5 @@ __all__ = [
     "TruncatedImageError",
     "TuftError",
     "__version__",
+    "load_settings",
 ]

@@ -2,47 +2,66 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tuft import compose, contract, images, postprocess, preprocess
+from tuft import compose, images, postprocess
 from tuft import refine as refinement
+from tuft.asking import Asker, Elsewhere, Question
+from tuft.cache import Memory, Result, ResultCache
 from tuft.cutout import Cutout
-from tuft.errors import ModelUnavailableError, OptionError, ServerBusyError, ServerError, ServerOutOfMemoryError
+from tuft.errors import OptionError, ServerUnreachableError
+from tuft.experiments import Recorder, Variant
+from tuft.many import DEFAULT_CONCURRENCY, Finished, MapResult, work_through
+from tuft.observing import Observers
 from tuft.pixels import strips
-from tuft.presets import PRESETS, STEP_DOWN, Preset, preset_from_name, working_size
-from tuft.settings import Settings
-from tuft.stopwatch import Stopwatch
+from tuft.presets import preset_from_name, smaller_presets
+from tuft.quality_score import quality_score
+from tuft.request import Request, observed
+from tuft.resilience import CancelToken, cancelled_with
+from tuft.settings import Settings, load_settings
 from tuft.transport.triton import TritonTransport
+from tuft.watching import watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
 
-    from tuft.geometry import Geometry
-    from tuft.presets import Refinement
-    from tuft.transport.base import Inference, Transport
+    from tuft.asking import Answer
+    from tuft.cache import Recollection
+    from tuft.experiments import Experiment
+    from tuft.observing import Observer
+    from tuft.presets import Preset, Refinement
+    from tuft.resilience import CircuitState
+    from tuft.transport.base import Transport
 
 REFERENCE_PRESET: Final = "stable"  # scaled as transparent-background does it
+_NO_VARIANT: Final = Variant("none")
 
 
 class Client:
     """Cuts out subjects with the help of a model server; usable from many threads at once.
 
-    What is not given comes from the environment (`tuft.settings.VARIABLES`), else from `tuft.Settings`.
+    What is not given comes from the environment or a file (`tuft.load_settings`), else from `tuft.Settings`.
 
     Args:
         url: Address of the server's gRPC port, `localhost:8001` by default.
         preset: The preset of requests that name none, `standard` by default.
         timeout_s: Seconds that the server may take for one photograph.
         max_pixels: Photographs with more pixels are refused before they are decoded.
-        fallback: Whether a smaller preset may serve when the server is out of memory or busy.
+        fallback: Whether a smaller preset may serve when the one asked for cannot (`Settings.fallback_on`).
+        settings: All settings; neither environment nor file is read then. The arguments above go before it.
+        observers: Are told of every request.
+        experiment: Chooses a variant for requests that name a `unit`; a `Recorder` also writes down what became of it.
+        cache: Where results are kept, so that the same photograph need not be sent again; `Settings.cache_dir` by
+            default. After a rollout it may give results of the version before for `tuft.cache.VERSION_MAX_AGE_S` at
+            the most.
         transport: The way to the server; in tests, a `tuft.FakeTransport`. `url` is not used then.
 
     Raises:
@@ -58,12 +77,31 @@ class Client:
         timeout_s: float | None = None,
         max_pixels: int | None = None,
         fallback: bool | None = None,
+        settings: Settings | None = None,
+        observers: Iterable[Observer] = (),
+        experiment: Experiment | Recorder | None = None,
+        cache: ResultCache | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self.settings = Settings.from_environment().overridden(
+        settings = load_settings() if settings is None else settings
+        self.settings = settings.overridden(
             url=url, preset=preset, timeout_s=timeout_s, max_pixels=max_pixels, fallback=fallback
         )
         self.transport = TritonTransport(self.settings.url) if transport is None else transport
+        if cache is None and self.settings.cache_dir:
+            cache = ResultCache(self.settings.cache_dir, limit_mb=self.settings.cache_mb)
+        self.cache = cache
+        self._memory = None if cache is None else Memory(cache, self.transport, self.settings.url)
+        self._asker = Asker(self.transport, self.settings)
+        self._elsewhere = Elsewhere(self.settings)
+        self._experiment = experiment
+        if isinstance(experiment, Recorder):
+            observers = (*observers, experiment)
+        watching = watchers(
+            self, metrics_port=self.settings.metrics_port, log=self.settings.log, tracing=self.settings.tracing
+        )
+        self._observers = Observers((*observers, *watching))
+        self._closing = CancelToken()
         self._fallbacks = 0
         self._lock = threading.Lock()
 
@@ -72,6 +110,11 @@ class Client:
         """How many photographs a smaller preset than the one asked for has served."""
         return self._fallbacks
 
+    @property
+    def circuits(self) -> dict[str, CircuitState]:
+        """From each model that was asked so far to `closed`, `open` (it failed too often) or `half-open`."""
+        return self._asker.breakers.states
+
     def remove(
         self,
         image: images.ImageSource,
@@ -79,9 +122,12 @@ class Client:
         *,
         size: int | None = None,
         model: str | None = None,
+        version: str = "",
         refine: Refinement | None = None,
         timeout_s: float | None = None,
         fallback: bool | None = None,
+        cancel: CancelToken | None = None,
+        unit: str | None = None,
     ) -> Cutout:
         """Cuts the subject out of a photograph.
 
@@ -91,54 +137,113 @@ class Client:
             size: Another working size in pixels, one of `tuft.contract.SIZES`; no smaller one replaces it.
             model: Another served model, such as one that `tuft-export adopt` has published; it has its own working
                 size, and no other model replaces it. The preset still says how to resize and refine.
+            version: Another version of the model than the server would choose.
             refine: Another refinement: `none`, `edges` or `edges+colours`.
-            timeout_s: Seconds that the server may take.
-            fallback: Whether a smaller preset may serve when the server is out of memory or busy.
+            timeout_s: Seconds that the server may take, everything that is tried included.
+            fallback: Whether a smaller preset may serve when the one asked for cannot (`Settings.fallback_on`).
+            cancel: Takes the request back, from any thread.
+            unit: Whose request it is, such as a customer's number: the client's experiment chooses a variant by it,
+                which has the last word over `preset`, `model`, `version` and `refine`.
 
         Raises:
             ImageError: The photograph cannot be used; the class says why.
             OptionError: An argument has no such value, or `size` and `model` are both given.
             ServerError: The server did not do it; the class says why.
+            RequestCancelledError: `cancel`, or `close`, has taken the request back.
         """
+        assigned = None if unit is None or self._experiment is None else self._experiment.assign(unit)
+        variant = _NO_VARIANT if assigned is None or assigned.variant is None else assigned.variant
+        preset, model = variant.preset or preset, variant.model or model
+        version, refine = variant.version or version, variant.refine or refine
         if model is not None and size is not None:
             raise OptionError(f"The model {model} has a working size of its own: leave out size, or model.")
         settings = self.settings.overridden(preset=preset, timeout_s=timeout_s, fallback=fallback)
         asked = preset_from_name(settings.preset, size=size, refine=refine)
-        reference = asked.name == REFERENCE_PRESET
-        watch = Stopwatch()
-        with watch.stage("decode"):
-            photo = images.load_photo(image, max_pixels=settings.max_pixels)
         may_step_down = settings.fallback and size is None and model is None
-        smaller = _smaller_presets(asked, photo.size_hw) if may_step_down else ()
-        answer = self._ask(photo, (asked, *smaller), model, settings.timeout_s, watch)
-        with watch.stage("postprocess"):
-            alpha = postprocess.alpha_from_saliency(answer.inference.saliency, answer.geometry, reference=reference)
-        with watch.stage("refine"):
-            if answer.preset.refine != "none":
-                alpha = refinement.refine_alpha(photo.rgb, alpha, answer.geometry.size)
-            alpha = _with_own_alpha(alpha, photo.alpha)
-        with watch.stage("colours"):
-            foreground = photo.rgb
-            if answer.preset.refine == "edges+colours":
-                foreground = refinement.estimate_foreground(photo.rgb, alpha)
-        with watch.stage("compose"):
-            opacity = postprocess.to_uint8(alpha, reference=reference)
-            del alpha  # 400 MB of a photograph of 100 megapixels
-            rgba = compose.cutout(foreground, opacity)
+        with self._request(asked.name, cancel) as request:
+            if assigned is not None:
+                request.unit, request.variant = unit, assigned.name
+            watch = request.watch
+            with watch.stage("decode"):
+                photo = images.load_photo(image, max_pixels=settings.max_pixels)
+            request.size_hw = photo.size_hw
+            memory = None if variant.url else self._memory  # it knows this server's versions
+            remembered = None if memory is None else memory.of(photo, asked, model, version)
+            result = None if remembered is None else _recalled(remembered, asked, request)
+            if result is None:
+                presets = [asked]
+                if may_step_down:
+                    presets += smaller_presets(asked, photo.size_hw, stable_last=settings.stable_last)
+                question = Question(photo, presets, settings.fallback_on, model, version)
+                asker = self._elsewhere.at(variant.url) if variant.url else self._asker
+                answer = asker.ask(question, request, timeout_s=settings.timeout_s)
+                result = _found_out(photo, answer, request)
+                if remembered is not None and request.fallback_reason is None:
+                    remembered.keep(answer.inference.version, result)
+            with watch.stage("compose"):
+                rgba = compose.cutout(result.foreground, result.alpha)
+            request.alpha = rgba[..., 3]
+            if self._observers:
+                with watch.stage("compose"):
+                    request.quality_score = quality_score(request.alpha, photo.rgb)
         return Cutout(
             rgba=rgba,
-            foreground=foreground,
+            foreground=result.foreground,
             photo=photo.rgb,
-            preset=answer.preset.name,
+            preset=str(request.served),
             requested=asked.name,
-            fallback_reason=answer.fallback_reason,
-            model=answer.inference.model,
-            model_version=answer.inference.version,
+            fallback_reason=request.fallback_reason,
+            model=str(request.model),
+            model_version=str(request.model_version),
             milliseconds=watch.milliseconds,
+            request_id=request.request_id,
         )
 
+    def map(
+        self,
+        photographs: Iterable[images.ImageSource],
+        preset: str | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        ordered: bool = True,
+        **options: Any,
+    ) -> Generator[MapResult, None, None]:
+        """Cuts the subjects out of many photographs, a few at a time; one that fails does not stop the others.
+
+        While the network works on one, others are decoded and finished, and the server makes batches of those that
+        reach it together. At most `concurrency` photographs, twice as many if `ordered`, are taken and not yet
+        handed back, however many there are: they may come from a generator, which is advanced in the calling thread.
+        Closing the iterator, or leaving its loop, drops what has not begun, takes back what has, and waits for nothing.
+
+        Args:
+            photographs: Each as `remove` takes it.
+            preset: As for `remove`.
+            concurrency: How many are worked on at once, above zero.
+            ordered: Whether results come in the order of `photographs` rather than as they are completed.
+            options: The other arguments of `remove`.
+
+        Returns:
+            An iterator of what became of each.
+
+        Raises:
+            OptionError: `concurrency` is not above zero; or, when the iterator is advanced, another argument has no
+                such value.
+            TypeError: `remove` has no argument of that name.
+        """
+        inspect.signature(self.remove).bind(b"", preset, **options)
+        given, leaving = options.pop("cancel", None), CancelToken()
+
+        def cut_out(photograph: images.ImageSource) -> Cutout:
+            with cancelled_with(leaving, given) as token:
+                return self.remove(photograph, preset, cancel=token, **options)
+
+        results = work_through(photographs, cut_out, concurrency=concurrency, ordered=ordered)
+        return _map_results(results, leaving)
+
     def close(self) -> None:
-        """Ends the connection; requests on their way end in an error."""
+        """Ends the connection; requests on their way are taken back and end in a `RequestCancelledError`."""
+        self._closing.cancel()
+        self._elsewhere.close()
         self.transport.close()
 
     def __enter__(self) -> Client:
@@ -149,67 +254,60 @@ class Client:
     ) -> None:
         self.close()
 
-    def _ask(
-        self, photo: images.Photo, presets: Sequence[Preset], model: str | None, timeout_s: float, watch: Stopwatch
-    ) -> _Answer:
-        """What the first of `presets` that the server has room for says; the first one's error if none has.
-
-        Each is served by its own model, unless `model` names another.
-        """
-        deadline_s = time.monotonic() + timeout_s
-        failure: ServerError | None = None
-        for preset in presets:
-            with watch.stage("network"):
-                name, size = self._served_model(model, preset, photo.size_hw, timeout_s)
-            with watch.stage("resize"):
-                picture, geometry = preprocess.network_image(photo.rgb, size, preset.resize)
-            remaining_s = max(deadline_s - time.monotonic(), 0.0)
-            try:
-                with watch.stage("network"):
-                    inference = self.transport.infer(name, picture, timeout_s=remaining_s)
-            except (ServerOutOfMemoryError, ServerBusyError) as error:
-                failure = failure or error
-            except ModelUnavailableError:  # of a smaller preset, nobody has asked for it
-                if failure is None:
-                    raise
-            else:
-                return self._counted(_Answer(preset, geometry, inference, str(failure) if failure else None))
-        assert failure is not None
-        raise failure
-
-    def _served_model(
-        self, model: str | None, preset: Preset, size_hw: tuple[int, int], timeout_s: float
-    ) -> tuple[str, int]:
-        """Name and working size (pixels) of the model that is meant for a photograph of `size_hw`."""
-        if model is not None:
-            return model, self.transport.model_size(model, timeout_s=timeout_s)
-        size = working_size(preset, size_hw)
-        return contract.model_name(size), size
-
-    def _counted(self, answer: _Answer) -> _Answer:
-        if answer.fallback_reason is not None:
+    @contextmanager
+    def _request(self, requested: str, cancel: CancelToken | None) -> Iterator[Request]:
+        """One request, which can be taken back, and of which observers are told."""
+        if self._closing.cancelled:
+            raise ServerUnreachableError("This client is closed: make a new one.")
+        with cancelled_with(self._closing, cancel) as token:
+            request = Request(requested, token)
+            with observed(request, self._observers):
+                yield request
+        if request.fallback_reason is not None:
             with self._lock:
                 self._fallbacks += 1
-        return answer
 
 
-@dataclass(frozen=True, eq=False)
-class _Answer:
-    """What the server said, and to what."""
+def _map_results(
+    results: Generator[Finished[images.ImageSource, Cutout], None, None], leaving: CancelToken
+) -> Generator[MapResult, None, None]:
+    with closing(results):
+        try:
+            yield from map(_map_result, results)
+        finally:
+            leaving.cancel()
 
-    preset: Preset
-    geometry: Geometry
-    inference: Inference
-    fallback_reason: str | None
+
+def _map_result(finished: Finished[images.ImageSource, Cutout]) -> MapResult:
+    if isinstance(finished.error, OptionError):  # of no photograph, but of all
+        raise finished.error
+    return MapResult(finished.index, finished.item, finished.value, finished.error)
 
 
-def _smaller_presets(asked: Preset, size_hw: tuple[int, int]) -> Iterator[Preset]:
-    """The presets below the one that is as large as `asked`, largest first, refined as `asked` is."""
-    size = working_size(asked, size_hw)
-    name = next((name for name in STEP_DOWN if PRESETS[name].size == size), "")
-    while name in STEP_DOWN:
-        name = STEP_DOWN[name]
-        yield preset_from_name(name, refine=asked.refine)
+def _recalled(remembered: Recollection, asked: Preset, request: Request) -> Result | None:
+    """The result that is remembered, if one is."""
+    result = remembered.find()
+    request.cache = "miss" if result is None else "hit"
+    if result is not None:
+        request.served, request.model, request.model_version = asked.name, remembered.model, remembered.version
+    return result
+
+
+def _found_out(photo: images.Photo, answer: Answer, request: Request) -> Result:
+    """Alpha and colours, from what the server said about `photo`."""
+    watch, reference = request.watch, answer.preset.name == REFERENCE_PRESET
+    with watch.stage("postprocess"):
+        alpha = postprocess.alpha_from_saliency(answer.inference.saliency, answer.geometry, reference=reference)
+    with watch.stage("refine"):
+        if answer.preset.refine != "none":
+            alpha = refinement.refine_alpha(photo.rgb, alpha, answer.geometry.size)
+        alpha = _with_own_alpha(alpha, photo.alpha)
+    with watch.stage("colours"):
+        foreground = photo.rgb
+        if answer.preset.refine == "edges+colours":
+            foreground = refinement.estimate_foreground(photo.rgb, alpha)
+    with watch.stage("compose"):
+        return Result(postprocess.to_uint8(alpha, reference=reference), foreground)
 
 
 def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -> NDArray[np.float32]:

@@ -37,6 +37,7 @@ class Cutout:
         fallback_reason: Why another preset than the one asked for served; None if it did not.
         model: Name of the model that answered.
         model_version: Its version, as the server counts.
+        request_id: Made for this request; server, logs and ratings know it by that.
         milliseconds: From each of `tuft.stopwatch.STAGES` to the time spent in it.
     """
 
@@ -49,6 +50,7 @@ class Cutout:
     model: str
     model_version: str
     milliseconds: Mapping[str, float]
+    request_id: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))

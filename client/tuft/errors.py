@@ -14,8 +14,10 @@ TuftError
 │   ├── ServerBusyError          the queue is full, or the request waited in it for too long
 │   ├── ServerOutOfMemoryError   the server has not the memory for this size
 │   ├── ModelUnavailableError    the server does not serve the model that the preset needs
+│   ├── CircuitOpenError         the model has failed so often that it is not asked for a while
 │   ├── ContractError            the model takes or gives other tensors than tuft's
 │   └── InferenceError           the model failed for another reason, which the message quotes
+├── RequestCancelledError        the caller took the request back
 └── SetupError                   something tuft needs is not installed or not built
     └── IntegrityError           a published file is not, or no longer, what its provenance says
 """
@@ -56,11 +58,19 @@ class OutputError(TuftError):
 
 
 class ServerError(TuftError):
-    """The model server, or the way to it, failed."""
+    """The model server, or the way to it, failed.
+
+    Attributes:
+        transient: Whether the same request may well succeed when it is sent again in a moment.
+    """
+
+    transient = False
 
 
 class ServerUnreachableError(ServerError):
     """Nothing answers at the server's address."""
+
+    transient = True
 
 
 class ServerTimeoutError(ServerError, TimeoutError):
@@ -79,12 +89,20 @@ class ModelUnavailableError(ServerError):
     """The server does not serve the model that the preset needs."""
 
 
+class CircuitOpenError(ServerError):
+    """The model has failed so often in a row that it is not asked for a while; its cause is the last failure."""
+
+
 class ContractError(ServerError):
     """The served model takes or gives other tensors than `tuft.contract` says."""
 
 
 class InferenceError(ServerError):
     """The model failed for a reason with no class of its own; the message quotes the server."""
+
+
+class RequestCancelledError(TuftError):
+    """The caller took the request back before its answer came."""
 
 
 class SetupError(TuftError):

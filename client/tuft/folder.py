@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+import time
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft import images
 from tuft.errors import OptionError
+from tuft.manifest import DONE, Entry, Source
+from tuft.many import DEFAULT_CONCURRENCY, work_through
+from tuft.provenance import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tuft.cutout import Cutout
-
-DEFAULT_CONCURRENCY: Final = 2  # one photograph is prepared while the server works on another
+    from tuft.manifest import Manifest
 
 # What counts as a photograph in a folder; a file that is named itself may be called anything.
 SUFFIXES: Final = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".mpo", ".heic", ".heif"),
 )
+
+# What a run that was killed while it wrote a file has left beside it; one that is being written is younger.
+_LEFTOVERS: Final = ".tuft-*.part"
+_LEFTOVER_AGE_S: Final = 600.0
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,13 @@ class Outcome:
         job: The job.
         error: Why it failed; None if it did not.
         fallback_reason: Why a smaller preset served it; None if none did.
+        earlier: Whether an earlier run has done it.
     """
 
     job: Job
     error: Exception | None = None
     fallback_reason: str | None = None
+    earlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,11 @@ class Report:
     def fallbacks(self) -> tuple[Outcome, ...]:
         """The outcomes that a smaller preset served."""
         return tuple(outcome for outcome in self.outcomes if outcome.fallback_reason is not None)
+
+    @property
+    def earlier(self) -> tuple[Outcome, ...]:
+        """The outcomes of an earlier run."""
+        return tuple(outcome for outcome in self.outcomes if outcome.earlier)
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -98,7 +112,7 @@ def plan(paths: Sequence[Path], output: Path, *, format: str | None = None) -> t
 
 def run(
     jobs: Sequence[Job],
-    work: Callable[[Job], Cutout],
+    work: Callable[[Job], Outcome],
     *,
     concurrency: int = DEFAULT_CONCURRENCY,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
@@ -107,29 +121,68 @@ def run(
 
     Args:
         jobs: What to do.
-        work: Makes and saves one cut-out; called from several threads.
+        work: Does one; called from several threads.
         concurrency: How many are worked on at once.
         on_outcome: Called from this thread after each job, in the order of `jobs`.
 
     Raises:
         KeyboardInterrupt: As usual; jobs that have not begun are dropped, those that have end on their own.
     """
-    executor = ThreadPoolExecutor(concurrency, thread_name_prefix="tuft")
     outcomes = []
-    try:
-        for outcome in executor.map(lambda job: _outcome(job, work), jobs):
+    with closing(work_through(jobs, work, concurrency=concurrency)) as results:
+        for result in results:
+            outcome = result.value or Outcome(result.item, error=result.error)
             on_outcome(outcome)
             outcomes.append(outcome)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
     return Report(tuple(outcomes))
 
 
-def _outcome(job: Job, work: Callable[[Job], Cutout]) -> Outcome:
+def resumable(
+    cut_out: Callable[[Job], Cutout], manifest: Manifest | None, *, options: str, again: bool = False
+) -> Callable[[Job], Outcome]:
+    """Work for `run` that leaves out what an earlier run has done, and takes down what it does itself.
+
+    Args:
+        cut_out: Makes the cut-out of a job and writes it to its target.
+        manifest: Of the folder that holds all targets; None does everything, and takes nothing down.
+        options: Digest of everything but the photograph that the contents of a target depend on.
+        again: Whether to do what is done already.
+    """
+
+    def work(job: Job) -> Outcome:
+        if manifest is None:
+            return Outcome(job, fallback_reason=cut_out(job).fallback_reason)
+        if not again and manifest.is_done(job.source, job.target, options):
+            return Outcome(job, earlier=True)
+        source = _source(job)
+        name = manifest.name_of(job.target)
+        try:
+            cutout = cut_out(job)
+        except Exception as error:
+            manifest.record(Entry(name, options, type(error).__name__, source, error=str(error)))
+            raise
+        made = {"model": cutout.model, "model_version": cutout.model_version, "fallback_reason": cutout.fallback_reason}
+        manifest.record(Entry(name, options, DONE, source, file_sha256(job.target), **made))
+        return Outcome(job, fallback_reason=cutout.fallback_reason)
+
+    return work
+
+
+def _source(job: Job) -> Source | None:
     try:
-        return Outcome(job, fallback_reason=work(job).fallback_reason)
-    except Exception as error:  # one photograph's trouble, a defect of tuft included, is not the others'
-        return Outcome(job, error=error)
+        return Source.of(job.source)
+    except OSError:  # whoever reads the photograph will say what is wrong with it
+        return None
+
+
+def remove_leftovers(jobs: Iterable[Job]) -> None:
+    """Deletes half-written files of runs that were killed, where the cut-outs go."""
+    oldest_s = time.time() - _LEFTOVER_AGE_S
+    for folder in {job.target.parent for job in jobs}:
+        for leftover in folder.glob(_LEFTOVERS):
+            with suppress(OSError):
+                if leftover.stat().st_mtime < oldest_s:
+                    leftover.unlink()
 
 
 def names_a_file(output: Path) -> bool:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 Resize = Literal["static", "dynamic"]
 Refinement = Literal["none", "edges", "edges+colours"]
 PresetName = Literal["stable", "standard", "high", "maximum", "auto"]
+FallbackCause = Literal["memory", "busy", "timeout", "circuit"]
 
 RESIZES: Final = get_args(Resize)
 REFINEMENTS: Final = get_args(Refinement)
+FALLBACK_CAUSES: Final = get_args(FallbackCause)
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,9 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
 
 DEFAULT_PRESET: Final = "standard"
 
-# What answers when a preset cannot be served for lack of memory or a full queue.
+# What answers when a preset cannot be served.
 STEP_DOWN: Final[Mapping[str, str]] = MappingProxyType({"maximum": "high", "high": "standard"})
+LAST_RESORT: Final = "stable"
 
 
 def preset_from_name(name: str, *, size: int | None = None, refine: Refinement | None = None) -> Preset:
@@ -97,3 +100,23 @@ def working_size(preset: Preset, size_hw: tuple[int, int]) -> int:
         return preset.size
     long_side = max(size_hw)
     return 1024 if long_side <= 1024 else 1536 if long_side <= 2048 else 2048
+
+
+def smaller_presets(asked: Preset, size_hw: tuple[int, int], *, stable_last: bool = False) -> tuple[Preset, ...]:
+    """The presets that may serve instead of `asked`, the largest first.
+
+    They are those below the one that is as large as `asked`, refined as `asked` is.
+
+    Args:
+        asked: The preset that was asked for.
+        size_hw: Height and width of the photograph in pixels.
+        stable_last: Whether `stable` follows, as it is.
+    """
+    size = working_size(asked, size_hw)
+    name = next((name for name in STEP_DOWN if PRESETS[name].size == size), "")
+    names = []
+    while name in STEP_DOWN:
+        name = STEP_DOWN[name]
+        names.append(name)
+    smaller = tuple(preset_from_name(name, refine=asked.refine) for name in names)
+    return (*smaller, PRESETS[LAST_RESORT]) if stable_last and asked.name != LAST_RESORT else smaller

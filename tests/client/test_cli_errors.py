@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.outputs import files
 
 import tuft
 from tuft import Client, FakeTransport, cli, commands, doctor
@@ -22,11 +23,6 @@ ERRORS = sorted(
     (kind for kind in vars(tuft.errors).values() if isinstance(kind, type) and issubclass(kind, TuftError)),
     key=lambda kind: kind.__name__,
 )
-
-
-def files(folder: Path) -> list[str]:
-    """Everything below `folder`, hidden files included."""
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
 def remove(*arguments: object) -> int:
@@ -157,7 +153,9 @@ def test_any_error_of_ours_is_one_line_and_exit_code_1(kind: type[TuftError], me
 
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
-        patch.setattr(commands.remove, "Client", lambda url, **options: Client(url, transport=Failing(), **options))
+        patch.setattr(
+            commands.remove, "Client", lambda url=None, **options: Client(url, transport=Failing(), **options)
+        )
         assert cli.main(["remove", __file__, "-o", "out"]) == 1
     (line,) = said.getvalue().splitlines()
     assert line == f"tuft: {' '.join(message.split())}"
@@ -170,7 +168,10 @@ def test_any_error_for_a_photograph_is_one_line_each(scene_photo: Path, kinds: l
     fake = FakeTransport(failures=[kind("no luck") for kind in kinds])
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
-        patch.setattr(commands.remove, "Client", lambda url, **options: Client(url, transport=fake, fallback=False, **options))
+        once = tuft.Settings(fallback=False, retries=0)
+        patch.setattr(
+            commands.remove, "Client", lambda settings, **options: Client(settings=once, transport=fake, **options)
+        )
         assert remove(*names, "-o", scene_photo.parent / "out", "--refine", "none", "--concurrency", 1) == 1
     assert said.getvalue().splitlines() == [f"tuft: {name}: no luck" for name in names]
     assert not (scene_photo.parent / "out").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from support.outputs import files, mode
 
 import tuft
@@ -30,7 +33,7 @@ def saliency(image):
     time.sleep({delay_s})
     return centred_disk(image)
 
-commands.remove.Client = lambda url, **options: Client(url, transport=FakeTransport(saliency), **options)
+commands.remove.Client = lambda url=None, **options: Client(url, transport=FakeTransport(saliency), **options)
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -68,6 +71,41 @@ def test_an_interruption_ends_cleanly(
     for name in left:
         assert Path(name).suffix == ".png"
         assert mode(out / name) == "RGBA"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The cut-outs, without what a run that was killed has left half written."""
+    return {name: (folder / name).read_bytes() for name in files(folder) if not name.endswith(".part")}
+
+
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_files(
+    start: Callable[..., subprocess.Popen[str]], photos: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    for number in range(40):
+        grain = rng.integers(0, 256, (60, 80, 3), np.uint8)
+        Image.fromarray(grain).save(photos / f"{number}.png")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    command = ("remove", photos, "--size", 384, "--refine", "edges", "-o")
+    uninterrupted = start(*command, whole)
+    for times in range(1, 6):
+        process = start(*command, killed, delay_s=0.01)
+        deadline_s = time.monotonic() + 60
+        while process.poll() is None and len(contents(killed)) < 7 * times:  # further than the run before
+            assert time.monotonic() < deadline_s
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.03))
+        process.kill()
+        process.communicate(timeout=60)
+    assert uninterrupted.wait(60) == 0
+    uninterrupted.communicate()
+    assert set(contents(killed).items()) <= set(contents(whole).items())  # nothing half written under its own name
+    last = start(*command, killed)
+    said, complained = last.communicate(timeout=60)
+    assert last.returncode == 0, complained
+    assert contents(killed) == contents(whole)
+    earlier = re.search(r"42 of 42 photographs .*, (\d+) by an earlier run", said)
+    assert earlier is not None
+    assert int(earlier[1]) >= 28  # what the runs that were killed have done counts
 
 
 @pytest.mark.parametrize("command", [("presets",), ("remove", "PHOTOS", "-o", "OUT", "--size", 384)])

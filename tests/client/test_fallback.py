@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tuft import Client, FakeTransport
+from tuft import Client, FakeTransport, Settings
 from tuft.errors import (
     ContractError,
     InferenceError,
@@ -18,7 +18,6 @@ from tuft.errors import (
     ServerError,
     ServerOutOfMemoryError,
     ServerTimeoutError,
-    ServerUnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def test_a_server_without_room_is_asked_for_less(
     cutout = client.remove(scene.rgb, preset, refine="none")
     assert sizes(fake) == asked
     assert (cutout.preset, cutout.requested) == (served, preset)
-    assert cutout.fallback_reason == str(failures[0])
+    assert cutout.fallback_reason == " ".join(map(str, failures))
     assert client.fallbacks == 1
     assert client.remove(scene.rgb, preset, refine="none").fallback_reason is None
     assert client.fallbacks == 1
@@ -96,7 +95,6 @@ def test_nothing_is_below_the_smallest(scene: Any, preset: str) -> None:
     "failure",
     [
         ServerTimeoutError("late"),
-        ServerUnreachableError("gone"),
         ContractError("other"),
         InferenceError("boom"),
         ModelUnavailableError("none"),
@@ -107,6 +105,40 @@ def test_other_failures_are_the_callers(scene: Any, failure: ServerError) -> Non
     with pytest.raises(type(failure)):
         Client(transport=fake).remove(scene.rgb, "maximum")
     assert sizes(fake) == [2048]
+
+
+def test_stable_is_the_last_resort_if_that_is_wanted(scene: Any) -> None:
+    failures = [busy(), busy(), busy()]
+    fake = FakeTransport(scene.saliency, failures=failures)
+    client = Client(transport=fake, settings=Settings(stable_last=True))
+    cutout = client.remove(scene.rgb, "maximum")
+    assert sizes(fake) == [2048, 1536, 1024, 1024]
+    assert (cutout.preset, cutout.requested) == ("stable", "maximum")
+    # As `stable` always is: the reference's scaling, no refinement.
+    np.testing.assert_array_equal(cutout.rgba, client.remove(scene.rgb, "stable").rgba)
+    fake.failures.append(busy())
+    with pytest.raises(ServerBusyError):
+        client.remove(scene.rgb, "stable")
+
+
+def test_settings_say_what_a_smaller_one_may_serve_for(scene: Any) -> None:
+    fake = FakeTransport(scene.saliency, failures=[ServerTimeoutError("late.")])
+    client = Client(transport=fake, settings=Settings(fallback_on=("timeout",)))
+    assert client.remove(scene.rgb, "high", refine="none").fallback_reason == "late."
+    fake.failures.append(full())
+    with pytest.raises(ServerOutOfMemoryError):
+        client.remove(scene.rgb, "high")
+
+
+def test_a_model_that_fails_too_often_is_stepped_round(scene: Any) -> None:
+    fake = FakeTransport(scene.saliency, failures=[InferenceError("boom.")] * 2)
+    client = Client(transport=fake, settings=Settings(breaker_failures=2))
+    for _ in range(2):
+        with pytest.raises(InferenceError):
+            client.remove(scene.rgb, "high")
+    assert client.circuits == {"inspyrenet_1536": "open"}
+    assert client.remove(scene.rgb, "high", refine="none").preset == "standard"
+    assert sizes(fake) == [1536, 1536, 1024]
 
 
 def test_a_smaller_model_that_is_not_served_is_passed_over(scene: Any) -> None:
@@ -127,10 +159,10 @@ def test_all_attempts_share_the_time_allowed(scene: Any) -> None:
     allowed: list[float] = []
 
     class Slow(FakeTransport):
-        def infer(self, model: str, image: NDArray[np.uint8], *, timeout_s: float) -> Any:
+        def infer(self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: Any = None) -> Any:
             allowed.append(timeout_s)
             time.sleep(0.05)
-            return super().infer(model, image, timeout_s=timeout_s)
+            return super().infer(model, image, timeout_s=timeout_s, options=options)
 
     transport = Slow(scene.saliency, failures=[full(), full()])
     Client(transport=transport, timeout_s=99).remove(scene.rgb, "maximum", refine="none", timeout_s=7)

@@ -4,8 +4,6 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -151,19 +149,15 @@ def test_a_plan_never_writes_two_to_one_file_nor_over_a_source(stems: set[str]) 
         assert all((photos / "out") in target.parents for target in targets)
 
 
-def cutout(reason: str | None = None) -> Any:
-    return SimpleNamespace(fallback_reason=reason)
-
-
 JOBS = tuple(Job(Path(f"{number}.jpg"), Path(f"{number}.png")) for number in range(20))
 
 
 def test_outcomes_come_in_order_whatever_finishes_first() -> None:
     told: list[Outcome] = []
 
-    def work(job: Job) -> Any:
+    def work(job: Job) -> Outcome:
         time.sleep(0.02 if int(job.source.stem) % 3 == 0 else 0)
-        return cutout()
+        return Outcome(job)
 
     report = run(JOBS, work, concurrency=4, on_outcome=told.append)
     assert report
@@ -172,13 +166,13 @@ def test_outcomes_come_in_order_whatever_finishes_first() -> None:
 
 
 def test_one_that_fails_does_not_stop_the_others() -> None:
-    def work(job: Job) -> Any:
+    def work(job: Job) -> Outcome:
         number = int(job.source.stem)
         if number == 3:
             raise ServerBusyError("full")
         if number == 5:
             raise ZeroDivisionError
-        return cutout("full" if number == 7 else None)
+        return Outcome(job, fallback_reason="full" if number == 7 else None)
 
     report = run(JOBS, work)
     assert not report
@@ -191,7 +185,7 @@ def test_one_that_fails_does_not_stop_the_others() -> None:
 def test_no_more_at_once_than_allowed() -> None:
     lock, now, most = threading.Lock(), 0, 0
 
-    def work(job: Job) -> Any:
+    def work(job: Job) -> Outcome:
         nonlocal now, most
         with lock:
             now += 1
@@ -199,7 +193,7 @@ def test_no_more_at_once_than_allowed() -> None:
         time.sleep(0.01)
         with lock:
             now -= 1
-        return cutout()
+        return Outcome(job)
 
     run(JOBS, work, concurrency=3)
     assert most == 3
@@ -208,10 +202,10 @@ def test_no_more_at_once_than_allowed() -> None:
 def test_an_interruption_drops_what_has_not_begun() -> None:
     begun = []
 
-    def work(job: Job) -> Any:
+    def work(job: Job) -> Outcome:
         begun.append(job)
         time.sleep(0.05)
-        return cutout()
+        return Outcome(job)
 
     def interrupt(_: Outcome) -> None:
         raise KeyboardInterrupt
@@ -223,4 +217,4 @@ def test_an_interruption_drops_what_has_not_begun() -> None:
 
 
 def test_nothing_to_do_is_done() -> None:
-    assert run((), lambda job: cutout())
+    assert run((), Outcome)

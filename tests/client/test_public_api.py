@@ -9,6 +9,9 @@ import tuft
 # A change here is a change for everybody who uses tuft: it belongs in the CHANGELOG.
 GOLDEN = [
     "PRESETS",
+    "CallOptions",
+    "CancelToken",
+    "CircuitOpenError",
     "Client",
     "ContractError",
     "Cutout",
@@ -18,12 +21,17 @@ GOLDEN = [
     "Inference",
     "InferenceError",
     "IntegrityError",
+    "MapResult",
     "ModelUnavailableError",
     "NoSubjectError",
     "NotAnImageError",
+    "Observer",
     "OptionError",
     "OutputError",
     "Preset",
+    "RequestCancelledError",
+    "RequestEvent",
+    "ResultCache",
     "ServerBusyError",
     "ServerError",
     "ServerInfo",
@@ -37,6 +45,7 @@ GOLDEN = [
     "TruncatedImageError",
     "TuftError",
     "__version__",
+    "load_settings",
 ]
 
 

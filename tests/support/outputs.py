@@ -6,10 +6,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from tuft import manifest
+
 
 def files(folder: Path) -> list[str]:
-    """Everything below `folder`, hidden files included."""
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    """Everything below `folder`, hidden files included, but for the manifest of `tuft remove`."""
+    found = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
+    return sorted(name for name in found if name != manifest.NAME)
 
 
 def mode(file: Path) -> str:

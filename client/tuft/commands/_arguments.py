@@ -9,9 +9,11 @@ from tuft.presets import PRESETS
 
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """Adds `--preset` and `--url`."""
+    """Adds `--preset`, `--url` and `--config`."""
     parser.add_argument("--preset", choices=PRESETS, help="see `tuft presets`; TUFT_PRESET, else standard by default")
     parser.add_argument("--url", help="the server's gRPC address; TUFT_URL, else localhost:8001 by default")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings, see `tuft config`; TUFT_CONFIG, else "
+                        "tuft.toml, else ~/.config/tuft/config.toml by default")  # fmt: skip
 
 
 def add_repository(parser: argparse.ArgumentParser) -> None:

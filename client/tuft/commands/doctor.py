@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = tuft.Settings.from_environment().overridden(url=arguments.url, preset=arguments.preset)
+    settings = tuft.load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
     diagnosis = doctor.examine(settings, lambda: Client(settings.url).transport)
     print(f"{'tuft':<14}{tuft.__version__}\n{diagnosis}")
     return DONE if diagnosis else FAILED

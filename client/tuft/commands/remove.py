@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from tqdm import tqdm
 
+import tuft
 from tuft import contract, folder, images
 from tuft.client import Client
 from tuft.commands import DONE, FAILED, add_command
@@ -16,12 +21,16 @@ from tuft.commands._arguments import add_server_options, positive
 from tuft.commands._telling import complain, sentence
 from tuft.cutout import require_fitting, resolve_background
 from tuft.errors import OptionError, OutputError
+from tuft.manifest import Manifest
+from tuft.many import DEFAULT_CONCURRENCY
 from tuft.presets import REFINEMENTS
 from tuft.report import Collector
+from tuft.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tuft import compose
     from tuft.commands import Commands
     from tuft.cutout import Cutout
 
@@ -44,11 +53,16 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--format", choices=images.FORMATS, help="by default that of OUT's suffix, else png")
     parser.add_argument("--quality", type=_quality, metavar="1..100",
                         help="of JPEG; makes WebP smaller, its colours nearly right")  # fmt: skip
-    parser.add_argument("--concurrency", type=positive, default=folder.DEFAULT_CONCURRENCY, metavar="N",
+    parser.add_argument("--concurrency", type=positive, default=DEFAULT_CONCURRENCY, metavar="N",
                         help="photographs worked on at once, %(default)s by default")  # fmt: skip
-    parser.add_argument("--skip-existing", action="store_true", help="leave out what is in OUT already")
+    done = parser.add_mutually_exclusive_group()
+    done.add_argument("--again", action="store_true",
+                      help="do also what an earlier run has done with the same photographs and options")  # fmt: skip
+    done.add_argument("--skip-existing", action="store_true",
+                      help="leave out what is in OUT already, whatever it was made of")  # fmt: skip
     parser.add_argument("--report", type=_html_file, nargs="?", const=_BESIDE_THE_CUTOUTS, metavar="FILE",
-                        help=f"write a page that shows every cut-out, {REPORT_NAME} in OUT by default")  # fmt: skip
+                        help=f"write a page that shows every cut-out, {REPORT_NAME} in OUT by default; "
+                             "what an earlier run has done is done again for it")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -58,33 +72,22 @@ def _run(arguments: argparse.Namespace) -> int:
         require_fitting(arguments.format or images.format_from_path(job.target), background)
     if arguments.skip_existing:
         jobs = tuple(job for job in jobs if not job.target.exists())
-    encoding = {} if arguments.quality is None else {"lossless": False, "quality": arguments.quality}
     collector = _collector(arguments, jobs)
-    with Client(arguments.url, preset=arguments.preset, timeout_s=arguments.timeout) as client:
+    settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset, timeout_s=arguments.timeout)
+    with Client(settings=settings) as client:
         # One line if nobody answers, or not that model, and not one for each photograph.
         client.transport.server_info()
         if arguments.model is not None:
             client.transport.model_size(arguments.model, timeout_s=client.settings.timeout_s)
-
-        def work(job: folder.Job) -> Cutout:
-            cutout = client.remove(job.source, size=arguments.size, model=arguments.model, refine=arguments.refine)
-            _make_folder(job.target.parent)
-            began_s = time.perf_counter()
-            cutout.save(job.target, background=background, format=arguments.format, **encoding)
-            if collector is not None:
-                collector.add(job.source, job.target, cutout, encode_ms=(time.perf_counter() - began_s) * 1e3)
-            return cutout
-
+        folder.remove_leftovers(jobs)
+        work = folder.resumable(
+            partial(_cut_out, client, arguments, background, collector),
+            None if folder.names_a_file(arguments.output) else Manifest(arguments.output),
+            options=_digest(client.settings.preset, arguments, background),
+            again=arguments.again or collector is not None,
+        )
         with tqdm(total=len(jobs), unit="photo", disable=None) as bar:
-
-            def tell(outcome: folder.Outcome) -> None:
-                bar.update()
-                if outcome.error is not None:
-                    line = sentence(outcome.error, about=str(outcome.job.source))
-                    complain(line)
-                    if collector is not None:
-                        collector.fail(outcome.job.source, outcome.job.target, line)
-
+            tell = partial(_tell, bar, collector)
             report = folder.run(jobs, work, concurrency=arguments.concurrency, on_outcome=tell)
     print(_summary(report, arguments.output))
     if collector is not None:
@@ -92,6 +95,42 @@ def _run(arguments: argparse.Namespace) -> int:
         collector.write()
         print(f"The page that shows them is {collector.file}")
     return DONE if report else FAILED
+
+
+def _cut_out(
+    client: Client,
+    arguments: argparse.Namespace,
+    background: compose.Background | None,
+    collector: Collector | None,
+    job: folder.Job,
+) -> Cutout:
+    """One cut-out, made and written."""
+    cutout = client.remove(job.source, size=arguments.size, model=arguments.model, refine=arguments.refine)
+    _make_folder(job.target.parent)
+    began_s = time.perf_counter()
+    encoding = {} if arguments.quality is None else {"lossless": False, "quality": arguments.quality}
+    cutout.save(job.target, background=background, format=arguments.format, **encoding)
+    if collector is not None:
+        collector.add(job.source, job.target, cutout, encode_ms=(time.perf_counter() - began_s) * 1e3)
+    return cutout
+
+
+def _digest(preset: str, arguments: argparse.Namespace, background: compose.Background | None) -> str:
+    """What makes the cut-outs of two runs the same if photographs and names are, as a line of hexadecimal digits."""
+    behind: object = background
+    if isinstance(background, np.ndarray):
+        behind = [background.shape, hashlib.sha256(background.data).hexdigest()]
+    options = [preset, arguments.size, arguments.model, arguments.refine, behind, arguments.quality]
+    return hashlib.sha256(json.dumps([tuft.__version__, *options]).encode()).hexdigest()
+
+
+def _tell(bar: tqdm[Any], collector: Collector | None, outcome: folder.Outcome) -> None:
+    bar.update()
+    if outcome.error is not None:
+        line = sentence(outcome.error, about=str(outcome.job.source))
+        complain(line)
+        if collector is not None:
+            collector.fail(outcome.job.source, outcome.job.target, line)
 
 
 def _collector(arguments: argparse.Namespace, jobs: Sequence[folder.Job]) -> Collector | None:
@@ -115,7 +154,11 @@ def _make_folder(path: Path) -> None:
 def _summary(report: folder.Report, output: Path) -> str:
     done = len(report.outcomes) - len(report.failures)
     text = f"{done} of {len(report.outcomes)} photographs cut out into {output}"
-    return f"{text}, {len(report.fallbacks)} by a smaller preset" if report.fallbacks else text
+    if report.earlier:
+        text += f", {len(report.earlier)} by an earlier run (--again does them anew)"
+    if report.fallbacks:
+        text += f", {len(report.fallbacks)} by a smaller preset"
+    return text
 
 
 def _quality(text: str) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tuft.transport.base import Inference, ServerInfo, Transport
+from tuft.transport.base import CallOptions, Inference, ServerInfo, Transport
 from tuft.transport.fake import FakeTransport
 from tuft.transport.triton import TritonTransport
 
-__all__ = ["FakeTransport", "Inference", "ServerInfo", "Transport", "TritonTransport"]
+__all__ = ["CallOptions", "FakeTransport", "Inference", "ServerInfo", "Transport", "TritonTransport"]

@@ -29,10 +29,10 @@ _PREAMBLE: Final = re.compile(
 # CUDA, TensorRT, ONNX Runtime, OpenVINO, OpenCL, C++ and Python each say it in their own words.
 _OUT_OF_MEMORY: Final = "|".join(
     (
-        r"out[ _]?of[ _]?(host[ _]|device[ _])?(memory|resources)",
-        r"memory ?error|error ?memory ?allocation|bad_?alloc",
-        r"(failed|unable|could not|cannot|not enough memory) to (re)?allocate",
-        r"allocation fail",
+        r"out[ _]?of[ _]?((host|device|gpu)[ _])?(memory|resources)",
+        r"memory ?error|error ?memory ?allocation|bad[_ ]?alloc",
+        r"(failed to|unable to|not enough memory to|could not|cannot) (re)?allocate|could not be allocated",
+        r"alloc(ation)?[ _]fail|exceeded max size of memory",
         r"failed to increase the shared memory pool",
         # The process of a Python model is gone; on a machine in order, nothing but the kernel ends it.
         r"stub process .* is not healthy",
@@ -74,12 +74,15 @@ class Rule:
         pattern: Regular expression searched in the message, ignoring case; None matches every message.
         error: The class that says it.
         sentence: What the user reads; filled with `server`, `model`, `timeout_s` and `detail`.
+        transient: Whether it may well pass when it is sent again in a moment. Nothing is lost by that: an inference
+            changes nothing on the server.
     """
 
     status: str | None
     pattern: str | None
     error: type[ServerError]
     sentence: str
+    transient: bool = False
 
     def matches(self, status: str, message: str) -> bool:
         """Whether this row speaks about a failure with this status and message."""
@@ -93,22 +96,24 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(None, _OUT_OF_MEMORY, ServerOutOfMemoryError, _NO_MEMORY),
     Rule(None, r"exceeds maximum queue size", ServerBusyError, _QUEUE_FULL),
     Rule(None, r"request timeout expired", ServerBusyError, _QUEUED_TOO_LONG),
+    # It is being loaded, or exchanged for another version.
+    Rule("UNAVAILABLE", _NOT_SERVED, ModelUnavailableError, _NO_MODEL, transient=True),
     Rule(None, _NOT_SERVED, ModelUnavailableError, _NO_MODEL),
     Rule(None, _NOT_GRPC, ServerUnreachableError, _HTTP_PORT),
     Rule(None, r"protocol is restricted", ServerUnreachableError, _NO_ENTRY),
     Rule("RESOURCE_EXHAUSTED", r"larger than max", InferenceError, _FAILED),
     Rule("RESOURCE_EXHAUSTED", None, ServerBusyError, _QUEUE_FULL),
-    Rule("UNAVAILABLE", _GOING_AWAY, ServerUnreachableError, _ENDED),
-    Rule("UNAVAILABLE", None, ServerUnreachableError, _NOBODY),
+    Rule("UNAVAILABLE", _GOING_AWAY, ServerUnreachableError, _ENDED, transient=True),
+    Rule("UNAVAILABLE", None, ServerUnreachableError, _NOBODY, transient=True),
     Rule("UNAUTHENTICATED", None, ServerUnreachableError, _NO_ENTRY),
     Rule("PERMISSION_DENIED", None, ServerUnreachableError, _NO_ENTRY),
     Rule("UNIMPLEMENTED", None, ServerUnreachableError, _STRANGER),
-    Rule("CANCELLED", None, ServerUnreachableError, _ENDED),
+    Rule("CANCELLED", None, ServerUnreachableError, _ENDED, transient=True),
     Rule("DEADLINE_EXCEEDED", None, ServerTimeoutError, _TOO_LATE),
     Rule("NOT_FOUND", None, ModelUnavailableError, _NO_MODEL),
     Rule("INVALID_ARGUMENT", None, ContractError, _WRONG_TENSORS),
     Rule("OUT_OF_RANGE", None, ContractError, _WRONG_TENSORS),
-    Rule("UNKNOWN", _GOING_AWAY, ServerUnreachableError, _ENDED),
+    Rule("UNKNOWN", _GOING_AWAY, ServerUnreachableError, _ENDED, transient=True),
     Rule("UNKNOWN", None, InferenceError, _FAILED),
     Rule("INTERNAL", None, InferenceError, _FAILED),
     Rule("ABORTED", None, InferenceError, _FAILED),
@@ -132,9 +137,11 @@ def error_from_status(status: str, message: str, *, server: str, model: str, tim
         An error to raise; `InferenceError` for a status that the table does not know.
     """
     rule = next((rule for rule in RULES if rule.matches(status, message)), None)
-    error, sentence = (rule.error, rule.sentence) if rule else (InferenceError, _FAILED)
+    rule = rule or Rule(None, None, InferenceError, _FAILED)
     detail = _detail(message) or status
-    return error(sentence.format(server=server, model=model, timeout_s=timeout_s, detail=detail))
+    error = rule.error(rule.sentence.format(server=server, model=model, timeout_s=round(timeout_s, 2), detail=detail))
+    error.transient = rule.transient
+    return error
 
 
 def _detail(message: str) -> str:

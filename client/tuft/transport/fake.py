@@ -11,7 +11,7 @@ import numpy as np
 
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, ServerUnreachableError
-from tuft.transport.base import Inference, ServerInfo
+from tuft.transport.base import CallOptions, Inference, ServerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,6 +52,7 @@ class FakeTransport:
     Attributes:
         failures: Those still to be raised; more can be appended.
         requests: Name of the model of each inference asked for, failed ones included, in order.
+        options: What went with each of them.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class FakeTransport:
         version: str = "1",
     ) -> None:
         self.requests: list[str] = []
+        self.options: list[CallOptions] = []
         self._saliency_from_image = saliency_from_image
         self.failures = deque(failures)
         self._models = (*models, *adopted)
@@ -72,16 +74,23 @@ class FakeTransport:
         self._lock = threading.Lock()
         self._closed = False
 
-    def infer(self, model: str, image: NDArray[np.uint8], *, timeout_s: float) -> Inference:
+    def infer(
+        self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: CallOptions | None = None
+    ) -> Inference:
         """The next failure, or the saliency of `image`."""
+        options = options or CallOptions()
         with self._lock:
             self._require_open()
+            options.cancel.require()
             self.requests.append(model)
+            self.options.append(options)
             failure = self.failures.popleft() if self.failures else None
         if failure is not None:
             raise failure
         self._require_served(model)
-        return Inference(self._saliency_from_image(image).astype(np.float32), model, self._version)
+        saliency = self._saliency_from_image(image).astype(np.float32)
+        options.cancel.require()
+        return Inference(saliency, model, options.version or self._version)
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
         """The working size of one of the models given."""
@@ -90,6 +99,12 @@ class FakeTransport:
         if model not in self._sizes:
             raise ContractError(f"The fake server does not know the size of {model}: give it in adopted=.")
         return self._sizes[model]
+
+    def served_version(self, model: str, *, timeout_s: float) -> str:
+        """The version given."""
+        self._require_open()
+        self._require_served(model)
+        return self._version
 
     def is_ready(self, model: str) -> bool:
         """Whether `model` is one of the models given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
-from tuft.transport.base import Inference, ServerInfo
+from tuft.resilience import Deadline
+from tuft.transport.base import CallOptions, Inference, ServerInfo
 from tuft.transport.failures import error_from_status
 
 if TYPE_CHECKING:
@@ -90,27 +91,57 @@ class TritonTransport:
         self._model_version = model_version
         self._sizes: dict[str, int] = {}
 
-    def infer(self, model: str, image: NDArray[np.uint8], *, timeout_s: float) -> Inference:
+    def infer(
+        self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: CallOptions | None = None
+    ) -> Inference:
         """The saliency of one picture; see `Transport.infer`."""
-        deadline_s = time.monotonic() + timeout_s
+        options = options or CallOptions()
+        deadline = Deadline(timeout_s)
+        options.cancel.require()
         size = self.model_size(model, timeout_s=timeout_s)
         if image.shape != (size, size, contract.CHANNELS):
             shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
             raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {_REMEDY}.")
-        tensor = self._library.InferInput(contract.INPUT_NAME, [1, *image.shape], contract.INPUT_DTYPE)
-        tensor.set_data_from_numpy(image[np.newaxis])
-        remaining_s = max(deadline_s - time.monotonic(), 0.0)
         with self._failures_as_ours(model, timeout_s):
-            reply = self._client.infer(
-                model,
-                [tensor],
-                model_version=self._model_version,
-                outputs=[self._library.InferRequestedOutput(contract.OUTPUT_NAME)],
-                client_timeout=remaining_s,
-                timeout=max(round(remaining_s * 1e6), 1),  # microseconds: Triton drops it from its queue then
-            )
+            reply = self._answer(model, image, deadline, options)
         saliency = _saliency_from_reply(reply, model, size)
         return Inference(saliency, model, str(reply.get_response().model_version))
+
+    def _answer(self, model: str, image: NDArray[np.uint8], deadline: Deadline, options: CallOptions) -> Any:
+        """The reply to one picture, as tritonclient gives it.
+
+        Asked without blocking, and waited for here: so both another thread's cancel and Ctrl-C take it back on the
+        server too, which drops it from its queue.
+        """
+        tensor = self._library.InferInput(contract.INPUT_NAME, [1, *image.shape], contract.INPUT_DTYPE)
+        tensor.set_data_from_numpy(image[np.newaxis])
+        reply: Future[Any] = Future()
+
+        def finished(result: Any, error: Exception | None) -> None:
+            reply.set_exception(error) if error is not None else reply.set_result(result)
+
+        remaining_s = deadline.remaining_s
+        queue_s = remaining_s if options.queue_timeout_s is None else min(options.queue_timeout_s, remaining_s)
+        call = self._client.async_infer(
+            model,
+            [tensor],
+            finished,
+            model_version=options.version or self._model_version,
+            outputs=[self._library.InferRequestedOutput(contract.OUTPUT_NAME)],
+            request_id=options.request_id,
+            headers=dict(options.headers),
+            client_timeout=remaining_s,
+            timeout=max(round(queue_s * 1e6), 1),  # microseconds: Triton drops it from its queue then
+        )
+        with options.cancel.calling(call.cancel):
+            try:
+                return reply.result()
+            except self._library.InferenceServerException:
+                options.cancel.require()
+                raise
+            except BaseException:
+                call.cancel()
+                raise
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
         """The working size of a served model; see `Transport.model_size`.
@@ -125,6 +156,16 @@ class TritonTransport:
                 raise ContractError(f"The model {model} on {self.server} {problem}: {_REMEDY}.")
             self._sizes[model] = int(metadata.inputs[0].shape[1])
         return self._sizes[model]
+
+    def served_version(self, model: str, *, timeout_s: float) -> str:
+        """The version of `model` that answers a request without one; see `Transport.served_version`."""
+        if self._model_version:
+            return self._model_version
+        with self._failures_as_ours(model, timeout_s):
+            served = self._client.get_model_metadata(model, client_timeout=timeout_s).versions
+        if not served:
+            raise ModelUnavailableError(f"{self.server} has no version of {model} ready: try again later.")
+        return str(max(served, key=int))
 
     def is_ready(self, model: str) -> bool:
         """Whether the server can be asked for `model` now."""

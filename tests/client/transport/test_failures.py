@@ -4,9 +4,11 @@ import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.out_of_memory import WORDS
 
 from tuft import errors
 from tuft.errors import (
+    CircuitOpenError,
     ContractError,
     InferenceError,
     ModelUnavailableError,
@@ -32,7 +34,7 @@ def test_every_status_of_grpc_has_a_row_that_needs_no_message() -> None:
 
 def test_every_server_error_that_a_call_can_meet_has_a_row() -> None:
     classes = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ServerError)}
-    assert {rule.error for rule in RULES} == classes - {ServerError}
+    assert {rule.error for rule in RULES} == classes - {ServerError, CircuitOpenError}  # that one's call is not made
 
 
 # Messages as Triton 2.51, gRPC and the runtimes below it word them.
@@ -74,6 +76,45 @@ def test_every_server_error_that_a_call_can_meet_has_a_row() -> None:
 )
 def test_messages(status: str, message: str, expected: type[ServerError]) -> None:
     assert type(error(status, message)) is expected
+
+
+@pytest.mark.parametrize("status", ["INTERNAL", "UNAVAILABLE", "UNKNOWN", "RESOURCE_EXHAUSTED", ""])
+@pytest.mark.parametrize("source", WORDS)
+def test_out_of_memory_in_anybodys_words(source: str, status: str) -> None:
+    told = error(status, f"[request id: 1] in ensemble, {WORDS[source]}\nmore")
+    assert type(told) is ServerOutOfMemoryError
+    assert not told.transient
+
+
+@pytest.mark.parametrize(
+    "message", ["allocated 12 GB", "memory pool at 40 %", "failed to load", "the memory of a customer", "resources: 3"]
+)
+def test_other_words_about_memory_are_no_lack_of_it(message: str) -> None:
+    assert type(error("INTERNAL", message)) is InferenceError
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "transient"),
+    [
+        ("UNAVAILABLE", "failed to connect to all addresses; Connection refused (111)", True),
+        ("UNAVAILABLE", "Socket closed", True),
+        ("UNAVAILABLE", "Server is stopping, scheduler for model has stopped", True),
+        ("UNAVAILABLE", "Request for unknown model: 'm' version 1 is not at ready state", True),
+        ("CANCELLED", "", True),
+        ("UNAVAILABLE", "Exceeds maximum queue size", False),
+        ("UNAVAILABLE", "Request timeout expired", False),
+        ("UNAVAILABLE", "out of memory", False),
+        ("UNAVAILABLE", "Trying to connect an http1.x server", False),
+        ("UNAVAILABLE", "This protocol is restricted, expecting header 'x'", False),
+        ("NOT_FOUND", "Request for unknown model: 'm' is not found", False),
+        ("UNIMPLEMENTED", "Method not found!", False),
+        ("DEADLINE_EXCEEDED", "Deadline Exceeded", False),
+        ("INTERNAL", "boom", False),
+        ("INVALID_ARGUMENT", "unexpected shape", False),
+    ],
+)
+def test_what_may_be_sent_again(status: str, message: str, transient: bool) -> None:
+    assert error(status, message).transient is transient
 
 
 @given(st.sampled_from([*(status.name for status in STATUSES), "", "A_STATUS_TO_COME"]), st.text())

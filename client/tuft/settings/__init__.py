@@ -1,0 +1,8 @@
+"""A client's settings: what holds unless a file, a variable or the call itself says otherwise."""
+
+from __future__ import annotations
+
+from tuft.settings.sources import VARIABLES, Resolved, load_settings, misspelt_variables, resolve
+from tuft.settings.values import Settings
+
+__all__ = ["VARIABLES", "Resolved", "Settings", "load_settings", "misspelt_variables", "resolve"]

@@ -1,0 +1,159 @@
+"""Where settings come from: the defaults, a TOML file, the environment and arguments, each stronger than the last."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from tuft.errors import OptionError
+from tuft.settings.parsing import value_from_text, value_from_toml
+from tuft.settings.values import NAMES, Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE_PREFIX: Final = "TUFT_"
+CONFIG_VARIABLE: Final = "TUFT_CONFIG"
+WORKING_DIRECTORY_FILE: Final = "tuft.toml"
+USER_FILE: Final = Path("tuft", "config.toml")
+
+VARIABLES: Final[Mapping[str, str]] = MappingProxyType({name: f"{VARIABLE_PREFIX}{name.upper()}" for name in NAMES})
+
+_DEFAULT: Final = "default"
+_ARGUMENT: Final = "argument"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Settings, and where each comes from.
+
+    Attributes:
+        settings: What holds.
+        origins: From the name of each setting to `default`, `file ...`, `variable ...` or `argument`.
+        file: The configuration file that was read; None if there is none.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    origins: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(NAMES, _DEFAULT))
+    file: Path | None = None
+
+    def overlaid(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> Resolved:
+        """The same with `values` on top, which come from `origins`; a value that is None counts as not given.
+
+        Raises:
+            OptionError: A value is out of its range; the message says where it comes from.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        try:
+            settings = replace(self.settings, **given)
+        except OptionError as error:
+            places = ", ".join(dict.fromkeys(origins[name] for name in given))
+            if places == _ARGUMENT:
+                raise
+            raise OptionError(f"{str(error).rstrip('.')} ({places}).") from error
+        return replace(self, settings=settings, origins={**self.origins, **{name: origins[name] for name in given}})
+
+
+def load_settings(config: str | os.PathLike[str] | None = None, **arguments: Any) -> Settings:
+    """The settings that hold here: the defaults, changed by a file, changed by the environment, then by `arguments`.
+
+    The file is `config`, else the one that `TUFT_CONFIG` names, else `tuft.toml` in the working directory, else
+    `tuft/config.toml` in `$XDG_CONFIG_HOME` (`~/.config` by default); only one is read. Of each setting `name`
+    there is a variable `TUFT_NAME`; one that is empty counts as unset.
+
+    Args:
+        config: A TOML file whose keys are attributes of `Settings`.
+        **arguments: Attributes of `Settings`; None counts as not given.
+
+    Raises:
+        OptionError: A source holds something else than it should; the message names it.
+    """
+    return resolve(arguments, config=None if config is None else Path(config)).settings
+
+
+def resolve(
+    arguments: Mapping[str, Any],
+    *,
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Resolved:
+    """The same as `load_settings`, with the origin of each setting.
+
+    Args:
+        arguments: From names of settings to values; None counts as not given.
+        config: The configuration file to read instead of the usual ones.
+        environment: `os.environ` by default.
+
+    Raises:
+        OptionError: A source holds something else than it should; the message names it.
+    """
+    environment = os.environ if environment is None else environment
+    resolved = Resolved()
+    file = config or _config_file(environment)
+    if file is not None:
+        file = file.absolute()
+        in_file = _read(file)
+        resolved = replace(resolved, file=file).overlaid(in_file, dict.fromkeys(in_file, f"file {file}"))
+    for name, variable in VARIABLES.items():
+        if environment.get(variable):
+            value = value_from_text(name, environment[variable], variable)
+            resolved = resolved.overlaid({name: value}, {name: f"variable {variable}"})
+    return resolved.overlaid(arguments, dict.fromkeys(arguments, _ARGUMENT))
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """From variables that set nothing to those they were probably meant to be.
+
+    Only a hint: other programs may have variables that begin with `TUFT_`, as Kubernetes gives them to every
+    container beside a service called tuft.
+    """
+    known = tuple(VARIABLES.values())
+    others = (name for name in environment if name.startswith(VARIABLE_PREFIX) and name not in known)
+    return {name: near for name in others if (near := _nearest(name, known, cutoff=0.85)) is not None}
+
+
+def _nearest(name: str, known: tuple[str, ...], cutoff: float = 0.6) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+
+
+def _config_file(environment: Mapping[str, str]) -> Path | None:
+    if environment.get(CONFIG_VARIABLE):
+        return Path(environment[CONFIG_VARIABLE])
+    return next((path for path in (Path(WORKING_DIRECTORY_FILE), _user_file(environment)) if path.is_file()), None)
+
+
+def _user_file(environment: Mapping[str, str]) -> Path:
+    folder = Path(environment.get("XDG_CONFIG_HOME") or "")
+    if not folder.is_absolute():  # the specification has such a path ignored
+        folder = Path(environment.get("HOME") or "/", ".config")
+    return folder / USER_FILE
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except OSError as exc:
+        remedy = f"give another with --config or {CONFIG_VARIABLE}"
+        raise OptionError(f"The configuration {file} cannot be read ({exc.strerror}): {remedy}.") from exc
+    except ValueError as exc:  # UnicodeDecodeError and TOMLDecodeError are ValueErrors
+        raise OptionError(f"The configuration {file} is not TOML ({_first_line(exc)}): correct it.") from exc
+    for name in table:
+        if name not in NAMES:
+            near = _nearest(name, NAMES)
+            remedy = "`tuft config` lists those there are" if near is None else f"write {near}"
+            raise OptionError(f"{file} sets {name}, which is no setting: {remedy}.")
+    return {name: value_from_toml(name, value, str(file)) for name, value in table.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")

@@ -1,0 +1,98 @@
+"""The settings there are, their defaults and their ranges."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from tuft import images
+from tuft.errors import OptionError
+from tuft.presets import DEFAULT_PRESET, FALLBACK_CAUSES, FallbackCause, preset_from_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a client uses for every request that does not say otherwise.
+
+    Attributes:
+        url: Address of the server's gRPC port.
+        preset: One of `tuft.PRESETS`.
+        timeout_s: Seconds above 0 that the server may take for one photograph, everything that is tried included.
+        max_pixels: 1 or more; photographs with more pixels are refused before they are decoded.
+        fallback: Whether a smaller preset may serve at all.
+        fallback_on: For which reasons it may, of `tuft.presets.FALLBACK_CAUSES`: `memory` (the server has not enough),
+            `busy` (its queue is full, or the request waited in it for half of its time), `timeout` (no answer within
+            half of the time left; the smaller preset gets the other half) and `circuit` (the model has failed so often
+            that it is not asked).
+        stable_last: Whether `stable` may serve when `standard` cannot either. It asks the same model as `standard`,
+            later, and its edges are not refined.
+        retries: 0..10, how often at most a request is sent again after a connection that was refused or lost.
+        retry_budget_percent: 0..100, how many requests in a hundred may be sent again, so that retries do not
+            overload a server that is in trouble already; the first ten are free.
+        breaker_failures: After so many failures in a row a model is not asked for a while; 0 asks it always.
+        breaker_probe_s: Seconds above 0 after which one request tries it again.
+        cache_dir: Folder where results are kept, so that the same photograph need not be sent again; empty keeps none.
+        cache_mb: Megabytes above 0 that they may take.
+        metrics_port: 0..65535, port of the loopback interface for Prometheus; 0 offers none.
+        log: `stderr` or a file for one line of JSON a request; empty writes none.
+        tracing: Whether requests become spans of OpenTelemetry.
+
+    Raises:
+        OptionError: A value is out of its range.
+    """
+
+    url: str = "localhost:8001"
+    preset: str = DEFAULT_PRESET
+    timeout_s: float = 120.0
+    max_pixels: int = images.MAX_PIXELS
+    fallback: bool = True
+    fallback_on: tuple[FallbackCause, ...] = ("memory", "busy", "circuit")
+    stable_last: bool = False
+    retries: int = 2
+    retry_budget_percent: float = 10.0
+    breaker_failures: int = 5
+    breaker_probe_s: float = 2.0
+    cache_dir: str = ""
+    cache_mb: float = 1024.0
+    metrics_port: int = 0
+    log: str = ""
+    tracing: bool = False
+
+    def __post_init__(self) -> None:
+        preset_from_name(self.preset)
+        self._require_seconds("timeout_s")
+        self._require_between("max_pixels", 1, math.inf)
+        self._require_between("retries", 0, 10)
+        self._require_between("retry_budget_percent", 0, 100)
+        self._require_between("breaker_failures", 0, math.inf)
+        self._require_seconds("breaker_probe_s")
+        self._require_between("metrics_port", 0, 65535)
+        if not (self.cache_mb > 0 and math.isfinite(self.cache_mb)):
+            raise OptionError(f"cache_mb is {self.cache_mb}: give a number of megabytes above zero.")
+        for cause in self.fallback_on:
+            if cause not in FALLBACK_CAUSES:
+                choices = ", ".join(FALLBACK_CAUSES)
+                raise OptionError(f"There is no reason {cause!r} for fallback_on: choose some of {choices}.")
+
+    def overridden(self, **arguments: Any) -> Settings:
+        """These settings with other values for the attributes named, except where the value is None.
+
+        Raises:
+            OptionError: A value is out of its range.
+        """
+        return replace(self, **{name: value for name, value in arguments.items() if value is not None})
+
+    def _require_seconds(self, name: str) -> None:
+        value = getattr(self, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise OptionError(f"{name} is {value}: give a number of seconds above zero.")
+
+    def _require_between(self, name: str, lowest: float, highest: float) -> None:
+        value = getattr(self, name)
+        if not lowest <= value <= highest:
+            bounds = f"{lowest} or more" if highest == math.inf else f"from {lowest} to {highest}"
+            raise OptionError(f"{name} is {value}: give a number that is {bounds}.")
+
+
+NAMES: Final = tuple(field.name for field in fields(Settings))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tuft import Settings
+from tuft.errors import OptionError
+from tuft.settings.values import NAMES
+
+
+def test_the_defaults_step_down_for_memory_and_full_queues_but_not_for_slowness() -> None:
+    defaults = Settings()
+    assert (defaults.url, defaults.preset, defaults.timeout_s) == ("localhost:8001", "standard", 120.0)
+    assert defaults.max_pixels == 100_000_000
+    assert defaults.fallback
+    assert not defaults.stable_last
+    assert {"memory", "busy"} <= set(defaults.fallback_on)
+    assert "timeout" not in defaults.fallback_on
+
+
+def test_every_setting_is_documented() -> None:
+    for name in NAMES:
+        assert re.search(rf"^ +{name}: ", Settings.__doc__ or "", re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"preset": "best"}, "no preset 'best'"),
+        *(({"timeout_s": value}, "above zero") for value in (0, -1, float("nan"), float("inf"))),
+        ({"breaker_probe_s": 0}, "above zero"),
+        ({"max_pixels": 0}, "1 or more"),
+        ({"retries": -1}, "from 0 to 10"),
+        ({"retries": 11}, "from 0 to 10"),
+        ({"retry_budget_percent": 101}, "from 0 to 100"),
+        ({"retry_budget_percent": float("nan")}, "from 0 to 100"),
+        ({"breaker_failures": -1}, "0 or more"),
+        ({"fallback_on": ("memory", "rain")}, "choose some of memory, busy, timeout, circuit"),
+    ],
+)
+def test_what_makes_no_sense(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(said)):
+        Settings(**arguments)
+
+
+def test_the_ends_of_the_ranges_make_sense() -> None:
+    for retries, percent, failures in ((0, 0, 0), (10, 100, 10**6)):
+        Settings(retries=retries, retry_budget_percent=percent, breaker_failures=failures, max_pixels=1)
+    Settings(fallback_on=())
+
+
+def test_none_overrides_nothing() -> None:
+    assert Settings().overridden(url=None, fallback=False) == Settings(fallback=False)
+    with pytest.raises(OptionError):
+        Settings().overridden(preset="best")
