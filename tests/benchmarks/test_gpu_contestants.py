@@ -140,7 +140,7 @@ def test_without_a_reference_nothing_is_compared(tiny: Subject, monkeypatch: pyt
     def broken(*_: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr("parity.pass_from_contestant", broken)
+    monkeypatch.setattr("_gpu.parity.pass_from_contestant", broken)
     (row,) = parity(tiny, CONTESTANTS, parity_pictures(96, None), [], 1, CPU, lambda: False)
     assert row["status"] == OUT_OF_MEMORY
 
@@ -165,7 +165,7 @@ def test_one_that_fails_does_not_stop_the_others(tiny: Subject, monkeypatch: pyt
             raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer")
         return run
 
-    monkeypatch.setattr("latency.pass_from_contestant", load)
+    monkeypatch.setattr("_gpu.latency.pass_from_contestant", load)
     rows = latency(tiny, list(asked), 96, 1, CPU, largest_batch=1, rounds=3, over=lambda: False)
     assert [row["status"] for row in rows] == [OK, OUT_OF_MEMORY, FAILED, OK]
     assert "illegal memory access" in rows[2]["reason"]
