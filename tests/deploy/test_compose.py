@@ -1,4 +1,4 @@
-"""The compose file: only what was verified is served, and only to this machine."""
+"""The compose file: only what was verified is served, only to this machine, and nothing may do more than it needs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.production import SCRIPT
 from support.tiny import tiny_repository
 
 from tuft.provenance import check_repository, repository_digest
@@ -86,13 +87,14 @@ def test_another_repository_than_the_pinned_one_does_not_pass(root: Path, reposi
 def test_triton_starts_only_on_what_was_verified() -> None:
     triton = services()["triton"]
     assert triton["depends_on"] == {"verify": {"condition": "service_completed_successfully"}}
-    assert triton["volumes"] == [services()["verify"]["volumes"][0]] == ["../model_repository:/models:ro"]
+    assert triton["volumes"][0] == services()["verify"]["volumes"][0] == "../model_repository:/models:ro"
 
 
-def test_triton_takes_the_configurations_as_they_are_and_is_ready_when_all_models_are() -> None:
-    program, *arguments = services()["triton"]["command"]
-    assert program == "tritonserver"
-    assert {"--model-repository=/models", "--disable-auto-complete-config", "--strict-readiness=true"} == set(arguments)
+def test_triton_is_started_by_the_script_that_kubernetes_uses_as_well() -> None:
+    triton = services()["triton"]
+    assert triton["command"] == ["bash", "/tuft/deploy/triton.sh"]
+    assert "./triton.sh:/tuft/deploy/triton.sh:ro" in triton["volumes"]
+    assert set(triton["environment"]) - {"HOME"} <= set(re.findall(r"TUFT_\w+", SCRIPT.read_text()))
 
 
 def test_nothing_listens_beyond_this_machine() -> None:
@@ -100,9 +102,43 @@ def test_nothing_listens_beyond_this_machine() -> None:
         for port in service.get("ports", ()):
             assert port.startswith("127.0.0.1:")
     assert services()["verify"]["network_mode"] == "none"
+    on_the_machines_network = {name for name, service in services().items() if service.get("network_mode") == "host"}
+    assert on_the_machines_network == {"prometheus", "grafana"}
+    assert "--web.listen-address=127.0.0.1:9090" in services()["prometheus"]["command"]
+    assert services()["grafana"]["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+
+
+def test_nobody_can_log_in_to_grafana_with_a_password_that_everybody_knows() -> None:
+    environment = services()["grafana"]["environment"]
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert environment["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+
+
+def test_every_service_is_confined() -> None:
+    for name, service in services().items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        written = [volume for volume in service["volumes"] if not volume.endswith(":ro")]
+        assert written in ([], ["prometheus:/prometheus"], ["grafana:/var/lib/grafana"])
+    for name in ("verify", "triton"):
+        assert services()[name]["user"] == "1000:1000"
+    assert services()["triton"]["deploy"]["resources"]["limits"]
+
+
+def test_watching_is_asked_for() -> None:
+    watching = {name for name, service in services().items() if service.get("profiles") == ["watch"]}
+    assert watching == {"prometheus", "grafana"}
+
+
+def test_what_is_mounted_exists() -> None:
+    for service in services().values():
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            assert not source.startswith(".") or (FILE.parent / source).exists()
 
 
 def test_both_services_are_of_one_release_that_can_be_chosen() -> None:
     for environment, release in (({}, "26.07"), ({"TRITON": "26.08"}, "26.08")):
-        images = {service["image"] for service in services(**environment).values()}
+        images = {services(**environment)[name]["image"] for name in ("verify", "triton")}
         assert images == {f"nvcr.io/nvidia/tritonserver:{release}-py3"}

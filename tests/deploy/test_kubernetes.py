@@ -1,0 +1,201 @@
+"""Manifests that a cluster accepts, and that give Triton no more than it needs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from support.prometheus import RULES
+from support.tiny import tiny_repository
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "kubernetes"
+SCRIPT = (ROOT / "deploy" / "triton.sh").read_text()
+NOT_SENT = ("Kustomization", "Component", None)  # read by kustomize and helm, not by the cluster
+
+OLDEST_CLUSTER = "1.29"
+
+
+def load(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((FOLDER / name).read_text())
+    return loaded
+
+
+MANIFESTS = sorted(
+    str(path.relative_to(FOLDER))
+    for path in FOLDER.rglob("*.yaml")
+    if yaml.safe_load(path.read_text()).get("kind") not in NOT_SENT
+)
+
+
+@pytest.fixture
+def pod() -> dict[str, Any]:
+    spec: dict[str, Any] = load("deployment.yaml")["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.fixture
+def triton(pod: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod["containers"]
+    assert isinstance(container, dict)
+    return container
+
+
+def flag(name: str) -> str:
+    match = re.search(rf"--{name}=(\S+)", SCRIPT)
+    assert match is not None
+    return match[1]
+
+
+@pytest.mark.parametrize("version", [OLDEST_CLUSTER, kubernetes_validate.latest_version()])
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_clusters_know_every_field(name: str, version: str) -> None:
+    kubernetes_validate.validate(load(name), version, strict=True)
+
+
+def test_the_check_would_see_a_misspelt_field() -> None:
+    deployment = load("deployment.yaml")
+    deployment["spec"]["template"]["spec"]["containers"][0]["securityContext"]["readOnlyRootFileSystem"] = True
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(deployment, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_kustomize_is_told_of_every_manifest_and_of_none_that_is_missing() -> None:
+    base, scaling = load("kustomization.yaml"), load("autoscaling/kustomization.yaml")
+    named = {*base["resources"], *(f"autoscaling/{name}" for name in scaling["resources"])}
+    assert named == set(MANIFESTS)
+
+
+def test_every_container_is_confined(pod: dict[str, Any]) -> None:
+    """The Pod Security Standard `restricted`, which the namespace enforces, and a root that cannot be written."""
+    namespace = load("namespace.yaml")["metadata"]
+    assert namespace["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
+    assert load("kustomization.yaml")["namespace"] == namespace["name"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in (*pod["initContainers"], *pod["containers"]):
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert not {"privileged", "runAsUser"} & set(context)
+        assert container["resources"]["limits"]["memory"]
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+    assert all(set(volume) == {"name", "emptyDir"} for volume in pod["volumes"])
+
+
+def test_the_pod_cannot_talk_to_the_cluster(pod: dict[str, Any]) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+
+
+def test_nothing_is_served_that_was_not_verified(pod: dict[str, Any], triton: dict[str, Any]) -> None:
+    (verify,) = pod["initContainers"]
+    assert verify["image"] == triton["image"]
+    assert verify["args"] == ["python3", "/tuft/deploy/verify.py", "/models", "--digest=$(TUFT_DIGEST)"]
+    release = verify["env"][0]["valueFrom"]["configMapKeyRef"]
+    (made,) = load("kustomization.yaml")["configMapGenerator"]
+    assert (release["name"], f"{release['key']}=") == (made["name"], made["literals"][0])
+
+
+def test_the_flags_are_those_of_compose_and_the_key_is_a_secret(triton: dict[str, Any]) -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]["triton"]
+    assert triton["args"] == compose["command"] == ["bash", "/tuft/deploy/triton.sh"]
+    variables = {variable["name"]: variable for variable in triton["env"]}
+    assert "secretKeyRef" in variables["TUFT_KEY"]["valueFrom"]
+    for name in {*variables, *compose["environment"]} - {"HOME"}:
+        assert name in SCRIPT
+
+
+def test_probes_ask_what_they_should(triton: dict[str, Any]) -> None:
+    for probe, path in (("startupProbe", "ready"), ("readinessProbe", "ready"), ("livenessProbe", "live")):
+        assert triton[probe]["httpGet"] == {"path": f"/v2/health/{path}", "port": "http"}
+    assert triton["startupProbe"]["periodSeconds"] * triton["startupProbe"]["failureThreshold"] >= 300
+
+
+def test_a_pod_that_ends_has_time_for_what_it_is_doing(pod: dict[str, Any], triton: dict[str, Any]) -> None:
+    program, seconds = triton["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep"
+    leaves_the_service_s = triton["readinessProbe"]["periodSeconds"] * triton["readinessProbe"]["failureThreshold"]
+    assert int(seconds) > leaves_the_service_s
+    assert pod["terminationGracePeriodSeconds"] >= int(seconds) + int(flag("exit-timeout-secs")) + 10
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]["triton"]
+    assert int(compose["stop_grace_period"].removesuffix("s")) >= int(flag("exit-timeout-secs")) + 10
+
+
+def test_only_clients_and_prometheus_get_in_and_nothing_gets_out(triton: dict[str, Any]) -> None:
+    policy = load("network_policy.yaml")["spec"]
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert policy["egress"] == []
+    opened = {port["port"]: rule["from"] for rule in policy["ingress"] for port in rule["ports"]}
+    assert set(opened) == {"grpc", "metrics"}, "http is for the kubelet's probes"
+    assert all(opened.values()), "an empty list would mean everybody"
+    assert {port["name"] for port in triton["ports"]} == {"http", "grpc", "metrics"}
+    assert [port["port"] for port in load("service.yaml")["spec"]["ports"]] == [8001]
+
+
+def test_all_of_them_mean_the_same_pods() -> None:
+    deployment = load("deployment.yaml")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    selectors = (
+        deployment["spec"]["selector"]["matchLabels"],
+        load("service.yaml")["spec"]["selector"],
+        load("network_policy.yaml")["spec"]["podSelector"]["matchLabels"],
+        load("disruption_budget.yaml")["spec"]["selector"]["matchLabels"],
+    )
+    for selector in selectors:
+        assert selector.items() <= labels.items()
+    assert load("autoscaling/autoscaler.yaml")["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+
+
+def test_one_pod_can_always_go_and_one_always_stays() -> None:
+    allowed = load("disruption_budget.yaml")["spec"]["maxUnavailable"]
+    replicas = load("deployment.yaml")["spec"]["replicas"]
+    assert 0 < allowed < replicas
+    assert load("autoscaling/autoscaler.yaml")["spec"]["minReplicas"] == replicas
+
+
+def test_the_autoscaler_follows_a_number_that_prometheus_records() -> None:
+    (metric,) = load("autoscaling/autoscaler.yaml")["spec"]["metrics"]
+    (rule,) = load("autoscaling/prometheus_adapter.yaml")["rules"]["custom"]
+    assert rule["name"]["as"] == metric["pods"]["metric"]["name"]
+    assert f"record: {rule['seriesQuery'].partition('{')[0]}\n" in RULES.read_text()
+
+
+def test_the_image_has_what_the_pod_runs(tmp_path: Path, pod: dict[str, Any]) -> None:
+    """Its COPY lines put together a folder in which the init container's command passes a sound repository."""
+    dockerfile = (ROOT / "deploy" / "serving.Dockerfile").read_text()
+    for line in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE):
+        *sources, target = line.split()
+        for source in sources:
+            place(ROOT / source, tmp_path / target[1:] / ("" if target.endswith("/") else "."), target.endswith("/"))
+    (verify,) = pod["initContainers"]
+    program, *arguments = verify["args"]
+    assert program == "python3"
+    inside = [str(tmp_path / argument[1:]) if argument.startswith("/") else argument for argument in arguments[:-1]]
+    command = [sys.executable, "-I", "-S", *inside, "--digest="]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "tuft" / "deploy" / "triton.sh").exists()
+    assert re.search(r"^USER 1000:1000$", dockerfile, re.MULTILINE)
+    assert '"/tuft/deploy/triton.sh"' in dockerfile
+
+
+def place(source: Path, target: Path, into: bool) -> None:
+    """As COPY does: a folder's contents, a file into a folder. The repository is a small one."""
+    if source.name == "model_repository":
+        tiny_repository(target)
+    elif source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    else:
+        assert into
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
