@@ -3,7 +3,7 @@
 TuftError
 ├── ImageError                   the picture given
 │   ├── NotAnImageError          the bytes are no picture that tuft reads
-│   ├── ImageTooLargeError       more pixels than allowed, known from the header before decoding
+│   ├── ImageTooLargeError       more pixels or bytes than allowed, or takes more time or memory to decode
 │   ├── TruncatedImageError      the file ends before the picture does
 │   └── NoSubjectError           the network found nothing in front
 ├── OptionError                  a preset, colour, format or setting that does not exist
@@ -38,7 +38,7 @@ class NotAnImageError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """The picture has more pixels than allowed."""
+    """The picture has more pixels or bytes than allowed, or takes more time or memory to decode."""
 
 
 class TruncatedImageError(ImageError):

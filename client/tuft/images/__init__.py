@@ -5,13 +5,17 @@ out is sRGB without an embedded profile and without metadata: a cut-out tells no
 taken.
 """
 
-from tuft.images.reading import MAX_PIXELS, ImageSource, Photo, load_photo
+from tuft.images.isolated import IsolatedDecoder
+from tuft.images.reading import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, ImageSource, Photo, load_photo
 from tuft.images.writing import FORMATS, encode, format_from_path, write_atomically
 
 __all__ = [
     "FORMATS",
+    "MAX_BYTES",
     "MAX_PIXELS",
+    "READABLE_FORMATS",
     "ImageSource",
+    "IsolatedDecoder",
     "Photo",
     "encode",
     "format_from_path",

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-import io
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tuft import colour, pixels
 from tuft._pillow import silenced
-from tuft.errors import ImageTooLargeError, NotAnImageError, TruncatedImageError, TuftError
+from tuft.errors import ImageTooLargeError, NotAnImageError, OptionError, TruncatedImageError, TuftError
+from tuft.images import ppm
+from tuft.images.bombs import check_structure, harmless_profile, is_harmless_exif
+from tuft.images.quiet import quieten
+from tuft.images.sources import FileSource, name_of, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Collection, Iterator
 
-ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[Any]
+ImageSource = FileSource | Image.Image | NDArray[Any]
 
 # 100 megapixels are 300 MB of RGB: above the largest single-shot cameras in use, below what starves a machine.
 MAX_PIXELS: Final = 100_000_000
+# As many pixels of RGBA with sixteen bits, not compressed.
+MAX_BYTES: Final = 8 * MAX_PIXELS
 
-# Raster formats whose decoders are safe to point at strangers' bytes: never EPS, which runs a program. HEIF is
-# read where the plugin pillow-heif has been registered.
-_READABLE: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "MPO", "HEIF")
-_READABLE_TEXT: Final = "JPEG, PNG, WebP, TIFF, BMP, GIF, PPM or AVIF"
+# Raster formats whose decoders are safe to point at strangers' bytes, and their names in Pillow: never EPS, which runs
+# a program. HEIF is read where the plugin pillow-heif has been registered.
+_PILLOW_NAMES: Final = {
+    "jpeg": ("JPEG", "MPO"),
+    "png": ("PNG",),
+    "webp": ("WEBP",),
+    "tiff": ("TIFF",),
+    "bmp": ("BMP",),
+    "gif": ("GIF",),
+    "ppm": ("PPM",),
+    "avif": ("AVIF",),
+    "heif": ("HEIF",),
+}
+READABLE_FORMATS: Final = tuple(_PILLOW_NAMES)
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,13 @@ class Photo:
         return (self.rgb.shape[0], self.rgb.shape[1])
 
 
-def load_photo(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def load_photo(
+    source: ImageSource,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+    formats: Collection[str] = READABLE_FORMATS,
+) -> Photo:
     """Read a photograph from a path, bytes, a binary file, a PIL image or an array.
 
     EXIF orientation is applied and an embedded colour profile converted to sRGB; a damaged profile or damaged EXIF
@@ -60,24 +80,38 @@ def load_photo(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Photo:
     Args:
         source: The photograph.
         max_pixels: The largest width × height accepted, checked from the header before anything is decoded.
+        max_bytes: The largest file accepted; no more is read of an endless one.
+        formats: Those of `READABLE_FORMATS` that are accepted. A file's format is known by its content, whatever its
+            name says.
 
     Raises:
-        NotAnImageError: There is no such file, or it is no picture that tuft reads.
-        ImageTooLargeError: The picture has more than `max_pixels` pixels.
+        NotAnImageError: There is no such file, or it is no picture of `formats`.
+        ImageTooLargeError: It has more than `max_pixels` pixels or `max_bytes` bytes, or would take far more time or
+            memory to decode than a photograph of its size.
         TruncatedImageError: The file is damaged or ends early.
+        OptionError: There is no such format.
     """
     if isinstance(source, np.ndarray):
         return _photo_from_array(source, max_pixels)
-    if isinstance(source, Image.Image):
-        with _decoding("The picture given"):
+    name = name_of(source)
+    with decoding_errors(name, formats):
+        if isinstance(source, Image.Image):
             return _photo_from_pil(source, max_pixels)
-    name = str(Path(source)) if isinstance(source, str | os.PathLike) else "The picture given"
-    with _decoding(name), _opened(source, name) as image:
+        with opened(source, max_bytes) as file:
+            return photo_from_file(file, name, max_pixels=max_pixels, formats=formats)
+
+
+def photo_from_file(file: BinaryIO, name: str, *, max_pixels: int, formats: Collection[str]) -> Photo:
+    """The photograph in `file`, which stands at its start; errors as Pillow raises them, see `decoding_errors`."""
+    quieten()
+    pillow_formats = _pillow_formats(formats)
+    check_structure(file, name)
+    with Image.open(file, formats=pillow_formats) as image:
         return _photo_from_pil(image, max_pixels)
 
 
 @contextmanager
-def _decoding(name: str) -> Iterator[None]:
+def decoding_errors(name: str, formats: Collection[str] = READABLE_FORMATS) -> Iterator[None]:
     """Pillow's warnings silenced and its errors, of whatever class, turned into tuft's."""
     try:
         with silenced():
@@ -85,52 +119,28 @@ def _decoding(name: str) -> Iterator[None]:
     except TuftError:
         raise
     except UnidentifiedImageError as exc:
-        raise NotAnImageError(f"{name} is no picture that tuft reads: give {_READABLE_TEXT}.") from exc
+        raise NotAnImageError(f"{name} is no picture that tuft reads: give {', '.join(formats)}.") from exc
     except (Image.DecompressionBombError, MemoryError) as exc:
-        raise ImageTooLargeError(f"{name} is too large to decode here: make it smaller first.") from exc
+        raise _too_large(name) from exc
     except Exception as exc:  # Pillow's parsers raise whatever they stumble over: struct.error, KeyError, ...
+        if isinstance(exc, cv2.error) and exc.code == cv2.Error.StsNoMem:
+            raise _too_large(name) from exc
         if isinstance(exc, OSError) and exc.errno is not None:
             raise NotAnImageError(f"{name} cannot be read ({exc.strerror}): check the path.") from exc
         reason = str(exc) or type(exc).__name__
         raise TruncatedImageError(f"{name} is damaged or ends early ({reason}): get it anew.") from exc
 
 
-@contextmanager
-def _opened(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO, name: str
-) -> Iterator[Image.Image]:
-    """`source` as a PIL image of which only the header has been read."""
-    if isinstance(source, str | os.PathLike):
-        try:
-            file: BinaryIO = Path(source).open("rb")  # noqa: SIM115 - closed below, like every other kind
-        except ValueError as exc:
-            raise NotAnImageError(f"{name!r} is no path of a file: check it.") from exc
-    else:
-        file = io.BytesIO(_bytes(source))
-    with file:
-        if not file.read(1):
-            raise NotAnImageError(f"{name} is empty: give a picture.")
-        file.seek(0)
-        with Image.open(file, formats=_registered_formats()) as image:
-            yield image
+def _too_large(name: str) -> ImageTooLargeError:
+    return ImageTooLargeError(f"{name} is too large to decode here: make it smaller first.")
 
 
-def _bytes(source: object) -> bytes | bytearray | memoryview:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return source
-    read: Callable[[], object] | None = getattr(source, "read", None)
-    content = read() if callable(read) else None
-    if not isinstance(content, bytes):
-        raise NotAnImageError(
-            f"A {type(source).__name__} is no picture: give a path, bytes, a file opened as 'rb', "
-            "a PIL image or an array."
-        )
-    return content
-
-
-def _registered_formats() -> list[str]:
+def _pillow_formats(formats: Collection[str]) -> list[str]:
+    unknown = [name for name in formats if name not in _PILLOW_NAMES]
+    if unknown:
+        raise OptionError(f"tuft reads no format {unknown[0]!r}: choose from {', '.join(READABLE_FORMATS)}.")
     Image.init()
-    return [name for name in _READABLE if name in Image.OPEN]
+    return [name for format in formats for name in _PILLOW_NAMES[format] if name in Image.OPEN]
 
 
 def _check_size(size_hw: tuple[int, int], max_pixels: int) -> None:
@@ -146,10 +156,12 @@ def _check_size(size_hw: tuple[int, int], max_pixels: int) -> None:
 
 def _photo_from_pil(image: Image.Image, max_pixels: int) -> Photo:
     _check_size((image.height, image.width), max_pixels)
+    if ppm.is_slow(image):
+        image = ppm.decoded(image)
     image.load()
     colours, alpha = pixels.colours_and_alpha(image)
     profile = image.info.get("icc_profile")
-    colours = colour.to_srgb(colours, profile if isinstance(profile, bytes) else None)
+    colours = colour.to_srgb(colours, harmless_profile(profile) if isinstance(profile, bytes) else None)
     # Only now, after load(): Pillow turns some TIFF files upright by itself while it loads them, and says so then.
     orientation = _orientation(image)
     rgb = pixels.upright(pixels.array_from(colours), orientation)
@@ -158,9 +170,21 @@ def _photo_from_pil(image: Image.Image, max_pixels: int) -> Photo:
 
 def _orientation(image: Image.Image) -> int:
     try:
+        exif = _exif(image)
+        if exif is not None and not is_harmless_exif(exif):
+            return 1
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF spoils no picture, and fails in as many ways as there are tags
         return 1
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    """The block that `image.getexif()` would read, where it is no part of the picture's own directory."""
+    exif = image.info.get("exif")
+    text = image.info.get("Raw profile type exif")
+    if exif is None and text is not None:  # hexadecimal, below three lines of heading
+        exif = bytes.fromhex("".join(text.split("\n")[3:]))
+    return exif if isinstance(exif, bytes) else None
 
 
 def _photo_from_array(array: NDArray[Any], max_pixels: int) -> Photo:

@@ -20,6 +20,9 @@ class Settings:
         preset: One of `tuft.PRESETS`.
         timeout_s: Seconds above 0 that the server may take for one photograph, everything that is tried included.
         max_pixels: 1 or more; photographs with more pixels are refused before they are decoded.
+        max_bytes: 1 or more; files with more bytes are refused before they are read.
+        isolate_decoding: Whether photographs are decoded in processes of their own, bounded in time and memory: for
+            pictures from strangers.
         fallback: Whether a smaller preset may serve at all.
         fallback_on: For which reasons it may, of `tuft.presets.FALLBACK_CAUSES`: `memory` (the server has not enough),
             `busy` (its queue is full, or the request waited in it for half of its time), `timeout` (no answer within
@@ -46,6 +49,8 @@ class Settings:
     preset: str = DEFAULT_PRESET
     timeout_s: float = 120.0
     max_pixels: int = images.MAX_PIXELS
+    max_bytes: int = images.MAX_BYTES
+    isolate_decoding: bool = False
     fallback: bool = True
     fallback_on: tuple[FallbackCause, ...] = ("memory", "busy", "circuit")
     stable_last: bool = False
@@ -63,6 +68,7 @@ class Settings:
         preset_from_name(self.preset)
         self._require_seconds("timeout_s")
         self._require_between("max_pixels", 1, math.inf)
+        self._require_between("max_bytes", 1, math.inf)
         self._require_between("retries", 0, 10)
         self._require_between("retry_budget_percent", 0, 100)
         self._require_between("breaker_failures", 0, math.inf)

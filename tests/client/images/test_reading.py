@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import warnings
 import zlib
@@ -13,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from support.picture_files import ORIENTATION, file_of, files_of_every_kind
 
 from tuft.errors import (
     ImageTooLargeError,
     NotAnImageError,
+    OptionError,
     TruncatedImageError,
     TuftError,
 )
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-ORIENTATION = 0x0112
 
 # What a viewer does with the stored rows, by EXIF 2.32, written with NumPy instead of Pillow.
 UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -43,42 +44,7 @@ UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
-def file_of(image: Image.Image, pillow_format: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, pillow_format, **options)
-    return file.getvalue()
-
-
-@pytest.fixture
-def png(picture: NDArray[np.uint8]) -> bytes:
-    return file_of(Image.fromarray(picture), "PNG")
-
-
-class Kinds:
-    """Files of every kind that tuft reads."""
-
-    def __init__(self, picture: NDArray[np.uint8]) -> None:
-        image = Image.fromarray(picture)
-        palette, turned = image.convert("P"), image.transpose(Image.Transpose.ROTATE_180)
-        self.files = {
-            "jpeg": file_of(image, "JPEG"),
-            "progressive jpeg": file_of(image, "JPEG", progressive=True),
-            "cmyk jpeg": file_of(image.convert("CMYK"), "JPEG"),
-            "mpo": file_of(image, "MPO", save_all=True, append_images=[turned]),
-            "png": file_of(image, "PNG"),
-            "rgba png": file_of(image.convert("RGBA"), "PNG"),
-            "16-bit png": cv2.imencode(".png", picture.astype(np.uint16) * 257)[1].tobytes(),
-            "webp": file_of(image, "WEBP"),
-            "lossless webp": file_of(image, "WEBP", lossless=True),
-            "tiff": file_of(image, "TIFF"),
-            "lzw tiff": file_of(image, "TIFF", compression="tiff_lzw"),
-            "bmp": file_of(image, "BMP"),
-            "gif": file_of(palette, "GIF"),
-            "animated gif": file_of(palette, "GIF", save_all=True, append_images=[turned.convert("P")]),
-            "ppm": file_of(image, "PPM"),
-        }
-        if "AVIF" in Image.SAVE:
-            self.files["avif"] = file_of(image, "AVIF")
+KINDS = sorted(files_of_every_kind(np.zeros((8, 8, 3), np.uint8)))
 
 
 # --- where a picture comes from
@@ -124,6 +90,85 @@ def test_a_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
 def test_postscript_is_never_handed_to_its_interpreter(picture: NDArray[np.uint8]) -> None:
     with pytest.raises(NotAnImageError):
         load_photo(file_of(Image.fromarray(picture), "EPS"))
+
+
+@pytest.mark.parametrize("name", ["EPS", "PDF", "PCX", "TGA", "ICO", "SGI"])
+def test_formats_that_nobody_asked_for_stay_unread_whatever_the_suffix(
+    name: str, picture: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(file_of(Image.fromarray(picture), name))
+    with pytest.raises(NotAnImageError, match="give jpeg, png"):
+        load_photo(path)
+
+
+def test_formats_can_be_fewer_and_are_told_by_content(picture: NDArray[np.uint8], png: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(png)
+    np.testing.assert_array_equal(load_photo(path, formats=["png"]).rgb, picture)
+    for formats in (["jpeg", "webp"], []):
+        with pytest.raises(NotAnImageError, match=r"photo\.jpg"):
+            load_photo(path, formats=formats)
+    with pytest.raises(OptionError, match="choose from jpeg"):
+        load_photo(path, formats=["png", "eps"])
+
+
+# --- how much is read of it
+
+
+def test_bytes_beyond_the_limit_are_refused(png: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(png)
+    for source in (png, bytearray(png), memoryview(png), io.BytesIO(png), path, str(path)):
+        assert load_photo(source, max_bytes=len(png)).size_hw == (40, 48)
+        if isinstance(source, io.BytesIO):
+            source.seek(0)
+        with pytest.raises(ImageTooLargeError, match="bytes allowed"):
+            load_photo(source, max_bytes=len(png) - 1)
+
+
+def test_nothing_is_read_of_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "photo.png"
+    with path.open("wb") as file:
+        file.truncate(10 * 2**30)  # a hole: it takes no space
+    monkeypatch.setattr("tuft.images.reading.check_structure", pytest.fail)
+    with pytest.raises(ImageTooLargeError, match="800000000 bytes"):
+        load_photo(path)
+
+
+class Endless(io.RawIOBase):
+    """Zeros without end."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert 0 < size <= 1 << 20
+        self.given += size
+        return bytes(size)
+
+
+def test_no_more_is_read_of_an_endless_stream_than_allowed() -> None:
+    stream = Endless()
+    with pytest.raises(ImageTooLargeError):
+        load_photo(stream, max_bytes=3_000_000)  # type: ignore[arg-type]
+    assert stream.given < 3_000_000 + (1 << 20) + 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device")  # noqa: PTH110
+def test_no_more_is_read_of_a_device_than_allowed() -> None:
+    with pytest.raises(ImageTooLargeError):
+        load_photo("/dev/zero", max_bytes=3_000_000)
+
+
+def test_a_pipe_is_read_like_any_other_stream(png: bytes, picture: NDArray[np.uint8]) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, png)
+    os.close(writing)
+    try:
+        np.testing.assert_array_equal(load_photo(f"/dev/fd/{reading}").rgb, picture)
+    finally:
+        os.close(reading)
 
 
 # --- what Pillow makes of it
@@ -348,9 +393,9 @@ def test_arrays_and_pictures_are_limited_too(picture: NDArray[np.uint8]) -> None
             load_photo(source, max_pixels=100)
 
 
-@pytest.mark.parametrize("kind", Kinds(np.zeros((8, 8, 3), np.uint8)).files)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_cut_short_never_gives_half_a_picture(kind: str, picture: NDArray[np.uint8]) -> None:
-    file = Kinds(picture).files[kind]
+    file = files_of_every_kind(picture)[kind]
     whole = load_photo(file).rgb
     assert np.abs(whole.astype(int) - picture).mean() < 25
     for length in {*range(0, len(file), len(file) // 10), *range(len(file) - 12, len(file))}:
@@ -360,11 +405,11 @@ def test_a_file_cut_short_never_gives_half_a_picture(kind: str, picture: NDArray
             continue
 
 
-@pytest.mark.parametrize("kind", Kinds(np.zeros((8, 8, 3), np.uint8)).files)
+@pytest.mark.parametrize("kind", KINDS)
 def test_damage_raises_nothing_but_tufts_errors(
     kind: str, picture: NDArray[np.uint8], rng: np.random.Generator
 ) -> None:
-    whole = Kinds(picture).files[kind]
+    whole = files_of_every_kind(picture)[kind]
     for trial in range(40):
         broken = bytearray(whole)
         reach = len(broken) if trial % 2 else min(len(broken), 200)  # headers are where parsers stumble
@@ -384,7 +429,7 @@ def test_truncated_is_told_from_no_picture(png: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["jpeg", "progressive jpeg", "cmyk jpeg"])
 def test_a_truncated_jpeg_is_never_filled_with_grey(kind: str, picture: NDArray[np.uint8]) -> None:
-    file = Kinds(np.tile(picture, (9, 9, 1))).files[kind]
+    file = files_of_every_kind(np.tile(picture, (9, 9, 1)))[kind]
     for share in (0.3, 0.5, 0.9, 0.99):
         with pytest.raises(TruncatedImageError):
             load_photo(file[: int(len(file) * share)])

@@ -58,6 +58,8 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         preset = "maximum"
         timeout_s = 7
         max_pixels = 1_000
+        max_bytes = 50_000
+        isolate_decoding = true
         fallback = false
         fallback_on = ["memory", "timeout"]
         stable_last = true
@@ -77,6 +79,8 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         "TUFT_PRESET": "maximum",
         "TUFT_TIMEOUT_S": " 7 ",
         "TUFT_MAX_PIXELS": "1000",
+        "TUFT_MAX_BYTES": "50000",
+        "TUFT_ISOLATE_DECODING": "yes",
         "TUFT_FALLBACK": "No",
         "TUFT_FALLBACK_ON": "memory, timeout",
         "TUFT_STABLE_LAST": "yes",
@@ -96,6 +100,8 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         preset="maximum",
         timeout_s=7.0,
         max_pixels=1000,
+        max_bytes=50_000,
+        isolate_decoding=True,
         fallback=False,
         fallback_on=("memory", "timeout"),
         stable_last=True,

@@ -1,0 +1,15 @@
+"""What decoding apart leaves in the system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+
+def workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "tuft.images.worker" in child.cmdline()]
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
