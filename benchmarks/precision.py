@@ -1,10 +1,10 @@
 """What half precision costs: saliency, mattes, nodes and bytes, by size; which islands it needs; what exporting takes.
 
     PYTHONPATH=training python benchmarks/precision.py [--checkpoint NAME] [--photos DIR] [--scenes N] [--sizes S ...]
-                                                       [--official] [--exports] [--json FILE]
+                                                       [--sections sizes islands official exports] [--json FILE]
 
-Every value is rounded where the graph holds it in half precision (`tuft_export.precision.rounded`), so that the figures
-need no GPU; sums within one product are taken in float32, as tensor cores do.
+Every value is rounded where the graph holds it in half precision (`tuft_export.graphs.precision.rounded`), so that the
+figures need no GPU; sums within one product are taken in float32, as tensor cores do.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from tqdm import tqdm
 from tuft import NoSubjectError, contract, preprocess
 from tuft.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name
-from tuft_export.graph_source import GraphSource
-from tuft_export.graphs import PRECISIONS
+from tuft_export.graphs.bare import PRECISIONS
+from tuft_export.graphs.precision import ISLANDS, rounded, with_precision
+from tuft_export.graphs.precision_proof import Saliency
+from tuft_export.graphs.source import GraphSource
 from tuft_export.pictures import stress_pictures
-from tuft_export.precision import ISLANDS, rounded, with_precision
-from tuft_export.precision_proof import Saliency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,14 +52,14 @@ def size_row(model: onnx.ModelProto, precision: str, cases: Sequence[Case]) -> d
     """One precision of one graph against float32, as means over the cases unless said otherwise."""
     size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     halved = with_precision(model, precision)
-    full, half = Saliency(model), Saliency(rounded(halved))
-    differences, errors = [], []
-    for case in tqdm(cases, desc=f"{size} {precision}", unit="picture"):
-        picture, geometry = preprocess.network_image(case.photo, size, "static")
-        saliencies = full(picture[None])[0], half(picture[None])[0]
-        differences.append(_difference(*saliencies))
-        alphas = [_alpha(saliency, geometry, case) for saliency in saliencies]
-        errors.append([[figures(case, alpha)[name] for name in ("iou", "gradient")] for alpha in alphas])
+    # One after the other: the published shape at 1024 takes 6 GB each time.
+    expected = _saliencies(model, cases, f"{size} fp32")
+    actual = _saliencies(rounded(halved), cases, f"{size} {precision}")
+    differences = [_difference(*pair) for pair in zip(expected, actual, strict=True)]
+    errors = [
+        [_errors(saliency, case, size) for saliency in pair]
+        for case, *pair in zip(cases, expected, actual, strict=True)
+    ]
     (iou, gradient), (half_iou, half_gradient) = np.mean(errors, axis=0)
     return {
         "size": size,
@@ -76,11 +76,20 @@ def size_row(model: onnx.ModelProto, precision: str, cases: Sequence[Case]) -> d
     }
 
 
-def _alpha(saliency: NDArray[np.float32], geometry: Any, case: Case) -> NDArray[np.float32]:
+def _saliencies(model: onnx.ModelProto, cases: Sequence[Case], what: str) -> list[NDArray[np.float32]]:
+    network, size = Saliency(model), model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    pictures = (preprocess.network_image(case.photo, size, "static")[0] for case in cases)
+    return [network(picture[None])[0] for picture in tqdm(pictures, desc=what, total=len(cases), unit="picture")]
+
+
+def _errors(saliency: NDArray[np.float32], case: Case, size: int) -> list[float]:
+    """IoU and gradient error of what the saliency means for the photograph."""
     try:
-        return alpha_from_saliency(saliency, geometry)
+        alpha = alpha_from_saliency(saliency, preprocess.network_image(case.photo, size, "static")[1])
     except NoSubjectError:
-        return np.zeros(case.alpha.shape, np.float32)
+        alpha = np.zeros(case.alpha.shape, np.float32)
+    values = figures(case, alpha)
+    return [values["iou"], values["gradient"]]
 
 
 def island_rows(model: onnx.ModelProto, precision: str) -> list[dict[str, Any]]:
@@ -120,8 +129,8 @@ def official_graph(base_size: int, size: int) -> onnx.ModelProto:
     import torch
 
     from tuft_export.calibration import calibrated_network
+    from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
     from tuft_export.inspyrenet import SWIN_B
-    from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
 
     pictures = np.stack([stress_pictures(256)[name] for name in ("photograph", "mirrored, darker")])
     images = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(contract.MEAN)[:, None, None]) / (
@@ -170,37 +179,62 @@ _EXPORTS: Final[Columns] = {"size": str, "precision": str, "s": "{:.0f}".format,
 
 
 def main() -> None:
-    """Measures, prints tables, and keeps the raw numbers with `--json`."""
+    """Measures, prints tables, and keeps the raw numbers with `--json`, section by section."""
     parser = argparse.ArgumentParser(description="What half precision costs.")
     parser.add_argument("--checkpoint", default="demo")
     parser.add_argument("--photos", type=Path, help="folder of composites")
-    parser.add_argument("--scenes", type=int, default=12, help="held-out scenes, 2048 × 1536 pixels (default: 12)")
+    parser.add_argument("--scenes", type=int, default=8, help="held-out scenes, 2048 × 1536 pixels (default: 8)")
     parser.add_argument("--sizes", type=int, nargs="*", default=contract.SIZES)
-    parser.add_argument("--official", action="store_true", help="also the published shape, and what its islands do")
-    parser.add_argument("--exports", action="store_true", help="also the time and memory of each export")
-    parser.add_argument("--json", type=Path, help="where the raw numbers go")
+    parser.add_argument("--sections", nargs="*", choices=SECTIONS, default=SECTIONS[:1], help="default: sizes")
+    parser.add_argument("--json", type=Path, help="where the raw numbers go; other sections there stay")
     options = parser.parse_args()
-    results: dict[str, Any] = {"machine": machine()}
-    print(results["machine"])
+    print(machine())
+    for section in options.sections:
+        rows, columns = _SECTIONS[section](options)
+        print(f"\n## {section}\n\n{table(rows, columns)}", flush=True)
+        if options.json:
+            _keep(options.json, section, rows)
 
-    cases = list(held_out_scenes(options.scenes, (1536, 2048)))
-    cases += composites(options.photos) if options.photos else []
+
+def sizes(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+    """The checkpoint at each size, on scenes and composites."""
+    cases = _cases(options)
     source = GraphSource(checkpoint_from_name(options.checkpoint))
-    graphs = [source.graph(size, None) for size in options.sizes]
-    results["sizes"] = [size_row(graph, precision, cases) for graph in graphs for precision in HALVES]
-    print(f"\n## {options.checkpoint}, {len(cases)} pictures\n\n{table(results['sizes'], _SIZES)}")
-    if options.official:
-        photographs = [case for case in cases if case.category == "composite"] or cases[:4]
-        official = [official_graph(*shape) for shape in _OFFICIAL]
-        results["official"] = [size_row(graph, precision, photographs) for graph in official for precision in HALVES]
-        results["islands"] = [row for precision in HALVES for row in island_rows(official[0], precision)]
-        print(f"\n## Published shape, random weights\n\n{table(results['official'], _SIZES)}")
-        print(f"\n## Islands, published shape at {_OFFICIAL[0][1]}\n\n{table(results['islands'], _ISLANDS)}")
-    if options.exports:
-        results["exports"] = [export_row(options.checkpoint, s, p) for s in options.sizes for p in PRECISIONS[:2]]
-        print(f"\n## Exports\n\n{table(results['exports'], _EXPORTS)}")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    graphs = (source.graph(size, None) for size in options.sizes)
+    return [size_row(graph, precision, cases) for graph in graphs for precision in HALVES], _SIZES
+
+
+def official(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+    """The published shape on photographs: what it says means nothing, how it is rounded does."""
+    cases = [case for case in _cases(options) if case.category == "composite"][:4] or _cases(options)[:4]
+    graphs = (official_graph(*shape) for shape in _OFFICIAL)
+    return [size_row(graph, precision, cases) for graph in graphs for precision in HALVES], _SIZES
+
+
+def islands(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+    """The published shape at its smallest."""
+    graph = official_graph(*_OFFICIAL[0])
+    return [row for precision in HALVES for row in island_rows(graph, precision)], _ISLANDS
+
+
+def exports(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+    """`tuft-export onnx`; bfloat16 takes what float16 takes."""
+    return [export_row(options.checkpoint, s, p) for s in options.sizes for p in PRECISIONS[:2]], _EXPORTS
+
+
+_SECTIONS: Final = {"sizes": sizes, "islands": islands, "official": official, "exports": exports}
+SECTIONS: Final = tuple(_SECTIONS)
+
+
+def _cases(options: argparse.Namespace) -> list[Case]:
+    scenes = list(held_out_scenes(options.scenes, (1536, 2048)))
+    return scenes + list(composites(options.photos) if options.photos else [])
+
+
+def _keep(path: Path, section: str, rows: list[dict[str, Any]]) -> None:
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    known[section] = {"machine": machine(), "rows": rows}
+    path.write_text(json.dumps(known, indent=1) + "\n")
 
 
 if __name__ == "__main__":

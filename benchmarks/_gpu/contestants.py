@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor, nn
 
-from tuft_export.exportable import ServedNetwork
+from tuft_export.graphs.exportable import ServedNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,8 +32,8 @@ AUTOCAST: Final = "autocast"
 WEIGHTS: Final = "half weights"
 ISLANDS: Final = "islands"
 
-# What `tuft_export.precision.ISLANDS` keeps in float32 and autocast does not: layer norms, softmaxes and the residual
-# stream are float32 under autocast anyway.
+# What `tuft_export.graphs.precision.ISLANDS` keeps in float32 and autocast does not: layer norms, softmaxes and the
+# residual stream are float32 under autocast anyway.
 _FLOAT32_MODULES: Final = re.compile(
     r"attention\d\.(context|conv_key|conv_value)|.*\b[HW]attn|image_pyramid|transition\d"
 )

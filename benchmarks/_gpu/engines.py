@@ -94,8 +94,8 @@ def why_no_graphs() -> str | None:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
 
-        import tuft_export.onnx_from_torch
-        import tuft_export.precision  # noqa: F401
+        import tuft_export.graphs.onnx_from_torch
+        import tuft_export.graphs.precision  # noqa: F401
     except ImportError as exc:
         return f"No graph can be exported for ONNX Runtime and TensorRT ({exc}): pip install 'tuft[export]'."
     return None
@@ -156,7 +156,7 @@ def _onnxruntime_model(subject: Subject, size_px: int, precision: str, device: t
         return str(path)
     import onnx
 
-    from tuft_export.precision import rounded
+    from tuft_export.graphs.precision import rounded
 
     content: bytes = rounded(onnx.load(path)).SerializeToString()
     return content

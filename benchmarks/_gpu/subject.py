@@ -54,8 +54,8 @@ class Subject:
         """The ONNX graph, exported at the first call."""
         import onnx
 
-        from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
-        from tuft_export.precision import with_precision
+        from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
+        from tuft_export.graphs.precision import with_precision
 
         path = self.file(size_px, precision, "onnx")
         if not path.exists():

@@ -28,7 +28,7 @@ from tuft.transport.triton import TritonTransport
 from tuft.watching import watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -101,6 +101,8 @@ class Client:
             self, metrics_port=self.settings.metrics_port, log=self.settings.log, tracing=self.settings.tracing
         )
         self._observers = Observers((*observers, *watching))
+        self._isolated = images.IsolatedDecoder() if self.settings.isolate_decoding else None
+        self._load: Callable[..., images.Photo] = self._isolated or images.load_photo
         self._closing = CancelToken()
         self._fallbacks = 0
         self._lock = threading.Lock()
@@ -165,7 +167,7 @@ class Client:
                 request.unit, request.variant = unit, assigned.name
             watch = request.watch
             with watch.stage("decode"):
-                photo = images.load_photo(image, max_pixels=settings.max_pixels)
+                photo = self._load(image, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes)
             request.size_hw = photo.size_hw
             memory = None if variant.url else self._memory  # it knows this server's versions
             remembered = None if memory is None else memory.of(photo, asked, model, version)
@@ -244,6 +246,8 @@ class Client:
         """Ends the connection; requests on their way are taken back and end in a `RequestCancelledError`."""
         self._closing.cancel()
         self._elsewhere.close()
+        if self._isolated is not None:
+            self._isolated.close()
         self.transport.close()
 
     def __enter__(self) -> Client:

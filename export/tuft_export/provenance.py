@@ -17,7 +17,7 @@ from tuft import provenance
 from tuft.images import write_atomically
 from tuft.provenance import Link, file_sha256
 from tuft_export.errors import PublishError
-from tuft_export.graphs import metadata
+from tuft_export.graphs.bare import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

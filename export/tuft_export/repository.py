@@ -11,8 +11,8 @@ from tuft import contract
 from tuft.images import write_atomically
 from tuft.provenance import SERVED_FILES, Link, is_version, short
 from tuft_export.errors import PublishError
-from tuft_export.graph_source import GraphSource
-from tuft_export.graphs import PRECISIONS
+from tuft_export.graphs.bare import PRECISIONS
+from tuft_export.graphs.source import GraphSource
 from tuft_export.pictures import warmup_picture
 from tuft_export.provenance import engine_chain, onnx_link, write_version
 

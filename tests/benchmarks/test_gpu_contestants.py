@@ -33,7 +33,7 @@ from support.fake_tensorrt import fake_tensorrt
 from support.faults import Faults
 from support.tiny import mean_graph
 
-from tuft_export.exportable import ServedNetwork
+from tuft_export.graphs.exportable import ServedNetwork
 from tuft_export.pictures import sample_pictures
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def test_an_onnxruntime_without_cuda_names_the_package_with_it() -> None:
 
 
 def test_every_island_that_autocast_does_not_make_is_kept(tiny: Subject) -> None:
-    """By the names of `tuft_export.precision.ISLANDS`, which the exported graphs carry."""
-    from tuft_export.precision import ISLANDS as OF_GRAPHS
+    """By the names of `tuft_export.graphs.precision.ISLANDS`, which the exported graphs carry."""
+    from tuft_export.graphs.precision import ISLANDS as OF_GRAPHS
 
     kept = keep_islands(copy.deepcopy(tiny.network), "cpu")
     by_autocast = {r"blocks\.\d+/Add", r"/LayerNormalization", r"/Softmax"}

@@ -58,7 +58,7 @@ def test_failures_are_one_line(
 def test_without_torch_the_pip_line_is_given(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("tuft_export.onnx_from_torch", "tuft_export.parity"):
+    for name in ("tuft_export.graphs.onnx_from_torch", "tuft_export.graphs.parity"):
         monkeypatch.setitem(sys.modules, name, None)
     assert main(["onnx", "--size", "384"]) == 1
     assert "pip install 'tuft[export]'" in capsys.readouterr().err

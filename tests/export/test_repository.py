@@ -16,11 +16,12 @@ from support.server import empty_repository
 
 from tuft import contract
 from tuft.provenance import check_repository, read
-from tuft_export import graph_source, repository
+from tuft_export import repository
 from tuft_export.checkpoints import CHECKPOINTS, Checkpoint, checkpoint_from_name, file_hash, load_weights, verify
 from tuft_export.errors import ExportError, PublishError
-from tuft_export.graphs import demo_graph, metadata, read_bare
-from tuft_export.parity import check_interface
+from tuft_export.graphs import source as graph_source
+from tuft_export.graphs.bare import demo_graph, metadata, read_bare
+from tuft_export.graphs.parity import check_interface
 from tuft_export.pictures import warmup_picture
 from tuft_export.provenance import checkpoint_link, graph_record, write_record
 from tuft_export.repository import PublishOptions, publish
@@ -94,7 +95,7 @@ def test_another_precision_is_made_and_told(target: Path, monkeypatch: pytest.Mo
         model.doc_string = precision
         return model
 
-    monkeypatch.setitem(sys.modules, "tuft_export.precision", SimpleNamespace(with_precision=with_precision))
+    monkeypatch.setitem(sys.modules, "tuft_export.graphs.precision", SimpleNamespace(with_precision=with_precision))
     (folder,) = publish(DEMO, PublishOptions(target, sizes=(384,), precision="bf16"))
     assert onnx.load(folder / "model.onnx").doc_string == "bf16"
     assert read(folder).chain[1]["precision"] == "bf16"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tuft_export.exportable import ServedNetwork
+from tuft_export.graphs.exportable import ServedNetwork
 
 if TYPE_CHECKING:
     from tuft_export.inspyrenet import InSPyReNet

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from tuft.errors import SetupError
 from tuft.images import write_atomically
 from tuft_export.commands._checkpoint import add_checkpoint, chosen_checkpoint
-from tuft_export.graph_source import GraphSource, in_precision
-from tuft_export.graphs import PRECISIONS
+from tuft_export.graphs.bare import PRECISIONS
+from tuft_export.graphs.source import GraphSource, in_precision
 from tuft_export.provenance import graph_record, write_record
 
 if TYPE_CHECKING:
@@ -61,6 +61,6 @@ def _proven(source: GraphSource, options: argparse.Namespace) -> tuple[onnx.Mode
 
 
 def _refusals(model: onnx.ModelProto) -> list[str]:
-    from tuft_export.tensorrt_support import refused_nodes
+    from tuft_export.graphs.tensorrt_support import refused_nodes
 
     return refused_nodes(model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuft import contract
 from tuft_export.commands._checkpoint import add_checkpoint, chosen_checkpoint
-from tuft_export.graphs import PRECISIONS
+from tuft_export.graphs.bare import PRECISIONS
 from tuft_export.repository import RUNTIMES, VERSION, PublishOptions, publish
 
 if TYPE_CHECKING:

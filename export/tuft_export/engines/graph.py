@@ -14,7 +14,7 @@ from tuft_export.provenance import graph_record, write_record
 if TYPE_CHECKING:
     from tuft.provenance import Link
     from tuft_export.engines.files import EngineFiles
-    from tuft_export.graph_source import GraphSource
+    from tuft_export.graphs.source import GraphSource
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ PRECISIONS: Final = ("fp32", "fp16", "bf16")
 
 def demo_graph(size: int) -> Path:
     """The graph that ships with tuft for the demo checkpoint at working size `size` in pixels."""
-    return Path(__file__).with_name("demo") / f"graph_{size}.onnx"
+    return Path(__file__).parents[1] / "demo" / f"graph_{size}.onnx"
 
 
 def metadata(model: onnx.ModelProto) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuft_export.graph_edit import constant, drop_unused_constants, replace_uses
+from tuft_export.graphs.edit import constant, drop_unused_constants, replace_uses
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -14,9 +14,9 @@ import onnx_ir as ir
 import torch
 
 from tuft import contract
-from tuft_export.exportable import ServedNetwork
-from tuft_export.graphs import BLEND_KEY, CONFIG_KEY
-from tuft_export.simplify import simplify
+from tuft_export.graphs.bare import BLEND_KEY, CONFIG_KEY
+from tuft_export.graphs.exportable import ServedNetwork
+from tuft_export.graphs.simplify import simplify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

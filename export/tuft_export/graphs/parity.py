@@ -10,7 +10,7 @@ import torch
 
 from tuft import contract
 from tuft_export.errors import ParityError
-from tuft_export.exportable import ServedNetwork
+from tuft_export.graphs.exportable import ServedNetwork
 from tuft_export.pictures import sample_pictures
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
+    from tuft_export.graphs.onnx_from_torch import ExportOptions
     from tuft_export.inspyrenet import InSPyReNet
-    from tuft_export.onnx_from_torch import ExportOptions
 
 BATCH_SIZES: Final = (1, 2, 3)
 

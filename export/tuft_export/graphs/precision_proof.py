@@ -9,8 +9,8 @@ import numpy as np
 
 from tuft import contract
 from tuft_export.errors import ParityError
+from tuft_export.graphs.precision import rounded
 from tuft_export.pictures import stress_pictures
-from tuft_export.precision import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +99,7 @@ def precision_report(
 
     Args:
         model: In float32.
-        halved: As `tuft_export.precision.with_precision` makes it.
+        halved: As `tuft_export.graphs.precision.with_precision` makes it.
         precision: Which.
         pictures: uint8 [S, S, 3] by name; by default `stress_pictures`.
     """

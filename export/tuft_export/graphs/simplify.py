@@ -14,7 +14,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from onnxscript.optimizer import fold_constants
 
-from tuft_export.graph_edit import constant
+from tuft_export.graphs.edit import constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

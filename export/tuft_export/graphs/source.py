@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tuft_export.architecture import NetworkConfig
 from tuft_export.checkpoints import Weights, load_network, load_weights
 from tuft_export.errors import PublishError
-from tuft_export.graphs import BLEND_KEY, CONFIG_KEY, demo_graph, metadata, read_bare, with_weights
+from tuft_export.graphs.bare import BLEND_KEY, CONFIG_KEY, demo_graph, metadata, read_bare, with_weights
 from tuft_export.pictures import stress_pictures
 from tuft_export.provenance import checkpoint_link
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from tuft.provenance import Link
     from tuft_export.checkpoints import Checkpoint
+    from tuft_export.graphs.parity import ParityReport
+    from tuft_export.graphs.precision_proof import PrecisionReport
     from tuft_export.inspyrenet import InSPyReNet
-    from tuft_export.parity import ParityReport
-    from tuft_export.precision_proof import PrecisionReport
 
 
 class ProvenGraph(NamedTuple):
@@ -79,8 +79,8 @@ class GraphSource:
             PublishError, CheckpointError, ParityError: As `graph`.
         """
         try:
-            from tuft_export.onnx_from_torch import ExportOptions, onnx_from_torch
-            from tuft_export.parity import BATCH_SIZES, parity_report
+            from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
+            from tuft_export.graphs.parity import BATCH_SIZES, parity_report
         except ImportError as exc:
             raise PublishError(f"Exporting needs torch: pip install 'tuft[export]' ({exc}).") from exc
         options = ExportOptions(size, blend)
@@ -117,8 +117,8 @@ def in_precision(model: onnx.ModelProto, precision: str, *, thorough: bool = Fal
         ParityError: It is not good enough.
     """
     try:
-        from tuft_export.precision import with_precision
-        from tuft_export.precision_proof import precision_report
+        from tuft_export.graphs.precision import with_precision
+        from tuft_export.graphs.precision_proof import precision_report
     except ImportError as exc:
         raise PublishError(f"Another precision than fp32 needs pip install 'tuft[export]' ({exc}).") from exc
     size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value

@@ -20,7 +20,7 @@ from support.published import SIZE, imagenet, logits, sigmoid
 
 from tuft.provenance import check_model
 from tuft_export.adopt.normalisation import NORMALISATIONS
-from tuft_export.parity import check_interface
+from tuft_export.graphs.parity import check_interface
 
 
 def by_brightest(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from support.tiny import mean_saliency
 
 from tuft.contract import ModelSpec
-from tuft_export import precision_proof
 from tuft_export.engines.verification import TOLERANCES, Verification, verify
 from tuft_export.errors import EngineError
+from tuft_export.graphs import precision_proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable

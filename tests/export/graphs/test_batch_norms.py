@@ -9,8 +9,8 @@ import onnxruntime
 import torch
 from torch import nn
 
-from tuft_export.batch_norms import fold_batch_norms
-from tuft_export.simplify import simplify
+from tuft_export.graphs.batch_norms import fold_batch_norms
+from tuft_export.graphs.simplify import simplify
 
 
 def graph_of(module: nn.Module, image: torch.Tensor) -> ir.Model:
