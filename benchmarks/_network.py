@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from tuft_export.exportable import ServedNetwork
+from tuft_export.graphs.exportable import ServedNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

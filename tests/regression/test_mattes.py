@@ -93,7 +93,7 @@ def test_half_precision_stays_green(photos: dict[str, np.ndarray]) -> None:
     import torch
 
     from tuft_export.checkpoints import checkpoint_from_name, load_network
-    from tuft_export.exportable import ServedNetwork
+    from tuft_export.graphs.exportable import ServedNetwork
 
     network = ServedNetwork(load_network(checkpoint_from_name("demo")).eval(), blend=True)
 
