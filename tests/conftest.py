@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,14 @@ def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTranspor
     for command in (commands.remove, commands.doctor):
         monkeypatch.setattr(command, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
     return fake
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of this machine where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

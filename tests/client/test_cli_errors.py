@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -114,13 +113,6 @@ def test_a_folder_that_cannot_be_made_is_told(
     (tmp_path / "file").touch()
     assert remove(photos, "-o", tmp_path / "file" / "out") == 1
     assert "cannot be made" in capsys.readouterr().err
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_nobody_at_the_port_is_one_line_and_soon(

@@ -62,12 +62,6 @@ class Variant:
             raise OptionError(f"The variant {self.name} has weight {self.weight}: give a number from zero.")
         preset_from_name(self.preset or DEFAULT_PRESET, refine=self.refine)
 
-    @property
-    def options(self) -> dict[str, str]:
-        """The arguments of `tuft.Client.remove` that it sets."""
-        set_ones = {name: getattr(self, name) for name in ("preset", "refine", "model", "version")}
-        return {name: value for name, value in set_ones.items() if value is not None}
-
 
 @dataclass(frozen=True)
 class Assignment:

@@ -80,12 +80,6 @@ def test_what_is_wrong_is_told_in_one_sentence(tmp_path: Path, text: str, told: 
     assert "\n" not in message
 
 
-def test_a_variant_sets_what_it_says_and_nothing_else() -> None:
-    assert Variant("today").options == {}
-    whole = Variant("a", preset="high", refine="edges", model="m", version="2", url="elsewhere:8001")
-    assert whole.options == {"preset": "high", "refine": "edges", "model": "m", "version": "2"}
-
-
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="cannot be read"):
         Experiment.from_toml(tmp_path / "none.toml")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
@@ -25,13 +24,6 @@ from tuft.transport.triton import TritonTransport
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_saliency_is_what_the_server_computed(transport: TritonTransport, image: NDArray[np.uint8]) -> None:
