@@ -6,7 +6,7 @@ import itertools
 import random as random_numbers
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from tuft import contract, preprocess
@@ -25,7 +25,7 @@ from tuft.transport.base import CallOptions
 from tuft.transport.triton import TritonTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tuft.geometry import Geometry
     from tuft.images import Photo
@@ -59,7 +59,8 @@ class Question:
         presets: The preset that is asked for, and after it those that may serve instead.
         causes: For which reasons they may.
         model: The model that is asked, whatever the preset; None: the one of the preset's size.
-        version: The model's version; empty leaves it to the server.
+        version: The model's version; empty leaves it to `versions`.
+        versions: From models to the version that is asked for; all others leave it to the server.
     """
 
     photo: Photo
@@ -67,6 +68,7 @@ class Question:
     causes: Sequence[FallbackCause]
     model: str | None = None
     version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Asker:
@@ -109,24 +111,28 @@ class Asker:
         deadline = Deadline(timeout_s, clock=self._clock)
         failures: list[ServerError] = []
         too_large: set[str] = set()
-        for index, preset in enumerate(question.presets):
-            request.model = question.model or contract.model_name(working_size(preset, question.photo.size_hw))
-            if request.model in too_large:  # it would be the same picture again
-                continue
-            try:
-                answer = self._answer(question, preset, request, deadline, last=preset is question.presets[-1])
-            except ServerError as failure:
-                if not (_allows(failure, question.causes) or (index > 0 and _passes_over(failure))):
-                    raise
-                failures.append(failure)
-                if isinstance(failure, ServerOutOfMemoryError):
-                    too_large.add(request.model)
-            else:
-                _note(answer, failures, request)
-                return answer
-            if deadline.passed:
-                break
-        raise failures[0]
+        try:
+            for index, preset in enumerate(question.presets):
+                request.model = question.model or model_of(preset, question.photo.size_hw)
+                if request.model in too_large:  # it would be the same picture again
+                    continue
+                try:
+                    answer = self._answer(question, preset, request, deadline, last=preset is question.presets[-1])
+                except ServerError as failure:
+                    if not (_allows(failure, question.causes) or (index > 0 and _passes_over(failure))):
+                        raise
+                    failures.append(failure)
+                    if isinstance(failure, ServerOutOfMemoryError):
+                        too_large.add(request.model)
+                else:
+                    _note(answer, failures, request)
+                    return answer
+                if deadline.passed:
+                    break
+            raise failures[0]
+        finally:
+            # Each knows this frame by its traceback: a circle, which would keep the photograph for the collector.
+            failures.clear()
 
     def _answer(
         self, question: Question, preset: Preset, request: Request, deadline: Deadline, *, last: bool
@@ -135,6 +141,7 @@ class Asker:
         share = deadline if last else deadline.share(SHARE)
         limit = share if "timeout" in question.causes else deadline
         queue_limit = share if "busy" in question.causes else limit
+        version = question.version or question.versions.get(str(request.model), "")
 
         def attempt() -> Answer:
             request.cancel.require()
@@ -143,7 +150,7 @@ class Asker:
             with request.watch.stage("resize"):
                 picture, geometry = preprocess.network_image(question.photo.rgb, size, preset.resize)
             options = CallOptions(
-                version=question.version,
+                version=version,
                 request_id=request.request_id,
                 headers=request.headers,
                 queue_timeout_s=queue_limit.remaining_s,
@@ -156,7 +163,7 @@ class Asker:
                 )
             return Answer(preset, geometry, inference)
 
-        breaker = self.breakers[" version ".join(filter(None, (request.model, question.version)))]
+        breaker = self.breakers[" version ".join(filter(None, (request.model, version)))]
         return self._with_retries(attempt, breaker, limit, request)
 
     def _size(self, question: Question, preset: Preset, limit: Deadline) -> int:
@@ -187,6 +194,11 @@ class Asker:
             and delay_s < limit.remaining_s
             and self._budget.spend()
         )
+
+
+def model_of(preset: Preset, photo_hw: tuple[int, int]) -> str:
+    """Name of the model that a preset asks about a photograph of this height and width."""
+    return contract.model_name(working_size(preset, photo_hw))
 
 
 def _allows(failure: ServerError, causes: Sequence[FallbackCause]) -> bool:

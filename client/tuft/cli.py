@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import tuft
-from tuft.commands import FAILED, config, demo, doctor, experiment, presets, remove, serve
+from tuft.commands import FAILED, config, demo, doctor, experiment, presets, remove, rollout, serve
 from tuft.commands._telling import complain, sentence
 
 if TYPE_CHECKING:
@@ -55,6 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tuft", description=tuft.__doc__)
     parser.add_argument("--version", action="version", version=f"tuft {tuft.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (remove, presets, config, doctor, serve, demo, experiment):
+    for command in (remove, presets, config, doctor, serve, demo, experiment, rollout):
         command.add_to(commands)
     return parser

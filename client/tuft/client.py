@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import inspect
 import threading
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from tuft import compose, images, postprocess
-from tuft import refine as refinement
-from tuft.asking import Asker, Elsewhere, Question
+from tuft import compose, images
+from tuft.asking import Asker, Elsewhere, Question, model_of
 from tuft.cache import Memory, Result, ResultCache
 from tuft.cutout import Cutout
 from tuft.errors import OptionError, ServerUnreachableError
 from tuft.experiments import Recorder, Variant
-from tuft.many import DEFAULT_CONCURRENCY, Finished, MapResult, work_through
+from tuft.finishing import result_from_answer
+from tuft.many import DEFAULT_CONCURRENCY, MapResult, map_results, work_through
 from tuft.observing import Observers
-from tuft.pixels import strips
 from tuft.presets import preset_from_name, smaller_presets
 from tuft.quality_score import quality_score
 from tuft.request import Request, observed
 from tuft.resilience import CancelToken, cancelled_with
+from tuft.rollout import Rollout, Turn
 from tuft.settings import Settings, load_settings
 from tuft.transport.triton import TritonTransport
 from tuft.watching import watchers
@@ -30,8 +29,6 @@ from tuft.watching import watchers
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
-
-    from numpy.typing import NDArray
 
     from tuft.asking import Answer
     from tuft.cache import Recollection
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
     from tuft.resilience import CircuitState
     from tuft.transport.base import Transport
 
-REFERENCE_PRESET: Final = "stable"  # scaled as transparent-background does it
 _NO_VARIANT: Final = Variant("none")
 
 
@@ -59,6 +55,7 @@ class Client:
         settings: All settings; neither environment nor file is read then. The arguments above go before it.
         observers: Are told of every request.
         experiment: Chooses a variant for requests that name a `unit`; a `Recorder` also writes down what became of it.
+        rollout: Chooses the version of a model that `tuft rollout` is changing, for requests that name none.
         cache: Where results are kept, so that the same photograph need not be sent again; `Settings.cache_dir` by
             default. After a rollout it may give results of the version before for `tuft.cache.VERSION_MAX_AGE_S` at
             the most.
@@ -80,6 +77,7 @@ class Client:
         settings: Settings | None = None,
         observers: Iterable[Observer] = (),
         experiment: Experiment | Recorder | None = None,
+        rollout: Rollout | None = None,
         cache: ResultCache | None = None,
         transport: Transport | None = None,
     ) -> None:
@@ -95,6 +93,9 @@ class Client:
         self._asker = Asker(self.transport, self.settings)
         self._elsewhere = Elsewhere(self.settings)
         self._experiment = experiment
+        if rollout is None and self.settings.rollout_dir:
+            rollout = Rollout(self.settings.rollout_dir)
+        self._rollout = rollout
         if isinstance(experiment, Recorder):
             observers = (*observers, experiment)
         watching = watchers(
@@ -169,19 +170,8 @@ class Client:
             with watch.stage("decode"):
                 photo = self._load(image, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes)
             request.size_hw = photo.size_hw
-            memory = None if variant.url else self._memory  # it knows this server's versions
-            remembered = None if memory is None else memory.of(photo, asked, model, version)
-            result = None if remembered is None else _recalled(remembered, asked, request)
-            if result is None:
-                presets = [asked]
-                if may_step_down:
-                    presets += smaller_presets(asked, photo.size_hw, stable_last=settings.stable_last)
-                question = Question(photo, presets, settings.fallback_on, model, version)
-                asker = self._elsewhere.at(variant.url) if variant.url else self._asker
-                answer = asker.ask(question, request, timeout_s=settings.timeout_s)
-                result = _found_out(photo, answer, request)
-                if remembered is not None and request.fallback_reason is None:
-                    remembered.keep(answer.inference.version, result)
+            wish = _Wish(asked, model, version, variant.url, unit or request.request_id, may_step_down)
+            result = self._result(photo, wish, settings, request)
             with watch.stage("compose"):
                 rgba = compose.cutout(result.foreground, result.alpha)
             request.alpha = rgba[..., 3]
@@ -200,6 +190,29 @@ class Client:
             milliseconds=watch.milliseconds,
             request_id=request.request_id,
         )
+
+    def _result(self, photo: images.Photo, wish: _Wish, settings: Settings, request: Request) -> Result:
+        """Alpha and colours: remembered, or asked for, of the version whose turn it is."""
+        turn = Turn()
+        if self._rollout is not None and not (wish.version or wish.url):
+            turn = self._rollout.turn(wish.model or model_of(wish.preset, photo.size_hw), wish.unit)
+        memory = None if wish.url else self._memory  # it knows this server's versions
+        version = wish.version or turn.version
+        remembered = None if memory is None else memory.of(photo, wish.preset, wish.model, version)
+        result = None if remembered is None else _recalled(remembered, wish.preset, request)
+        if result is not None:
+            return result
+        presets = [wish.preset]
+        if wish.may_step_down:
+            presets += smaller_presets(wish.preset, photo.size_hw, stable_last=settings.stable_last)
+        question = Question(photo, presets, settings.fallback_on, wish.model, wish.version)
+        asker = self._elsewhere.at(wish.url) if wish.url else self._asker
+        answer, result = turn.take(
+            lambda question, timeout_s: _asked(asker, question, request, timeout_s), question, settings.timeout_s
+        )
+        if remembered is not None and request.fallback_reason is None:
+            remembered.keep(answer.inference.version, result)
+        return result
 
     def map(
         self,
@@ -240,7 +253,7 @@ class Client:
                 return self.remove(photograph, preset, cancel=token, **options)
 
         results = work_through(photographs, cut_out, concurrency=concurrency, ordered=ordered)
-        return _map_results(results, leaving)
+        return map_results(results, leaving)
 
     def close(self) -> None:
         """Ends the connection; requests on their way are taken back and end in a `RequestCancelledError`."""
@@ -272,20 +285,25 @@ class Client:
                 self._fallbacks += 1
 
 
-def _map_results(
-    results: Generator[Finished[images.ImageSource, Cutout], None, None], leaving: CancelToken
-) -> Generator[MapResult, None, None]:
-    with closing(results):
-        try:
-            yield from map(_map_result, results)
-        finally:
-            leaving.cancel()
+@dataclass(frozen=True)
+class _Wish:
+    """What a request asks for, once experiment and settings have had their say.
 
+    Attributes:
+        preset: How to treat the photograph.
+        model: Another model than the preset's; None leaves it.
+        version: Its version; empty leaves it to a rollout, or to the server.
+        url: Another server; None is the client's own.
+        unit: By which a rollout draws.
+        may_step_down: Whether a smaller preset may serve.
+    """
 
-def _map_result(finished: Finished[images.ImageSource, Cutout]) -> MapResult:
-    if isinstance(finished.error, OptionError):  # of no photograph, but of all
-        raise finished.error
-    return MapResult(finished.index, finished.item, finished.value, finished.error)
+    preset: Preset
+    model: str | None
+    version: str
+    url: str | None
+    unit: str
+    may_step_down: bool
 
 
 def _recalled(remembered: Recollection, asked: Preset, request: Request) -> Result | None:
@@ -297,29 +315,7 @@ def _recalled(remembered: Recollection, asked: Preset, request: Request) -> Resu
     return result
 
 
-def _found_out(photo: images.Photo, answer: Answer, request: Request) -> Result:
-    """Alpha and colours, from what the server said about `photo`."""
-    watch, reference = request.watch, answer.preset.name == REFERENCE_PRESET
-    with watch.stage("postprocess"):
-        alpha = postprocess.alpha_from_saliency(answer.inference.saliency, answer.geometry, reference=reference)
-    with watch.stage("refine"):
-        if answer.preset.refine != "none":
-            alpha = refinement.refine_alpha(photo.rgb, alpha, answer.geometry.size)
-        alpha = _with_own_alpha(alpha, photo.alpha)
-    with watch.stage("colours"):
-        foreground = photo.rgb
-        if answer.preset.refine == "edges+colours":
-            foreground = refinement.estimate_foreground(photo.rgb, alpha)
-    with watch.stage("compose"):
-        return Result(postprocess.to_uint8(alpha, reference=reference), foreground)
-
-
-def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -> NDArray[np.float32]:
-    """(H, W) alpha in 0..1, made no more opaque than the photograph came (uint8).
-
-    The smaller of the two, not their product: a soft edge that the network has seen as well would fade twice.
-    """
-    if own is not None:
-        for rows in strips(len(own)):
-            np.minimum(alpha[rows], own[rows] / np.float32(255), out=alpha[rows])
-    return alpha
+def _asked(asker: Asker, question: Question, request: Request, timeout_s: float) -> tuple[Answer, Result]:
+    """What the server says, and what follows from it."""
+    answer = asker.ask(question, request, timeout_s=timeout_s)
+    return answer, result_from_answer(question.photo, answer, request.watch)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from tuft.cutout import Cutout
     from tuft.images import ImageSource
+    from tuft.resilience import CancelToken
 
 # One photograph is prepared while the server works on another; where more processors are, more are prepared.
 DEFAULT_CONCURRENCY: Final = max(2, THREADS)
@@ -57,6 +60,27 @@ class Finished(Generic[Item, Value]):
     error: Exception | None
 
 
+def map_results(
+    results: Generator[Finished[ImageSource, Cutout], None, None], leaving: CancelToken
+) -> Generator[MapResult, None, None]:
+    """What `tuft.Client.map` hands back; leaving its loop takes back, by `leaving`, what is on its way.
+
+    Raises:
+        OptionError: An argument has no such value: of no photograph, but of all.
+    """
+    with closing(results):
+        try:
+            yield from map(_map_result, results)
+        finally:
+            leaving.cancel()
+
+
+def _map_result(finished: Finished[ImageSource, Cutout]) -> MapResult:
+    if isinstance(finished.error, OptionError):
+        raise finished.error
+    return MapResult(finished.index, finished.item, finished.value, finished.error)
+
+
 def work_through(
     items: Iterable[Item],
     work: Callable[[Item], Value],
@@ -92,6 +116,7 @@ def _results(
         try:
             return Finished(index, item, work(item), None)
         except Exception as error:  # one item's trouble, a defect of tuft included, is not the others'
+            _forget_locals(error)
             return Finished(index, item, None, error)
 
     # A few finished ones may wait for a slower one before them; otherwise the workers would wait for it as well.
@@ -110,6 +135,13 @@ def _results(
         numbered.raise_failure()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _forget_locals(error: BaseException | None) -> None:
+    """Empties the frames that led to `error`: the photograph is in them, and whoever collects errors keeps them."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _taken(begun: deque[Future[Value]], ordered: bool) -> Future[Value]:

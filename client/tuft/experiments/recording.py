@@ -118,7 +118,7 @@ class Recorder(observing.Observer):
         now = datetime.now(timezone.utc)
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         path = self._folder / f"{self.experiment.name}.{now.date().isoformat()}{SUFFIX}"
-        _append_line(path, json.dumps({"kind": kind, "at": stamp, **self._plan, **line}))
+        append_line(path, json.dumps({"kind": kind, "at": stamp, **self._plan, **line}))
 
 
 def hashed_unit(experiment: str, unit: str) -> str:
@@ -127,7 +127,7 @@ def hashed_unit(experiment: str, unit: str) -> str:
     return digest.hexdigest()[:_UNIT_DIGITS]
 
 
-def _append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str) -> None:
     """Opened anew for each line, some microseconds: files may be moved away at any time."""
     data = f"{line}\n".encode()
     try:

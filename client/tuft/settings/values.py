@@ -37,6 +37,7 @@ class Settings:
         breaker_probe_s: Seconds above 0 after which one request tries it again.
         cache_dir: Folder where results are kept, so that the same photograph need not be sent again; empty keeps none.
         cache_mb: Megabytes above 0 that they may take.
+        rollout_dir: Folder of the rollout that requests take part in (`tuft rollout --state`); empty is none.
         metrics_port: 0..65535, port of the loopback interface for Prometheus; 0 offers none.
         log: `stderr` or a file for one line of JSON a request; empty writes none.
         tracing: Whether requests become spans of OpenTelemetry.
@@ -60,6 +61,7 @@ class Settings:
     breaker_probe_s: float = 2.0
     cache_dir: str = ""
     cache_mb: float = 1024.0
+    rollout_dir: str = ""
     metrics_port: int = 0
     log: str = ""
     tracing: bool = False

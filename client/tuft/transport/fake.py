@@ -86,7 +86,10 @@ class FakeTransport:
             self.options.append(options)
             failure = self.failures.popleft() if self.failures else None
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # a frame that holds what it raises would keep the photograph
         self._require_served(model)
         saliency = self._saliency_from_image(image).astype(np.float32)
         options.cancel.require()

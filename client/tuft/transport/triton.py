@@ -115,10 +115,10 @@ class TritonTransport:
         """
         tensor = self._library.InferInput(contract.INPUT_NAME, [1, *image.shape], contract.INPUT_DTYPE)
         tensor.set_data_from_numpy(image[np.newaxis])
-        reply: Future[Any] = Future()
+        reply: Future[tuple[Any, Any]] = Future()
 
         def finished(result: Any, error: Exception | None) -> None:
-            reply.set_exception(error) if error is not None else reply.set_result(result)
+            reply.set_result((result, error))
 
         remaining_s = deadline.remaining_s
         queue_s = remaining_s if options.queue_timeout_s is None else min(options.queue_timeout_s, remaining_s)
@@ -135,13 +135,16 @@ class TritonTransport:
         )
         with options.cancel.calling(call.cancel):
             try:
-                return reply.result()
-            except self._library.InferenceServerException:
-                options.cancel.require()
-                raise
+                result, error = reply.result()
             except BaseException:
                 call.cancel()
                 raise
+        if error is None:
+            return result
+        _open_circle(call)
+        options.cancel.require()
+        # A copy, which no variable holds: a frame and the exception that it raises would be a circle as well.
+        raise self._library.InferenceServerException(error.message(), error.status(), error.debug_details())
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
         """The working size of a served model; see `Transport.model_size`.
@@ -199,6 +202,16 @@ class TritonTransport:
             raise error_from_status(status, message, server=self.server, model=model, timeout_s=timeout_s) from exc
         except ValueError as exc:  # what grpc raises once the channel is closed
             raise ServerUnreachableError(f"The connection to {self.server} is closed: make a new one.") from exc
+
+
+def _open_circle(call: Any) -> None:
+    """Lets the request of a failed call be freed at once, not when the garbage collector comes by.
+
+    grpc raises the call itself; its traceback leads back to it, and to the request that was sent.
+    """
+    for future in vars(call).values():
+        if isinstance(future, BaseException):
+            future.__traceback__ = None
 
 
 def contract_problem(metadata: Any) -> str | None:

@@ -69,6 +69,7 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         breaker_probe_s = 30
         cache_dir = "kept"
         cache_mb = 64
+        rollout_dir = "rolling"
         metrics_port = 8003
         log = "stderr"
         tracing = true
@@ -90,6 +91,7 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         "TUFT_BREAKER_PROBE_S": "30",
         "TUFT_CACHE_DIR": "kept",
         "TUFT_CACHE_MB": "64",
+        "TUFT_ROLLOUT_DIR": "rolling",
         "TUFT_METRICS_PORT": "8003",
         "TUFT_LOG": "stderr",
         "TUFT_TRACING": "yes",
@@ -111,6 +113,7 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         breaker_probe_s=30.0,
         cache_dir="kept",
         cache_mb=64.0,
+        rollout_dir="rolling",
         metrics_port=8003,
         log="stderr",
         tracing=True,

@@ -1,0 +1,172 @@
+"""What a client's process and its server hold: memory, descriptors, threads, processes, files; and how it grows."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+from scipy.stats import theilslopes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_REGION_PREFIX: Final = re.compile(r"shm-region-prefix-name=(\w+)")
+MEMORY: Final = ("client_bytes", "allocated_bytes", "server_bytes")
+COUNTED: Final = ("descriptors", "server_descriptors", "threads", "server_threads", "processes")
+
+_CONFIDENCE: Final = 0.95
+_MOST_CHANGES: Final = 20  # a server that is starting or stopping changes under one's eyes
+
+
+@dataclass(frozen=True)
+class Census:
+    """What is held at one moment.
+
+    Attributes:
+        client_bytes: Resident memory of this process; much of it is free, and kept by the allocator for what comes.
+        allocated_bytes: What the allocator (glibc's) has handed out and not got back in this process, exactly.
+        server_bytes: Of tritonserver and the processes of its models, regions that they share counted in each.
+        descriptors: Open in this process.
+        server_descriptors: In the server's.
+        threads: Of this process.
+        server_threads: Of the server's.
+        processes: Children of this process, theirs included.
+        files: Those under the temporary folder, and the shared memory of Python backends.
+    """
+
+    client_bytes: int
+    allocated_bytes: int
+    server_bytes: int
+    descriptors: int
+    server_descriptors: int
+    threads: int
+    server_threads: int
+    processes: int
+    files: frozenset[str]
+
+    def left_over_since(self, earlier: Census) -> dict[str, int | list[str]]:
+        """What there is more of than there was, by name; empty if nothing is. Memory is left out."""
+        more = {name: getattr(self, name) - getattr(earlier, name) for name in COUNTED}
+        found: dict[str, int | list[str]] = {name: count for name, count in more.items() if count > 0}
+        files = sorted(self.files - earlier.files)
+        return {**found, "files": files} if files else found
+
+
+class Server:
+    """A tritonserver that this process has started, and its models' processes; it may have ended.
+
+    Args:
+        grpc_port: Where it listens.
+    """
+
+    def __init__(self, grpc_port: int) -> None:
+        port = f"--grpc-port={grpc_port}"
+        (self._triton,) = (child for child in psutil.Process().children() if port in child.cmdline())
+        (self._region_prefix,) = _REGION_PREFIX.findall(" ".join(self._triton.cmdline()))
+
+    def processes(self) -> list[psutil.Process]:
+        """All of them; none if it has ended."""
+        return [self._triton, *self._triton.children(recursive=True)] if self._triton.is_running() else []
+
+    def regions(self) -> list[Path]:
+        """Shared memory of its Python backend."""
+        return list(Path("/dev/shm").glob(f"{self._region_prefix}*"))
+
+
+def census(temporary_folder: Path, server: Server | None = None) -> Census:
+    """Counts.
+
+    Args:
+        temporary_folder: Where this process and the server put temporary files.
+        server: The server, if one was started.
+    """
+    for _ in range(_MOST_CHANGES):
+        try:
+            return _census(temporary_folder, server)
+        except (psutil.NoSuchProcess, FileNotFoundError):
+            continue
+    raise RuntimeError("Processes come and go too fast to be counted: wait until the server is ready, or gone.")
+
+
+def settled(count: Callable[[], Census], like: Census, timeout_s: float = 10.0) -> Census:
+    """A census in which nothing is left over since `like`, or the last one after `timeout_s`: threads end in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while (now := count()).left_over_since(like) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    return now
+
+
+@dataclass(frozen=True)
+class Slope:
+    """How fast memory grows, in megabytes (10⁶ bytes) a thousand requests, with the ends of the 95 % interval."""
+
+    mb_per_1000: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mb_per_1000:+.1f} ({self.low:+.1f} to {self.high:+.1f})"
+
+
+def slope(requests: Sequence[int], memory_bytes: Sequence[int]) -> Slope:
+    """The median of the slopes between all pairs of samples (Theil and Sen) in the second half of them.
+
+    The first half is left out: caches and the allocator's pools fill there.
+    """
+    half = len(requests) // 2
+    thousands = [count / 1e3 for count in requests[half:]]
+    megabytes = [size / 1e6 for size in memory_bytes[half:]]
+    fit = theilslopes(megabytes, thousands, _CONFIDENCE)
+    return Slope(float(fit.slope), float(fit.low_slope), float(fit.high_slope))
+
+
+def _census(temporary_folder: Path, server: Server | None) -> Census:
+    client = psutil.Process()
+    processes = [] if server is None else server.processes()
+    regions = [] if server is None else server.regions()
+    return Census(
+        client_bytes=client.memory_info().rss,
+        allocated_bytes=_allocated_bytes(),
+        server_bytes=sum(process.memory_info().rss for process in processes),
+        descriptors=client.num_fds(),
+        server_descriptors=sum(process.num_fds() for process in processes),
+        threads=client.num_threads(),
+        server_threads=sum(process.num_threads() for process in processes),
+        processes=len(client.children(recursive=True)),
+        files=frozenset(map(str, [*temporary_folder.rglob("*"), *regions])),
+    )
+
+
+class _MallocInfo(ctypes.Structure):
+    """`struct mallinfo2` of malloc.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
+    )
+
+
+def _allocated_bytes() -> int:
+    """In the arenas of all threads, and in mappings of their own; 0 if the C library is not glibc."""
+    mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if mallinfo2 is None:
+        return 0
+    mallinfo2.restype = _MallocInfo
+    info = mallinfo2()
+    return int(info.uordblks + info.hblkhd)

@@ -1,0 +1,250 @@
+"""Does anything grow while a client and its server work? Thousands of requests, and what they leave behind.
+
+    python benchmarks/soak.py [--requests N] [--repository FOLDER] [--json FILE]
+
+A real tritonserver serves graphs that only average colours, so that thousands pass within minutes; or `--repository`.
+Requests come in rounds: photographs of 0.1 to 12 megapixels and files that are none, given in every way, by all presets
+and refinements, from several threads and by `Client.map`, some taken back, some out of time, some in a rush that the
+queue has no room for; with a cache that is too small, metrics and a log. After each round, when nothing is on its
+way, memory is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from _soak_census import COUNTED, MEMORY, Census, Server, Slope, census, settled, slope
+from _soak_load import THREADS, Round, Tally
+from _soak_photographs import MEGAPIXELS, broken_files, photograph_files
+from _table import markdown
+from prometheus_client import CollectorRegistry
+from stages import machine
+
+from tuft import Client, Settings
+from tuft.contract import SIZES, model_name
+from tuft.serve import ServeOptions, running_server
+from tuft.watching.logs import log_to
+from tuft.watching.metrics import Metrics
+
+if TYPE_CHECKING:
+    pass
+
+CACHE_MB: Final = 40.0  # a few results of those that are sent
+# The models that a rush is for.
+RUSHED_SIZES: Final = (1536, 2048)
+RUSHED_QUEUE_SIZE: Final = 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was held when so many requests had ended, after so many seconds."""
+
+    requests: int
+    seconds: float
+    held: Census
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a soak has seen.
+
+    Attributes:
+        samples: After each round; the first has warmed everything up.
+        outcomes: How many requests ended in what.
+        before: What was held before the server was started.
+        after: When it had ended.
+    """
+
+    samples: list[Sample]
+    outcomes: dict[str, int]
+    before: Census
+    after: Census
+
+    def slope(self, memory: str) -> Slope:
+        """How fast one kind of memory grows, one of `MEMORY`."""
+        return slope([at.requests for at in self.samples], [getattr(at.held, memory) for at in self.samples])
+
+
+def soak(
+    repository: Path,
+    folder: Path,
+    *,
+    requests: int,
+    megapixels: Sequence[float] = MEGAPIXELS,
+    cancel_in_flight: bool = False,
+) -> Result:
+    """Sends at least so many requests to a server of its own.
+
+    Args:
+        repository: What is served: all sizes.
+        folder: For photographs, cache and logs; `temporary` in it becomes the folder for temporary files.
+        requests: How many.
+        megapixels: Of the photographs.
+        cancel_in_flight: See `Round`. Of that, the tritonserver of the wheel (24.10) dies sooner or later, by a race in
+            its gRPC frontend (triton-inference-server/server#7840, #8034).
+    """
+    files, tally = photograph_files(folder, megapixels) + broken_files(folder), Tally()
+    with _temporary_folder(folder / "temporary") as temporary:
+        before = census(temporary)
+        options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0, log_file=folder / "server.log")
+        with running_server(options) as addresses:
+            server = Server(addresses.grpc_port)
+            with _clients(addresses.grpc, folder, tally) as clients:
+                work = Round(*clients, files, cancel_in_flight=cancel_in_flight)
+                samples = list(_rounds(work, tally, requests, lambda: census(temporary, server)))
+        after = settled(lambda: census(temporary, server), before)
+    return Result(samples, dict(tally.outcomes), before, after)
+
+
+def _rounds(work: Round, tally: Tally, requests: int, count: Callable[[], Census]) -> Iterator[Sample]:
+    """A sample after each round, the last one when all threads have had time to end."""
+    began_s = time.monotonic()
+    with ThreadPoolExecutor(THREADS) as pool:
+        first: Census | None = None
+        while tally.requests < requests or first is None:
+            work(pool)
+            _await_the_last()
+            now = count() if first is None or tally.requests < requests else settled(count, first)
+            first = first or now
+            if now.processes < first.processes:
+                raise RuntimeError(f"A process of the server died after {tally.requests} requests: see its log.")
+            yield Sample(tally.requests, time.monotonic() - began_s, now)
+
+
+def _await_the_last() -> None:
+    """Waits for what `Client.map` has left to end on its own."""
+    while any(thread.name.startswith("tuft") for thread in threading.enumerate()):
+        time.sleep(0.05)
+
+
+@contextmanager
+def _clients(url: str, folder: Path, tally: Tally) -> Iterator[tuple[Client, Client]]:
+    """One with a cache and one without, both watched."""
+    log = folder / "requests.log"
+    observers = (tally, Metrics(CollectorRegistry()))
+    settings = Settings(url=url, log=str(log))
+    caching = replace(settings, cache_dir=str(folder / "cache"), cache_mb=CACHE_MB)
+    with (
+        Client(settings=caching, observers=observers) as cached,
+        Client(settings=settings, observers=observers) as plain,
+    ):
+        yield cached, plain
+    if cached.cache is not None:
+        cached.cache.close()
+    handler = log_to(str(log))
+    logging.getLogger("tuft").removeHandler(handler)
+    handler.close()
+
+
+@contextmanager
+def _temporary_folder(folder: Path) -> Iterator[Path]:
+    """Makes `folder` the one for temporary files, of this process and of those that it starts."""
+    folder.mkdir()
+    earlier = os.environ.get("TMPDIR"), tempfile.tempdir
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), str(folder)
+    try:
+        yield folder
+    finally:
+        tempfile.tempdir = earlier[1]
+        del os.environ["TMPDIR"]
+        if earlier[0] is not None:
+            os.environ["TMPDIR"] = earlier[0]
+
+
+def averaging_repository(folder: Path) -> Path:
+    """A repository of all sizes whose graphs average colours; those of `RUSHED_SIZES` have short queues."""
+    tests = str(Path(__file__).parents[1] / "tests")
+    if tests not in sys.path:
+        sys.path.append(tests)
+    from support.tiny import tiny_repository  # type: ignore[import-not-found,unused-ignore]
+
+    def shorten_queue(configuration: Any) -> None:
+        if configuration.name in map(model_name, RUSHED_SIZES):
+            configuration.dynamic_batching.default_queue_policy.max_queue_size = RUSHED_QUEUE_SIZE
+
+    return Path(tiny_repository(folder, sizes=SIZES, configure=shorten_queue))
+
+
+def report(result: Result) -> dict[str, Any]:
+    """What goes into JSON."""
+    first, last = result.samples[0], result.samples[-1]
+    return {
+        "machine": machine(),
+        "requests": last.requests,
+        "seconds": round(last.seconds, 1),
+        "outcomes": dict(sorted(result.outcomes.items())),
+        "growth": {memory: asdict(result.slope(memory)) for memory in MEMORY},
+        "peak_client_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),
+        "held": {name: _held(found) for name, found in _moments(result).items()},
+        "left_over_while_serving": last.held.left_over_since(first.held),
+        "left_over_afterwards": result.after.left_over_since(result.before),
+        "samples": [
+            {"requests": at.requests, "seconds": round(at.seconds, 1), **_held(at.held)} for at in result.samples
+        ],
+    }
+
+
+def _moments(result: Result) -> dict[str, Census]:
+    first, last = result.samples[0], result.samples[-1]
+    return {"before": result.before, "first round": first.held, "last round": last.held, "after": result.after}
+
+
+def _held(found: Census) -> dict[str, int | float]:
+    return {
+        **{_in_mb(memory): round(getattr(found, memory) / 1e6, 1) for memory in MEMORY},
+        **{name: getattr(found, name) for name in COUNTED},
+        "files": len(found.files),
+    }
+
+
+def _in_mb(memory: str) -> str:
+    return memory.replace("_bytes", "_mb")
+
+
+def table(result: Result) -> str:
+    """A Markdown table of what was held at four moments, and the slopes in its last row."""
+    held = {name: _held(found) for name, found in _moments(result).items()}
+    names = list(next(iter(held.values())))
+    rows = [["", *held, "a thousand requests"], ["---"] + ["---:"] * (len(held) + 1)]
+    slopes = {_in_mb(memory): str(result.slope(memory)) for memory in MEMORY}
+    rows += [[name, *(str(of[name]) for of in held.values()), slopes.get(name, "")] for name in names]
+    return markdown(rows)
+
+
+def main() -> None:
+    """Soaks and prints a Markdown table; `--json` keeps every sample."""
+    parser = argparse.ArgumentParser(description="What grows while thousands of requests pass.")
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--repository", type=Path, help="what is served (default: graphs that average colours)")
+    parser.add_argument(
+        "--cancel-in-flight", action="store_true", help="take requests back from the server too (not with the wheel's)"
+    )
+    parser.add_argument("--json", type=Path, help="where every sample goes")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="tuft-soak-"))  # stays if something goes wrong: the server's log is in it
+    print(f"Photographs, cache and logs are in {folder}.", file=sys.stderr)
+    repository = options.repository or averaging_repository(folder / "repository")
+    result = soak(repository, folder, requests=options.requests, cancel_in_flight=options.cancel_in_flight)
+    shutil.rmtree(folder)
+    print(f"{machine()}\n\n{result.samples[-1].requests} requests: {result.outcomes}\n\n{table(result)}")
+    if options.json:
+        options.json.write_text(json.dumps(report(result), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
