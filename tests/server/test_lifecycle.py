@@ -160,6 +160,17 @@ def test_the_server_is_started_anew_when_a_model_dies(options: ServeOptions) -> 
         assert program.wait(timeout=30) == 0
 
 
+def test_the_server_is_started_anew_when_it_crashes(options: ServeOptions) -> None:
+    """The wheel's does so now and then, when requests are cancelled while they are computed."""
+    with serving(options) as (program, caller):
+        (server,) = psutil.Process(program.pid).children()
+        server.send_signal(signal.SIGSEGV)
+        assert "has crashed" in announcement(program)[0]
+        assert caller.ask(random_images(1)).shape == (1, 384, 384)
+        program.terminate()
+        assert program.wait(timeout=30) == 0
+
+
 def test_a_model_that_dies_while_it_is_loaded_is_a_failure_to_start(tmp_path: Path) -> None:
     model = SLOW_MODEL.replace("time.sleep", "import os; os.abort() #")
     options = ServeOptions(tiny_repository(tmp_path, model=model), http_port=0, grpc_port=0, metrics_port=0)

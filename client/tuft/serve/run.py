@@ -41,7 +41,8 @@ def running_server(options: ServeOptions) -> Iterator[ServerAddresses]:
 def serve(options: ServeOptions) -> int:
     """Serve in the foreground until the server ends, or SIGINT or SIGTERM ends it.
 
-    When the process of a model dies, which is how the kernel takes memory back, the server is started anew.
+    When the process of a model dies, which is how the kernel takes memory back, or tritonserver itself crashes, which
+    24.10 may do when requests are cancelled (triton-inference-server/server#7368), the server is started anew.
 
     Returns:
         The exit code of tritonserver: 0 after a signal to this program, 128 + N if a signal N killed the server.
@@ -58,9 +59,12 @@ def serve(options: ServeOptions) -> int:
             if process.wait_until_ready(options.ready_timeout_s):
                 print(_announcement(command, process.log_file), flush=True)
             code = process.wait()
-        if code is not None:
+        if code == -signal.SIGSEGV:
+            print("tritonserver has crashed: starting the server anew.", flush=True)
+        elif code is not None:
             return code if code >= 0 else 128 - code
-        print("The process of a model died, probably for lack of memory: starting the server anew.", flush=True)
+        else:
+            print("The process of a model died, probably for lack of memory: starting the server anew.", flush=True)
 
 
 def shell_command(options: ServeOptions) -> str:
