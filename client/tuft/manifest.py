@@ -7,6 +7,7 @@ a line that cannot be read, such as the last one of a run that was killed, count
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
@@ -150,7 +151,9 @@ class Manifest:
     def _write(self) -> None:
         try:
             with self._file.open("a+b", buffering=0) as file:
-                torn = file.seek(0, 2) > 0 and file.seek(-1, 2) >= 0 and file.read(1) != b"\n"
+                size = file.seek(0, os.SEEK_END)
+                # Where the end was, not where it is: another run may have written meanwhile.
+                torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
                 # In one piece: several runs may append at the same time.
                 file.write(b"\n" * torn + self._unwritten)
         except OSError as exc:
