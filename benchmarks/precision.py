@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import cv2
 import numpy as np
 from _cases import Case, composites, held_out_scenes
 from _table import markdown
@@ -33,7 +34,6 @@ from tuft_export.graphs.bare import PRECISIONS
 from tuft_export.graphs.precision import ISLANDS, rounded, with_precision
 from tuft_export.graphs.precision_proof import Saliency
 from tuft_export.graphs.source import GraphSource
-from tuft_export.pictures import stress_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,11 +93,11 @@ def _errors(saliency: NDArray[np.float32], case: Case, size: int) -> list[float]
 
 
 def island_rows(model: onnx.ModelProto, precision: str) -> list[dict[str, Any]]:
-    """All islands, each one left out, and none, on the stress pictures."""
+    """All islands, each one left out, and none, on photographs."""
     variants = {"all islands": ISLANDS}
     variants |= {f"without `{left.pattern}`": tuple(i for i in ISLANDS if i is not left) for left in ISLANDS}
     variants["none"] = ()
-    pictures = list(stress_pictures(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value).values())
+    pictures = photographs(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
     full = Saliency(model)
     expected = [full(picture[None])[0] for picture in pictures]
     rows = []
@@ -106,6 +106,14 @@ def island_rows(model: onnx.ModelProto, precision: str) -> list[dict[str, Any]]:
         differences = [_difference(e, half(p[None])[0]) for e, p in zip(expected, pictures, strict=True)]
         rows.append({"islands": name, "precision": precision, **_summary(differences)})
     return rows
+
+
+def photographs(size: int) -> NDArray[np.uint8]:
+    """Three photographs that come with scikit-image, squeezed: uint8 [3, size, size, 3]."""
+    import skimage.data
+
+    photos = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
+    return np.stack([cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA) for photo in photos])
 
 
 def _difference(expected: NDArray[np.float32], actual: NDArray[np.float32]) -> dict[str, float]:
@@ -132,7 +140,7 @@ def official_graph(base_size: int, size: int) -> onnx.ModelProto:
     from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
     from tuft_export.inspyrenet import SWIN_B
 
-    pictures = np.stack([stress_pictures(256)[name] for name in ("photograph", "mirrored, darker")])
+    pictures = photographs(256)
     images = (torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255 - torch.tensor(contract.MEAN)[:, None, None]) / (
         torch.tensor(contract.STD)[:, None, None]
     )
