@@ -214,7 +214,7 @@ def sizes(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
 
 def official(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
     """The published shape on photographs: what it says means nothing, how it is rounded does."""
-    cases = [case for case in _cases(options) if case.category == "composite"][:4] or _cases(options)[:4]
+    cases = [case for case in _cases(options) if case.category == "composite"][:2] or _cases(options)[:2]
     graphs = (official_graph(*shape) for shape in _OFFICIAL)
     return [size_row(graph, precision, cases) for graph in graphs for precision in HALVES], _SIZES
 

@@ -160,5 +160,6 @@ def test_the_bindings_are_of_the_libraries_version(tmp_path: Path) -> None:
 def test_the_script_is_shell_and_make_knows_it() -> None:
     subprocess.run(["bash", "-n", SCRIPT], check=True)
     assert os.access(SCRIPT, os.X_OK)
-    done = subprocess.run(["make", "--no-print-directory", "--dry-run", "engines"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "--dry-run", "engines"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "deploy/engines.sh"
