@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ class Watched:
     prometheus: Prometheus
     url: str
     metrics: Metrics
+    followed: list[Client] = field(default_factory=list)
 
     def live(self) -> None:
         """One of everything that can be counted."""
@@ -97,6 +98,7 @@ class Watched:
         failing = FakeTransport(failures=[ServerOutOfMemoryError("full")])
         with Client(observers=[self.metrics], transport=failing) as client:
             self.metrics.follow(client)
+            self.followed.append(client)  # its circuits are told as long as it lives
             assert client.remove(white_square(), preset="high").preset == "standard"
             for cache, version in (("miss", "1"), ("hit", "2")):
                 self.metrics.request_started("made", "high")
