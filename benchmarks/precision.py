@@ -31,7 +31,7 @@ from tuft.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name
 from tuft_export.graphs.bare import PRECISIONS
 from tuft_export.graphs.precision import ISLANDS, rounded, with_precision
-from tuft_export.graphs.precision_proof import Saliency
+from tuft_export.graphs.saliency import Saliency
 from tuft_export.graphs.source import GraphSource
 
 if TYPE_CHECKING:

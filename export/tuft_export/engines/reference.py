@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuft import contract
+from tuft_export.graphs.saliency import Saliency
 
 if TYPE_CHECKING:
     import onnx
@@ -28,12 +28,9 @@ def reference_saliency(graph: bytes, images: NDArray[np.uint8]) -> NDArray[np.fl
         float32 [n, S, S] in 0..1, each picture computed by itself.
     """
     import onnx
-    import onnxruntime
 
-    model = widened(onnx.load_model_from_string(graph))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    answers = [session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: image[None]})[0] for image in images]
-    return np.asarray(np.concatenate(answers), np.float32)
+    saliency = Saliency(widened(onnx.load_model_from_string(graph)))
+    return np.asarray(np.concatenate([saliency(image[None]) for image in images]), np.float32)
 
 
 def widened(model: onnx.ModelProto) -> onnx.ModelProto:

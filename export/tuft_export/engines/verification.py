@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tuft_export.errors import EngineError
+from tuft_export.graphs.saliency import mask_iou
 from tuft_export.pictures import sample_pictures
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _compare(
         max_abs=float(off.max()),
         mean_abs=float(off.mean()),
         off_share=float((off > tolerance).mean()),
-        iou=min(map(_iou, actual >= _THRESHOLD, expected >= _THRESHOLD)),
+        iou=min(map(mask_iou, actual >= _THRESHOLD, expected >= _THRESHOLD)),
         singles_max_abs=float(off_singles.max()),
         singles_off_share=float((off_singles > tolerance).mean()),
     )
@@ -161,12 +162,6 @@ def _compare(
 
 def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.nan_to_num(np.abs(a - b), nan=1, posinf=1), np.float32)
-
-
-def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """1 where nothing is in front in both."""
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0
 
 
 def _line(values: BatchVerification | Tolerance) -> str:

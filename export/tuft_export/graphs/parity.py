@@ -11,6 +11,7 @@ import torch
 from tuft import contract
 from tuft_export.errors import ParityError
 from tuft_export.graphs.exportable import ServedNetwork
+from tuft_export.graphs.saliency import Saliency
 from tuft_export.pictures import sample_pictures
 
 if TYPE_CHECKING:
@@ -106,16 +107,14 @@ def parity_report(
     Raises:
         ParityError: Names, types or axes are not the contract's; wrong values only make the report false.
     """
-    import onnxruntime
-
     check_interface(model, options.size)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    saliency = Saliency(model)
     blend = options.blends(network.config.base_size)
     served = ServedNetwork(network, blend=blend).eval()
     pictures = sample_pictures(options.size, max(batch_sizes))
 
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        output: NDArray[np.float32] = session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: batch})[0]
+        output = saliency(batch)
         if output.shape != (len(batch), options.size, options.size):
             raise ParityError(f"A batch of shape {batch.shape} gave {output.shape}: the exported axes are wrong.")
         return output

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tuft import contract
 from tuft_export.errors import ParityError
 from tuft_export.graphs.precision import rounded
+from tuft_export.graphs.saliency import Saliency, mask_iou
 from tuft_export.pictures import stress_pictures
 
 if TYPE_CHECKING:
@@ -114,29 +114,12 @@ def precision_report(
     return PrecisionReport(precision, size, TOLERANCES[precision], tuple(errors), batch_mean_abs)
 
 
-class Saliency:
-    """A graph in ONNX Runtime on the CPU: uint8 [n, S, S, 3] to float32 [n, S, S]."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        import onnxruntime
-
-        providers = ["CPUExecutionProvider"]
-        self._session = onnxruntime.InferenceSession(model.SerializeToString(), providers=providers)
-
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The answer to a batch."""
-        saliency: NDArray[np.float32] = self._session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: images})[0]
-        return saliency
-
-
 def _picture_error(name: str, expected: NDArray[np.float32], actual: NDArray[np.float32]) -> PictureError:
     difference = np.abs(actual - expected)
-    masks = expected > 0.5, actual > 0.5
-    union = np.count_nonzero(masks[0] | masks[1])
     return PictureError(
         picture=name,
         finite=bool(np.isfinite(actual).all()),
         max_abs=float(difference.max()),
         mean_abs=float(difference.mean()),
-        iou=np.count_nonzero(masks[0] & masks[1]) / union if union else 1.0,
+        iou=mask_iou(expected > 0.5, actual > 0.5),
     )

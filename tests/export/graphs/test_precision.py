@@ -15,7 +15,8 @@ from tuft.errors import OptionError
 from tuft_export.errors import ParityError
 from tuft_export.graphs.bare import metadata
 from tuft_export.graphs.precision import HEADS, ISLANDS, rounded, with_precision
-from tuft_export.graphs.precision_proof import Saliency, precision_report
+from tuft_export.graphs.precision_proof import precision_report
+from tuft_export.graphs.saliency import Saliency
 from tuft_export.pictures import stress_pictures
 from tuft_training.measures import gradient_error, intersection_over_union
 from tuft_training.scenes import scene
