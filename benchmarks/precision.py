@@ -47,12 +47,18 @@ HALVES: Final = tuple(precision for precision in PRECISIONS if precision != "fp3
 _OFFICIAL: Final = ((384, 384), (1024, 1024))  # base size, working size
 
 
-def size_row(model: onnx.ModelProto, precision: str, cases: Sequence[Case]) -> dict[str, Any]:
-    """One precision of one graph against float32, as means over the cases unless said otherwise."""
+def size_rows(model: onnx.ModelProto, cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """Each half precision of one graph against float32, as means over the cases unless said otherwise."""
     size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    halved = with_precision(model, precision)
-    # One after the other: the published shape at 1024 takes 6 GB each time.
+    # Networks one after the other: the published shape at 1024 takes 6 GB each time.
     expected = _saliencies(model, cases, f"{size} fp32")
+    return [_size_row(model, size, precision, cases, expected) for precision in HALVES]
+
+
+def _size_row(
+    model: onnx.ModelProto, size: int, precision: str, cases: Sequence[Case], expected: Sequence[NDArray[np.float32]]
+) -> dict[str, Any]:
+    halved = with_precision(model, precision)
     actual = _saliencies(rounded(halved), cases, f"{size} {precision}")
     differences = [_difference(*pair) for pair in zip(expected, actual, strict=True)]
     errors = [
@@ -206,14 +212,14 @@ def sizes(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
     cases = _cases(options)
     source = GraphSource(checkpoint_from_name(options.checkpoint))
     graphs = (source.graph(size, None) for size in options.sizes)
-    return [size_row(graph, precision, cases) for graph in graphs for precision in HALVES], _SIZES
+    return [row for graph in graphs for row in size_rows(graph, cases)], _SIZES
 
 
 def official(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
     """The published shape on photographs: what it says means nothing, how it is rounded does."""
     cases = [case for case in _cases(options) if case.category == "composite"][:2] or _cases(options)[:2]
     graphs = (official_graph(*shape) for shape in _OFFICIAL)
-    return [size_row(graph, precision, cases) for graph in graphs for precision in HALVES], _SIZES
+    return [row for graph in graphs for row in size_rows(graph, cases)], _SIZES
 
 
 def islands(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
