@@ -11,10 +11,17 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from google.protobuf import json_format, text_format
+from support.photographs import photographs
 from support.tiny import CONFIGURATIONS, PYTHON_MODEL, mean_saliency, mixing_graph, tiny_repository
 from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from tuft_export.checkpoints import CHECKPOINTS, load_weights
+from tuft_export.graphs import full_resolution
+from tuft_export.graphs.bare import demo_graph, read_bare, with_weights
+from tuft_export.graphs.saliency import Saliency
 
 SIZE = 384
 
@@ -47,6 +54,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "served_model", module)
     spec.loader.exec_module(module)
     return module.TritonPythonModel()
 
@@ -98,9 +106,125 @@ def test_an_answer_is_not_overwritten_by_the_next(model: Any, tmp_path: Path, im
 @pytest.mark.parametrize(("parameters", "threads"), [({}, None), ({"threads": "1"}, 1)])
 def test_parameters_reach_openvino(model: Any, tmp_path: Path, parameters: dict[str, str], threads: int | None) -> None:
     model.initialize(arguments(tiny_repository(tmp_path), **parameters))
-    compiled = model._network.get_compiled_model()
+    compiled = model._network._request.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert threads in (None, compiled.get_property("INFERENCE_NUM_THREADS"))
+
+
+@pytest.fixture
+def module(model: Any) -> Any:
+    """All of `model.py`."""
+    return sys.modules[type(model).__module__]
+
+
+@pytest.fixture
+def computed_tiles(module: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, int, np.ndarray]]:
+    """What was needed, the side of tiles, and the corners of those computed: of each picture from now on."""
+    found: list[tuple[np.ndarray, int, np.ndarray]] = []
+    tiles = module._tiles
+
+    def noted(needed: np.ndarray, tile_px: int) -> Any:
+        corners = tiles(needed, tile_px)
+        found.append((needed, tile_px, corners))
+        return corners
+
+    monkeypatch.setattr(module, "_tiles", noted)
+    return found
+
+
+def whole_and_served(module: Any, graph: onnx.ModelProto, folder: Path, **settings: str) -> tuple[Any, Any]:
+    """The graph in ONNX Runtime, and as `model.py` computes it."""
+    path = folder / "model.onnx"
+    path.write_bytes(graph.SerializeToString())
+    return Saliency(graph), module._network(path, settings)
+
+
+def square_photograph(size: int) -> np.ndarray:
+    return photographs(size, 1)
+
+
+def test_the_seams_have_the_names_that_the_export_gives_them(module: Any) -> None:
+    for name in ("FEATURES", "KEY", "VALUE", "COARSE", "EDGE", "DETAIL"):
+        assert getattr(module, name) == getattr(full_resolution, name)
+
+
+@pytest.mark.slow
+def test_where_pyramids_blend_the_stage_is_left_out_where_it_cannot_count(
+    module: Any, tmp_path: Path, computed_tiles: list[Any]
+) -> None:
+    demo = with_weights(read_bare(demo_graph(1024)), load_weights(CHECKPOINTS["demo"]).arrays)
+    whole, served = whole_and_served(module, demo, tmp_path)
+    picture = square_photograph(1024)
+    np.testing.assert_allclose(served(picture), whole(picture), atol=1e-4)
+    ((needed, tile_px, corners),) = computed_tiles
+    assert 0 < len(corners) * tile_px**2 < 0.6 * needed.size
+
+
+@pytest.mark.parametrize("certain_logit", [np.inf, 0.01])
+def test_a_tile_is_what_the_whole_network_gives_there(
+    module: Any,
+    tmp_path: Path,
+    plain_graph: onnx.ModelProto,
+    monkeypatch: pytest.MonkeyPatch,
+    computed_tiles: list[Any],
+    certain_logit: float,
+) -> None:
+    monkeypatch.setattr(module, "CERTAIN_LOGIT", certain_logit)
+    whole, served = whole_and_served(module, plain_graph, tmp_path, full_resolution="uncertain")
+    picture = square_photograph(whole_size(plain_graph))
+    answer, expected = served(picture)[0], whole(picture)[0]
+    ((_, tile_px, corners),) = computed_tiles
+    inside = np.zeros(answer.shape, bool)
+    for y, x in corners:
+        inside[y : y + tile_px, x : x + tile_px] = True
+    assert inside.any()
+    np.testing.assert_allclose(answer[inside], expected[inside], atol=2e-5)
+    assert inside.all() == (certain_logit == np.inf)
+
+
+def test_a_plain_network_is_whole_unless_asked_otherwise(
+    module: Any, tmp_path: Path, plain_graph: onnx.ModelProto
+) -> None:
+    whole, served = whole_and_served(module, plain_graph, tmp_path)
+    assert isinstance(served, module._Whole)
+    picture = square_photograph(whole_size(plain_graph))
+    np.testing.assert_allclose(served(picture), whole(picture), atol=2e-5)
+
+
+def test_a_wrong_setting_says_what_is_right(module: Any, tmp_path: Path, plain_graph: onnx.ModelProto) -> None:
+    with pytest.raises(TritonModelException, match=r"must be exact or uncertain, not everywhere\.$"):
+        whole_and_served(module, plain_graph, tmp_path, full_resolution="everywhere")
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"no graph"])
+def test_compiled_graphs_are_kept_for_the_next_start(
+    module: Any, tmp_path: Path, blended_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    monkeypatch.setenv("TUFT_COMPILED", str(tmp_path / "compiled"))
+    picture = square_photograph(whole_size(blended_graph))
+    first = whole_and_served(module, blended_graph, tmp_path)[1](picture)
+    kept = sorted((tmp_path / "compiled").iterdir())
+    assert len(kept) == 2
+    if damage is None:
+        monkeypatch.setattr(module, "_parts", None)  # would be called to make it anew
+    else:
+        kept[0].write_bytes(damage)
+    np.testing.assert_array_equal(whole_and_served(module, blended_graph, tmp_path)[1](picture), first)
+    assert sorted((tmp_path / "compiled").iterdir()) == kept
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(
+    module: Any, tmp_path: Path, plain_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("TUFT_COMPILED", str(tmp_path / "file"))
+    whole, served = whole_and_served(module, plain_graph, tmp_path)
+    picture = square_photograph(whole_size(plain_graph))
+    np.testing.assert_allclose(served(picture), whole(picture), atol=2e-5)
+
+
+def whole_size(graph: onnx.ModelProto) -> int:
+    return int(graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
 
 
 def test_openvino_is_absent(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,12 +269,11 @@ def test_a_broken_graph_is_one_line(model: Any, tmp_path: Path, damage: Callable
 def test_lack_of_memory_is_called_that(
     model: Any, tmp_path: Path, images: np.ndarray, cause: Exception, is_memory: bool
 ) -> None:
-    class Exhausted:
-        def infer(self, _inputs: list[np.ndarray]) -> None:
-            raise cause
+    def exhausted(_image: np.ndarray) -> None:
+        raise cause
 
     model.initialize(arguments(tiny_repository(tmp_path)))
-    model._network = Exhausted()
+    model._network = exhausted
     with pytest.raises(TritonModelException) as failure:
         answers(model, images)
     assert ("out of memory" in str(failure.value)) is is_memory

@@ -98,7 +98,7 @@ def test_every_batch_size_that_can_reach_the_backend_is_warmed_up(spec: ModelSpe
 def test_python_runtime_computes_requests_one_by_one_and_exactly(spec: ModelSpec) -> None:
     config = configuration(spec, "python")
     assert list(config.dynamic_batching.preferred_batch_size) == [1]
-    assert parameters(config) == {"precision": "f32", "threads": "0"}
+    assert parameters(config) == {"precision": "f32", "full_resolution": "exact", "threads": "0"}
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -35,6 +35,15 @@ def reference_network(ours: InSPyReNet, *, threshold: int | None = None, load: b
     return theirs
 
 
+def in_float64(theirs: Any) -> Any:
+    """The same network in double precision: two that compute the same then agree to more digits than float32 has."""
+    theirs.double()
+    # Kernels are plain tensors, which double() does not see.
+    for part in (theirs.image_pyramid, theirs.transition0, theirs.transition1, theirs.transition2):
+        part.kernel = part.kernel.double()
+    return theirs
+
+
 def _backbone(ours: InSPyReNet) -> Any:
     """The reference's own Swin; where the network has a backbone that the reference lacks, a copy of ours."""
     config = ours.config.backbone

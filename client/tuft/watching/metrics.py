@@ -28,7 +28,7 @@ LARGEST_PORT: Final = 65535
 
 # Upper bounds in seconds, from a millisecond to a minute: a quantile read from them is wrong by less than the distance
 # of two. They are close (a factor of 2 at most) where times lie: the network takes 0.03 to 0.3 s on a GPU and 1 to 5 s
-# on a processor, every other stage of a photograph of 12 megapixels 0.03 to 0.4 s (benchmarks/results/stages.json).
+# on a processor, every other stage of a photograph of 12 megapixels 0.03 to 0.4 s (benchmarks/results/latency.json).
 TIME_BUCKETS_S: Final = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5,
     5.0, 10.0, 20.0, 40.0, 60.0,

@@ -16,6 +16,7 @@ import torch
 from tuft import contract
 from tuft_export.graphs.bare import BLEND_KEY, CONFIG_KEY
 from tuft_export.graphs.exportable import ServedNetwork
+from tuft_export.graphs.full_resolution import name_full_resolution_stage
 from tuft_export.graphs.simplify import simplify
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def onnx_from_torch(network: InSPyReNet, options: ExportOptions) -> onnx.ModelPr
     with _quiet():
         model = _exported(ServedNetwork(network, blend=blend).eval(), options.size)
         simplify(model, {f"network.{key}" for key in network.state_dict()})
+        name_full_resolution_stage(model)
     model.metadata_props[CONFIG_KEY] = json.dumps(network.config.to_dict())
     model.metadata_props[BLEND_KEY] = json.dumps(blend)
     return ir.to_proto(model)

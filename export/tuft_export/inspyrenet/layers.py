@@ -33,6 +33,14 @@ class Conv2d(nn.Module):
         """Maps [n, in_channels, H, W] to [n, out_channels, H, W]."""
         return self.relu(self.bn(self.conv(x)))  # type: ignore[no-any-return]
 
+    def without_batch_norm(self) -> tuple[Tensor, Tensor]:
+        """Weights [out, in, kh, kw] and bias [out] of the convolution that equals this one in evaluation mode."""
+        assert isinstance(self.bn, nn.BatchNorm2d)
+        assert self.bn.running_mean is not None
+        assert self.bn.running_var is not None
+        scale = self.bn.weight / torch.sqrt(self.bn.running_var + self.bn.eps)
+        return self.conv.weight * scale.reshape(-1, 1, 1, 1), self.bn.bias - self.bn.running_mean * scale
+
 
 class AxialAttention(nn.Module):
     """Self-attention along one axis, as the published weights have learned it.

@@ -68,17 +68,14 @@ class InSPyReNet(nn.Module):
         x1, x2, x3, x4, x5 = (getattr(self, f"context{i}")(x) for i, x in enumerate(features, start=1))
         f3, d3 = self.decoder(x3, x4, x5)
 
-        f3 = resize(f3, (height // 4, width // 4))
-        f2, p2 = self.attention2(torch.cat([x2, f3], dim=1), d3.detach())
+        quarter_hw, half_hw = (height // 4, width // 4), (height // 2, width // 2)
+        f2, p2 = self.attention2(torch.cat([x2, resize(f3, quarter_hw)], dim=1), quarter_hw, d3.detach())
         d2 = self.image_pyramid(d3.detach(), p2)
 
-        half_hw = (height // 2, width // 2)
-        x1, f2 = resize(x1, half_hw), resize(f2, half_hw)
-        f1, p1 = self.attention1(torch.cat([x1, f2], dim=1), d2.detach(), p2.detach())
+        f1, p1 = self.attention1(torch.cat([x1, f2], dim=1), half_hw, d2.detach(), p2.detach())
         d1 = self.image_pyramid(d2.detach(), p1)
 
-        f1 = resize(f1, (height, width))
-        _, p0 = self.attention0(f1, d1.detach(), p1.detach())
+        _, p0 = self.attention0(f1, size_hw, d1.detach(), p1.detach())
         d0 = self.image_pyramid(d1.detach(), p0)
         return SaliencyPyramid((d3, d2, d1, d0), (p2, p1, p0))
 

@@ -42,6 +42,7 @@ class WindowAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, window_size: int) -> None:
         super().__init__()
+        self.channels = dim
         self.num_heads = num_heads
         self.tokens = window_size**2
         self.scale = (dim // num_heads) ** -0.5
@@ -51,42 +52,56 @@ class WindowAttention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, masks: Tensor | None = None) -> Tensor:
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of tokens [..., C], each of that shape, for `forward`.
+
+        Zeros in their place are the tokens that the published implementation pads pictures with. It projects these
+        too, into the biases; but a bias of all keys moves all logits of a query alike, which the softmax does not
+        see, and one of all values moves every mean of them by itself: `merge` adds it.
+        """
+        query, key, value = torch.split(self.qkv.weight, self.channels)
+        # Scaled here: the weights are fewer than the queries.
+        query_bias = self.qkv.bias[: self.channels] * self.scale
+        return F.linear(x, query * self.scale, query_bias), F.linear(x, key), F.linear(x, value)
+
+    def merge(self, attended: Tensor) -> Tensor:
+        """The output for what `forward` gives, token by token: [..., C] to the same shape."""
+        value_bias = self.qkv.bias[2 * self.channels :]
+        return F.linear(attended, self.proj.weight, self.proj.bias + torch.mv(self.proj.weight, value_bias))
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, masks: Tensor | None = None) -> Tensor:
         """Attention in each window of a picture.
 
         Args:
-            x: [n, rows, columns, N, C], N tokens in each of rows · columns windows.
+            query: [n, rows, columns, N, C], N tokens in each of rows · columns windows.
+            key: The same shape.
+            value: The same shape.
             masks: [2, 2, N, N] as of `shift_masks`, for shifted windows.
 
         Returns:
-            The same shape as `x`.
-        """
-        qkv = self.qkv(x)
-        return self.proj(self._attended(qkv, self._bias()) if masks is None else self._by_kind(qkv, masks))  # type: ignore[no-any-return]
-
-    def _by_kind(self, qkv: Tensor, masks: Tensor) -> Tensor:
-        """The four kinds of shifted windows one after the other, each with its own constant of bias and mask.
-
-        A mask laid out over the grid of windows would be as large as the logits, could not be broadcast over the
-        batch, and would keep TensorRT from fusing the attention.
+            The same shape: means of the values.
         """
         bias = self._bias()
-        rows = [
-            torch.cat([self._attended(part, bias + masks[i, j]) for j, part in _but_last_and_last(row, axis=2)], dim=2)
-            for i, row in _but_last_and_last(qkv, axis=1)
-        ]
+        if masks is None:
+            return self._attended(query, key, value, bias)
+        # The four kinds of shifted windows one after the other, each with its own constant of bias and mask. A mask
+        # laid out over the grid of windows would be as large as the logits, could not be broadcast over the batch,
+        # and would keep TensorRT from fusing the attention.
+        rows = []
+        for i, row in _kinds((query, key, value), axis=1):
+            parts = [self._attended(*part, bias + masks[i, j]) for j, part in _kinds(row, axis=2)]
+            rows.append(torch.cat(parts, dim=2))
         return torch.cat(rows, dim=1)
 
-    def _attended(self, qkv: Tensor, bias: Tensor) -> Tensor:
-        """Maps [n, rows, columns, N, 3C] to [n, rows, columns, N, C]; `bias` is [1, heads, N, N]."""
+    def _attended(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        """As `forward`; `bias` is [1, heads, N, N]."""
         n, heads = self.tokens, self.num_heads
-        rows, columns, channels = qkv.shape[1], qkv.shape[2], qkv.shape[-1] // 3
+        rows, columns, channels = query.shape[1], query.shape[2], query.shape[-1]
         head_channels = channels // heads
-        parts = torch.split(qkv.reshape(-1, n, 3 * channels), channels, dim=-1)
-        query, key, value = (part.reshape(-1, n, heads, head_channels) for part in parts)
+        query, key, value = (part.reshape(-1, n, heads, head_channels) for part in (query, key, value))
         # Each operand is laid out before heads and windows are merged: OpenVINO takes the merging apart again, and
         # trips over anything that stands between it and the product.
-        query = (query * self.scale).transpose(1, 2).reshape(-1, n, head_channels)
+        query = query.transpose(1, 2).reshape(-1, n, head_channels)
         key = key.permute(0, 2, 3, 1).reshape(-1, head_channels, n)
         value = value.transpose(1, 2).reshape(-1, n, head_channels)
         logits = torch.bmm(query, key).reshape(-1, heads, n, n) + bias
@@ -100,11 +115,16 @@ class WindowAttention(nn.Module):
         return rows.reshape(self.tokens, self.tokens, self.num_heads).permute(2, 0, 1).unsqueeze(0)
 
 
-def _but_last_and_last(x: Tensor, axis: int) -> list[tuple[int, Tensor]]:
+def _kinds(parts: tuple[Tensor, Tensor, Tensor], axis: int) -> list[tuple[int, tuple[Tensor, Tensor, Tensor]]]:
     """Along `axis`, all but the last entry as number 0, where there are such, and the last one as number 1."""
-    length = x.shape[axis]
-    parts = [(0, x.narrow(axis, 0, length - 1))] if length > 1 else []
-    return [*parts, (1, x.narrow(axis, length - 1, 1))]
+    length = parts[0].shape[axis]
+    spans = [(0, 0, length - 1), (1, length - 1, 1)]
+    first, second, third = parts
+    return [
+        (kind, (first.narrow(axis, begin, n), second.narrow(axis, begin, n), third.narrow(axis, begin, n)))
+        for kind, begin, n in spans
+        if n
+    ]
 
 
 class Mlp(nn.Module):
@@ -138,23 +158,33 @@ class SwinBlock(nn.Module):
         return x + self.mlp(self.norm2(x))  # type: ignore[no-any-return]
 
     def _attend(self, x: Tensor, masks: Tensor) -> Tensor:
-        """Pads to whole windows, shifts, attends window by window, and undoes both."""
+        """Attention window by window; only the picture's own tokens are projected."""
+        query, key, value = (self._windows(part) for part in self.attn.project(x))
+        attended = self.attn(query, key, value, masks if self.shift else None)
+        return self.attn.merge(self._picture(attended, (x.shape[1], x.shape[2])))
+
+    def _windows(self, x: Tensor) -> Tensor:
+        """Pads [n, H, W, C] to whole windows, shifts, and cuts it into them: [n, rows, columns, N, C]."""
         height, width, channels = x.shape[1:]
-        w, shift = self.window_size, self.shift
+        w = self.window_size
         pad_h, pad_w = -height % w, -width % w
         rows, columns = (height + pad_h) // w, (width + pad_w) // w
         if pad_h or pad_w:
             x = F.pad(x, (0, 0, 0, pad_w, 0, pad_h))
-        if shift:
-            x = torch.roll(x, (-shift, -shift), dims=(1, 2))
+        if self.shift:
+            x = torch.roll(x, (-self.shift, -self.shift), dims=(1, 2))
         windows = x.reshape(-1, rows, w, columns, w, channels).transpose(2, 3)
-        windows = windows.reshape(-1, rows, columns, w * w, channels)
-        windows = self.attn(windows, masks if shift else None)
+        return windows.reshape(-1, rows, columns, w * w, channels)
+
+    def _picture(self, windows: Tensor, size_hw: tuple[int, int]) -> Tensor:
+        """Undoes `_windows`: [n, H, W, C]."""
+        rows, columns, _, channels = windows.shape[1:]
+        w = self.window_size
         x = windows.reshape(-1, rows, columns, w, w, channels).transpose(2, 3)
         x = x.reshape(-1, rows * w, columns * w, channels)
-        if shift:
-            x = torch.roll(x, (shift, shift), dims=(1, 2))
-        return x[:, :height, :width] if pad_h or pad_w else x
+        if self.shift:
+            x = torch.roll(x, (self.shift, self.shift), dims=(1, 2))
+        return x[:, : size_hw[0], : size_hw[1]]
 
 
 class PatchMerging(nn.Module):
