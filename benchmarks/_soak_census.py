@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _REGION_PREFIX: Final = re.compile(r"shm-region-prefix-name=(\w+)")
-MEMORY: Final = ("client_bytes", "allocated_bytes", "server_bytes")
+MEMORY: Final = ("client_bytes", "allocated_bytes", "tritonserver_bytes", "models_bytes", "regions_bytes")
 COUNTED: Final = ("descriptors", "server_descriptors", "threads", "server_threads", "processes")
 
 _CONFIDENCE: Final = 0.95
@@ -30,7 +30,9 @@ class Census:
     Attributes:
         client_bytes: Resident memory of this process; much of it is free, and kept by the allocator for what comes.
         allocated_bytes: What the allocator (glibc's) has handed out and not got back in this process, exactly.
-        server_bytes: Of tritonserver and the processes of its models, regions that they share counted in each.
+        tritonserver_bytes: Resident memory of the server's own process, without what it shares.
+        models_bytes: The same of the processes of its models, together.
+        regions_bytes: Shared memory of its Python backend, counted once.
         descriptors: Open in this process.
         server_descriptors: In the server's.
         threads: Of this process.
@@ -41,7 +43,9 @@ class Census:
 
     client_bytes: int
     allocated_bytes: int
-    server_bytes: int
+    tritonserver_bytes: int
+    models_bytes: int
+    regions_bytes: int
     descriptors: int
     server_descriptors: int
     threads: int
@@ -132,7 +136,9 @@ def _census(temporary_folder: Path, server: Server | None) -> Census:
     return Census(
         client_bytes=client.memory_info().rss,
         allocated_bytes=_allocated_bytes(),
-        server_bytes=sum(process.memory_info().rss for process in processes),
+        tritonserver_bytes=sum(map(_private_bytes, processes[:1])),
+        models_bytes=sum(map(_private_bytes, processes[1:])),
+        regions_bytes=sum(region.stat().st_blocks * 512 for region in regions),  # POSIX counts blocks of 512 bytes
         descriptors=client.num_fds(),
         server_descriptors=sum(process.num_fds() for process in processes),
         threads=client.num_threads(),
@@ -140,6 +146,11 @@ def _census(temporary_folder: Path, server: Server | None) -> Census:
         processes=len(client.children(recursive=True)),
         files=frozenset(map(str, [*temporary_folder.rglob("*"), *regions])),
     )
+
+
+def _private_bytes(process: psutil.Process) -> int:
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared)
 
 
 class _MallocInfo(ctypes.Structure):

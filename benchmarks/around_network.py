@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from _cases import composites, held_out_scenes
+from _machine import machine
 from _subject import photograph
 from _table import markdown
 from PIL import Image
-from stages import machine
 
 from tuft import Client, FakeTransport
 from tuft.refine import estimate_foreground

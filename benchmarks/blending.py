@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from _cases import Case, composites, held_out_scenes
+from _machine import machine
 from _network import compiled
 from _table import markdown
-from stages import machine
 from tqdm import tqdm
 
 from tuft import NoSubjectError, preprocess

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 from _cases import Case, composites, held_out_scenes
+from _machine import machine
 from _table import markdown
 from blending import figures
-from stages import machine
 from tqdm import tqdm
 
 from tuft import NoSubjectError, contract, preprocess

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from _cases import Case, composites, held_out_scenes
 from _comparison import compared
+from _machine import machine
 from _report import report
+from _serving import serving
 from _table import markdown
-from stages import machine, serving
 from tqdm import tqdm
 
 from tuft import Client, NoSubjectError, images

@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from _cases import composites, held_out_scenes
 from _comparison import compared
+from _machine import machine
 from _network import compiled
 from _table import markdown
-from stages import machine
 from tqdm import tqdm
 
 from tuft import NoSubjectError, preprocess

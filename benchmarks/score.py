@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 from _cases import Case, composites, held_out_scenes
+from _machine import machine
 from _score_candidates import candidates, soft_iou
 from _score_damage import DAMAGES
 from _table import markdown
 from scipy import stats
-from stages import machine
 from tqdm import tqdm
 
 from tuft import Client, FakeTransport, NoSubjectError, quality_score

@@ -28,12 +28,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from _machine import machine
 from _soak_census import COUNTED, MEMORY, Census, Server, Slope, census, settled, slope
 from _soak_load import THREADS, Round, Tally
 from _soak_photographs import MEGAPIXELS, broken_files, photograph_files
 from _table import markdown
 from prometheus_client import CollectorRegistry
-from stages import machine
 
 from tuft import Client, Settings
 from tuft.contract import SIZES, model_name

@@ -1,0 +1,85 @@
+"""What Triton itself has counted: requests, executions, and the time in queues and in the network."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MS_PER_NS = 1e-6
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Sums over all models since the server started, or between two moments.
+
+    Attributes:
+        requests: Answered ones.
+        failures: Those that ended in an error.
+        images: In the answered requests.
+        executions: How many times a network was called for them.
+        queue_ms: Of all requests together.
+        network_ms: Of the network, and of handing pictures to it and answers back in the server's backend.
+    """
+
+    requests: int
+    failures: int
+    images: int
+    executions: int
+    queue_ms: float
+    network_ms: float
+
+    def __sub__(self, earlier: Counters) -> Counters:
+        return Counters(*(now - before for now, before in zip(_values(self), _values(earlier), strict=True)))
+
+    @property
+    def queue_ms_per_request(self) -> float:
+        """Mean; 0 without requests."""
+        return self.queue_ms / max(self.requests, 1)
+
+    @property
+    def network_ms_per_request(self) -> float:
+        """Mean; 0 without requests."""
+        return self.network_ms / max(self.requests, 1)
+
+    @property
+    def average_batch(self) -> float:
+        """Images in one execution."""
+        return self.images / max(self.executions, 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is compared, as values for JSON."""
+        return {
+            "requests": self.requests,
+            "failures": self.failures,
+            "average_batch": self.average_batch,
+            "queue_ms": self.queue_ms_per_request,
+            "network_ms": self.network_ms_per_request,
+        }
+
+
+def counters_from_statistics(statistics: Any) -> Counters:
+    """The sums over what Triton's `ModelStatisticsResponse` says of each model and version."""
+    models = statistics.model_stats
+    return Counters(
+        requests=sum(model.inference_stats.success.count for model in models),
+        failures=sum(model.inference_stats.fail.count for model in models),
+        images=sum(model.inference_count for model in models),
+        executions=sum(model.execution_count for model in models),
+        queue_ms=sum(model.inference_stats.queue.ns for model in models) * _MS_PER_NS,
+        network_ms=sum(model.inference_stats.compute_infer.ns for model in models) * _MS_PER_NS,
+    )
+
+
+def counting(url: str) -> Callable[[], Counters]:
+    """Asks the server at a gRPC address for its counters, whenever it is called."""
+    import tritonclient.grpc
+
+    client = tritonclient.grpc.InferenceServerClient(url)
+    return lambda: counters_from_statistics(client.get_inference_statistics())
+
+
+def _values(counters: Counters) -> tuple[Any, ...]:
+    return tuple(asdict(counters).values())

@@ -1,0 +1,79 @@
+"""The machine that a time belongs to, in one line or in all details."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+# What matrix products gain most from.
+_FLAGS: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+# tritonserver comes in the wheel nvidia-pytriton.
+_PACKAGES: Final = ("numpy", "openvino", "nvidia-pytriton", "tritonclient", "torch")
+_CACHES: Final = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def machine() -> str:
+    """The machine in one line: processor, cores that may be used, system, Python."""
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{_processor()}, {_cores()} cores, {system}, Python {platform.python_version()}"
+
+
+def machine_facts() -> dict[str, Any]:
+    """What may explain a time, as values for JSON; call it before anything is measured: it tells the load so far.
+
+    Memory is in bytes, `load` the mean number of processes that wanted to run over the last minute.
+    """
+    flags = _cpu_info("flags").split()
+    return {
+        "machine": machine(),
+        "processor": _processor(),
+        "cores": _cores(),
+        "caches": _caches(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "flags": [flag for flag in _FLAGS if flag in flags],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": {name: found for name in _PACKAGES if (found := _version(name))},
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def _processor() -> str:
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _cpu_info(field: str) -> str:
+    """A field of the first processor; empty where the kernel does not tell."""
+    file = Path("/proc/cpuinfo")
+    for line in file.read_text().splitlines() if file.is_file() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == field:
+            return value.strip()
+    return ""
+
+
+def _caches() -> dict[str, str]:
+    """Sizes of the first core's caches, as the kernel writes them: `{"L1 Data": "32K", ...}`."""
+
+    def read(cache: Path, what: str) -> str:
+        return (cache / what).read_text().strip()
+
+    return {
+        f"L{read(cache, 'level')} {read(cache, 'type')}": read(cache, "size")
+        for cache in sorted(_CACHES.glob("index*"))
+        if (cache / "size").is_file()
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

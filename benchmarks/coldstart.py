@@ -1,0 +1,296 @@
+"""From nothing to the first cut-out: where do the seconds go?
+
+    python benchmarks/coldstart.py [--weights demo|published] [--repository DIR] [--sizes PX ...] [--preset NAME]
+                                   [--megapixels MP] [--starts N] [--parameter NAME=VALUE ...]
+                                   [--against transparent-background] [--work DIR] [--json FILE]
+
+Four questions. What does a program wait for that imports tuft (`python -X importtime`)? What does the process of one
+model do before it answers, without a cache of compiled graphs, with an empty one, and with a filled one? What happens
+between `tuft serve` and the first cut-out, photograph to PNG, for a client that is already there and asks as soon as
+anybody answers? And how long does transparent-background take? The first start of a server finds nothing in tuft's
+cache, the others what the first has left; the operating system's cache of files is warm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from _coldstart_log import server_start
+from _graphs import checkpoint_of
+from _machine import machine_facts
+from _published import WEIGHTS, parameters_from_text, repository_from_checkpoint
+from _subject import photograph
+from _table import markdown
+
+from tuft import PRESETS, Client, contract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+PEER: Final = "transparent-background"
+_POLL_S: Final = 0.01
+_TIMEOUT_S: Final = 600.0
+_TOP_IMPORTS: Final = 6
+_IMPORT: Final = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \|(\s+)(\S+)")
+
+
+def main() -> None:
+    """Measures and prints Markdown tables; `--json` keeps the raw numbers."""
+    options = _parser().parse_args()
+    facts = machine_facts()
+    options.work.mkdir(parents=True, exist_ok=True)
+    jpeg = options.work / f"coldstart_{options.megapixels:g}_megapixels.jpg"
+    jpeg.write_bytes(photograph(options.megapixels)[0])
+    repository = options.repository or _repository(options)
+    data = {
+        **facts,
+        "weights": options.repository.name if options.repository else options.weights,
+        **{name: getattr(options, name) for name in ("preset", "megapixels", "sizes", "parameter")},
+        "imports": imports(options.starts),
+        "model": model_starts(repository, options.preset, options.precision, options.starts),
+        "serve": serve_starts(repository, options.sizes, options.preset, jpeg, options.starts),
+    }
+    if options.against:
+        checkpoint = checkpoint_of("published", options.work).path
+        run = {"checkpoint": str(checkpoint), "jpeg": str(jpeg)}
+        data["peer"] = [_in_a_process(PEER, run) for _ in range(options.starts)]
+    print(table(data))
+    if options.json:
+        options.json.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def imports(repetitions: int) -> dict[str, Any]:
+    """Seconds until Python runs, and until it has imported tuft; what of it are other packages, the longest first."""
+    programs = ("pass", "import tuft", "import tuft; tuft.Client()")
+    empty, whole, client = ([_process_s(program) for _ in range(repetitions + 1)][1:] for program in programs)
+    command = [sys.executable, "-X", "importtime", "-c", "import tuft"]
+    report = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True).stderr
+    return {"python_s": empty, "tuft_s": whole, "client_s": client, "packages_s": packages_s(report)}
+
+
+def packages_s(report: str) -> dict[str, float]:
+    """Seconds that each package's modules took themselves, by top-level name, from what `-X importtime` writes."""
+    seconds: dict[str, float] = {}
+    for own_us, _, _, module in _IMPORT.findall(report):
+        package = module.partition(".")[0]
+        seconds[package] = seconds.get(package, 0.0) + int(own_us) / 1e6
+    longest = sorted(seconds, key=seconds.__getitem__, reverse=True)[:_TOP_IMPORTS]
+    return {package: seconds[package] for package in longest}
+
+
+def model_starts(repository: Path, preset: str, precision: str, repetitions: int) -> dict[str, list[dict[str, Any]]]:
+    """What the process of the preset's model does, phase by phase, with each state of the cache."""
+    graph = repository / contract.model_name(_size(preset)) / "1" / "model.onnx"
+    run = {"graph": str(graph), "precision": precision}
+    starts: dict[str, list[dict[str, Any]]] = {"no cache": [], "empty cache": [], "filled cache": []}
+    for _ in range(repetitions):
+        with tempfile.TemporaryDirectory() as cache:
+            for state, folder in zip(starts, ("", cache, cache), strict=True):
+                starts[state].append(_in_a_process("openvino", {**run, "cache": folder}))
+    return starts
+
+
+def serve_starts(
+    repository: Path, sizes: Sequence[int] | None, preset: str, jpeg: Path, count: int
+) -> list[dict[str, Any]]:
+    """Starts of `tuft serve`, one after the other, with one cache that is empty at the first."""
+    with tempfile.TemporaryDirectory(prefix="tuft-coldstart-") as folder:
+        return [_serve_start(repository, sizes, preset, jpeg, Path(folder)) for _ in range(count)]
+
+
+def _serve_start(
+    repository: Path, sizes: Sequence[int] | None, preset: str, jpeg: Path, folder: Path
+) -> dict[str, Any]:
+    """One start, in seconds since `tuft serve` was called."""
+    content, log, model = jpeg.read_bytes(), folder / "server.log", contract.model_name(_size(preset))
+    http_port, grpc_port, metrics_port = _free_ports(3)
+    command = [sys.executable, "-m", "tuft", "serve", "--repository", str(repository), "--verbose", "--log", str(log)]
+    command += ["--http-port", str(http_port), "--grpc-port", str(grpc_port), "--metrics-port", str(metrics_port)]
+    command += ["--sizes", *map(str, sizes)] if sizes else []
+    began_s, began = time.time(), time.perf_counter()
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder)}
+    with _ended(subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)) as server:
+        _wait_until_ready(server, http_port, model)
+        ready_s = time.perf_counter() - began
+        with Client(f"localhost:{grpc_port}", preset=preset, timeout_s=_TIMEOUT_S) as client:
+            cut_outs = [_cut_out(client, content) for _ in range(2)]
+    server_s = asdict(server_start(log.read_text(errors="replace").splitlines(), began_s))
+    return {**server_s, "ready_s": ready_s, "first_cut_out_s": ready_s + cut_outs[0]["s"], "cut_outs": cut_outs}
+
+
+def _cut_out(client: Client, content: bytes) -> dict[str, Any]:
+    began_s = time.perf_counter()
+    cutout = client.remove(content)
+    encoded_s = time.perf_counter()
+    cutout.to_bytes("png")
+    ended_s = time.perf_counter()
+    return {"s": ended_s - began_s, "milliseconds": {**cutout.milliseconds, "encode": (ended_s - encoded_s) * 1e3}}
+
+
+@contextlib.contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(_TIMEOUT_S)
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], http_port: int, model: str) -> None:
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while not _is_ready(http_port, model):
+        if server.poll() is not None or time.monotonic() > deadline_s:
+            raise SystemExit(f"tuft serve has not served {model}: see above, or publish it with `tuft-export publish`.")
+        time.sleep(_POLL_S)
+
+
+def _is_ready(http_port: int, model: str) -> bool:
+    connection = http.client.HTTPConnection("localhost", http_port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", f"/v2/models/{model}/ready")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [int(listener.getsockname()[1]) for listener in sockets]
+
+
+def _process_s(code: str) -> float:
+    began_s = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - began_s
+
+
+def _in_a_process(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    command = [sys.executable, str(Path(__file__).with_name("_coldstart_worker.py")), kind, json.dumps(options)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    phases: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return phases
+
+
+def table(data: Mapping[str, Any]) -> str:
+    """Markdown: the answers to the four questions, medians of all starts but the first of the server's."""
+    served = ", ".join([f"weights {data['weights']}", *data["parameter"]])
+    photo = f"a photograph of {data['megapixels']:g} megapixels, preset `{data['preset']}`"
+    where = f"{data['machine']}, load before {data['load']}; {served}; {photo}."
+    parts = [
+        where,
+        _imports_table(data["imports"]),
+        _phases_table(data["model"], "a model's process"),
+        _serve_table(data),
+    ]
+    if "peer" in data:
+        parts.append(_phases_table({PEER: data["peer"]}, "the peer"))
+    return "\n\n".join(parts)
+
+
+def _imports_table(data: Mapping[str, Any]) -> str:
+    rows = [["a client's process", "s"], ["---", "---:"]]
+    rows += [["`python -c pass`", _s(statistics.median(data["python_s"]))]]
+    rows += [['`python -c "import tuft"`', _s(statistics.median(data["tuft_s"]))]]
+    rows += [[f"- of it `{name}`", _s(seconds)] for name, seconds in data["packages_s"].items()]
+    return markdown([*rows, ["the same, and `tuft.Client()`", _s(statistics.median(data["client_s"]))]])
+
+
+def _phases_table(starts: Mapping[str, Sequence[Mapping[str, Any]]], heading: str) -> str:
+    """A row for each phase; seconds on the wall, and of the processor in parentheses."""
+    names = list(next(iter(starts.values()))[0])
+    rows = [[heading, *starts], ["---"] + ["---:"] * len(starts)]
+
+    def cell(runs: Sequence[Mapping[str, Any]], name: str) -> str:
+        wall, processor = (statistics.median(run[name][clock] for run in runs) for clock in ("s", "cpu_s"))
+        return f"{_s(wall)} s ({_s(processor)})"
+
+    return markdown(rows + [[name, *(cell(runs, name) for runs in starts.values())] for name in names])
+
+
+def _serve_table(data: Mapping[str, Any]) -> str:
+    """A row for each moment, counted from the call of `tuft serve`; then the two cut-outs by stage."""
+    first, *others = data["serve"]
+    columns = {"first start": [first], **({"later starts": others} if others else {})}
+    moments = {name: [_moments(start) for start in starts] for name, starts in columns.items()}
+    rows = [["seconds since `tuft serve`", *moments], ["---"] + ["---:"] * len(moments)]
+    for moment in moments["first start"][0]:
+        rows.append([moment, *(_s(statistics.median(of[moment] for of in starts)) for starts in moments.values())])
+    stages = list(first["cut_outs"][0]["milliseconds"])
+    head = [["cut-out, ms", *stages, "all"], ["---"] + ["---:"] * (len(stages) + 1)]
+    cut_outs = [_cut_out_row(name, data["serve"], i) for i, name in enumerate(("first", "second"))]
+    return f"{markdown(rows)}\n\n{markdown(head + cut_outs)}"
+
+
+def _moments(start: Mapping[str, Any]) -> dict[str, float]:
+    """In the order in which they come."""
+    moments = {"tritonserver runs": start["first_line_s"]}
+    for name, model in start["models"].items():
+        moments[f"{name} compiled"], moments[f"{name} warmed up"] = model["compiled_s"], model["loaded_s"]
+    moments |= {"listening": start["listening_s"], "ready to a caller": start["ready_s"]}
+    in_time = dict(sorted(moments.items(), key=lambda item: item[1]))
+    return {**in_time, "first cut-out": start["first_cut_out_s"]}
+
+
+def _cut_out_row(name: str, starts: Sequence[Mapping[str, Any]], index: int) -> list[str]:
+    runs = [start["cut_outs"][index] for start in starts]
+    stages = [statistics.median(run["milliseconds"][stage] for run in runs) for stage in runs[0]["milliseconds"]]
+    return [name, *(f"{ms:.0f}" for ms in stages), f"{statistics.median(run['s'] for run in runs) * 1e3:.0f}"]
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds:.2f}"
+
+
+def _size(preset: str) -> int:
+    return PRESETS[preset].size or min(contract.SIZES)
+
+
+def _repository(options: argparse.Namespace) -> Path:
+    sizes = tuple(options.sizes or contract.SIZES)
+    checkpoint = checkpoint_of(options.weights, options.work)
+    return repository_from_checkpoint(checkpoint, options.work, sizes, **parameters_from_text(options.parameter))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="From nothing to the first cut-out.")
+    fixed = [name for name, preset in PRESETS.items() if preset.size]
+    arguments: list[tuple[str, dict[str, Any]]] = [
+        ("--weights", {"choices": WEIGHTS, "default": "demo"}),
+        ("--repository", {"type": Path, "help": "a published one (default: one is published in --work)"}),
+        ("--sizes", {"type": int, "nargs": "+", "choices": contract.SIZES, "help": "served (default: all)"}),
+        ("--preset", {"choices": fixed, "default": "standard", "help": "of the first cut-out (default: standard)"}),
+        ("--megapixels", {"type": float, "default": 12, "help": "of the photograph (default: 12)"}),
+        ("--starts", {"type": int, "default": 4, "help": "of everything (default: 4)"}),
+        ("--precision", {"choices": ["f32", "bf16"], "default": "f32", "help": "of the model's process alone"}),
+        ("--parameter", {"action": "append", "default": [], "help": "of configs/python.pbtxt, as NAME=VALUE"}),
+        ("--against", {"choices": [PEER]}),
+        ("--work", {"type": Path, "default": Path("out/benchmarks"), "help": "keeps what was exported"}),
+        ("--json", {"type": Path, "help": "where the raw numbers go"}),
+    ]
+    for name, settings in arguments:
+        parser.add_argument(name, **settings)
+    return parser
+
+
+if __name__ == "__main__":
+    main()

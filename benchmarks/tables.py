@@ -1,0 +1,77 @@
+"""Write the tables of README.md anew from the raw numbers in results/.
+
+    PYTHONPATH=training python benchmarks/tables.py [--check]
+
+Between `<!-- table: NAME -->` and `<!-- end -->` goes what the benchmark NAME makes of `results/NAME.json`, or how to
+measure it where that file is not there. With `--check` nothing is written; the exit code is 1 if a table is not what
+the numbers say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import _result_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FOLDER: Final = Path(__file__).parent
+_BLOCK: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_OPENED: Final = re.compile(r"<!-- table: ")
+
+
+def main() -> int:
+    """Writes, or checks."""
+    parser = argparse.ArgumentParser(description="The tables of README.md, from results/.")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a table is out of date")
+    options = parser.parse_args()
+    page = FOLDER / "README.md"
+    text = page.read_text()
+    written = with_tables(text, FOLDER / "results")
+    if options.check and written != text:
+        print(f"{page.name} does not show what results/ says: run `python benchmarks/tables.py`.", file=sys.stderr)
+        return 1
+    if written != text:
+        page.write_text(written)
+    return 0
+
+
+def with_tables(page: str, results: Path) -> str:
+    """The page with every table made anew.
+
+    Args:
+        page: Markdown.
+        results: The folder of JSON files.
+
+    Raises:
+        ValueError: A table is not closed, or there is no benchmark of its name.
+    """
+    if len(_BLOCK.findall(page)) != len(_OPENED.findall(page)):
+        raise ValueError("A table is opened and not closed: write <!-- end --> on the line after it.")
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{_block(found[2], results)}\n\n{found[3]}", page)
+
+
+def _block(name: str, results: Path) -> str:
+    path = results / f"{name}.json"
+    if not (FOLDER / f"{name}.py").is_file():
+        raise ValueError(f"There is no benchmark {name}, whose table is asked for: name a file of {FOLDER.name}/.")
+    if not path.is_file():
+        return f"Not measured yet: `python benchmarks/{name}.py --json benchmarks/results/{name}.json`."
+    return _table_of(name)(json.loads(path.read_text()))
+
+
+def _table_of(name: str) -> Callable[[Mapping[str, Any]], str]:
+    """The benchmark's own `table`, which takes its JSON."""
+    own: Callable[[Mapping[str, Any]], str] = getattr(_result_tables, name, None) or importlib.import_module(name).table
+    return own
+
+
+if __name__ == "__main__":
+    sys.exit(main())
