@@ -159,9 +159,9 @@ def keep_islands(network: nn.Module, device_type: str) -> list[str]:
 def _keep_float32(module: nn.Module, device_type: str) -> None:
     forward = module.forward
 
-    def in_float32(*inputs: Tensor) -> Tensor:
+    def in_float32(*inputs: Tensor | tuple[int, int]) -> Tensor:
         with torch.autocast(device_type, enabled=False):
-            result: Tensor = forward(*(x.float() for x in inputs))
+            result: Tensor = forward(*(x.float() if isinstance(x, Tensor) else x for x in inputs))
             return result
 
     module.forward = in_float32
