@@ -1,6 +1,7 @@
 """One measurement in a process of its own: `python _scaling_worker.py KIND JSON`, the answer as JSON.
 
 openvino    graph, precision, batch, repetitions: the network as the server computes it
+served      graph, needed (.npy), settings as in configs/python.pbtxt, repetitions: as the server does it, one picture
 torch       checkpoint, size, batch, repetitions: transparent-background's network
 client      jpeg (its saliency beside it as .npy), repetitions: all that is done around the network, JPEG to PNG
 """
@@ -24,7 +25,12 @@ def main() -> None:
     """Warms up with one run, times the others, and tells the process's largest resident set."""
     kind, options = sys.argv[1], json.loads(sys.argv[2])
     repetitions = options.pop("repetitions")
-    kinds: dict[str, Callable[..., Callable[[], object]]] = {"openvino": _openvino, "torch": _torch, "client": _client}
+    kinds: dict[str, Callable[..., Callable[[], object]]] = {
+        "openvino": _openvino,
+        "served": _served,
+        "torch": _torch,
+        "client": _client,
+    }
     run = kinds[kind](**options)
     run()
     seconds = [_seconds(run) for _ in range(repetitions)]
@@ -57,6 +63,16 @@ def _openvino(graph: str, precision: str, batch: int) -> Callable[[], object]:
     pictures = sample_pictures(size, batch)
     del model  # the server's process keeps the compiled one only
     return lambda: request.infer([pictures])
+
+
+def _served(graph: str, needed: str, **settings: str) -> Callable[[], object]:
+    from _served_network import ServedNetwork
+
+    from tuft_export.pictures import sample_pictures
+
+    mask = np.load(needed)
+    network, picture = ServedNetwork(Path(graph), settings, mask), sample_pictures(len(mask), 1)
+    return lambda: network(picture)
 
 
 def _torch(checkpoint: str, size: int, batch: int) -> Callable[[], object]:
