@@ -36,12 +36,11 @@ def partial_pyramid(
     if stages == 1:
         return SaliencyPyramid((d3,), ())  # type: ignore[arg-type]
     x2 = network.get_submodule("context2")(features[1])
-    f2, p2 = network.attention2(torch.cat([x2, resize(f3, (height // 4, width // 4))], dim=1), d3.detach())
+    quarter_hw, half_hw = (height // 4, width // 4), (height // 2, width // 2)
+    f2, p2 = network.attention2(torch.cat([x2, resize(f3, quarter_hw)], dim=1), quarter_hw, d3.detach())
     d2 = network.image_pyramid(d3.detach(), p2)
     if stages == 2:
         return SaliencyPyramid((d3, d2), (p2,))  # type: ignore[arg-type]
-    half_hw = (height // 2, width // 2)
     x1 = network.get_submodule("context1")(features[0])
-    mixed = torch.cat([resize(x1, half_hw), resize(f2, half_hw)], dim=1)
-    _, p1 = network.attention1(mixed, d2.detach(), p2.detach())
+    _, p1 = network.attention1(torch.cat([x1, f2], dim=1), half_hw, d2.detach(), p2.detach())
     return SaliencyPyramid((d3, d2, network.image_pyramid(d2.detach(), p1)), (p2, p1))  # type: ignore[arg-type]
