@@ -5,23 +5,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from _served_network import Tensor, model_module
 from _worker import answer_lines
 from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
 
 
 def main() -> None:
@@ -68,38 +65,14 @@ def bare(version_folder: Path) -> Callable[[str], Mapping[str, float]]:
 
     def run(_: str) -> Mapping[str, float]:
         began_s = time.perf_counter()
-        model.execute([{"IMAGE": _Tensor("IMAGE", picture)}])
+        model.execute([{"IMAGE": Tensor("IMAGE", picture)}])
         return {"network": (time.perf_counter() - began_s) * 1e3}
 
     return run
 
 
-class _Tensor:
-    """Triton's, as far as `model.py` uses it."""
-
-    def __init__(self, name: str, array: NDArray[Any]) -> None:
-        self.name, self._array = name, array
-
-    def as_numpy(self) -> NDArray[Any]:
-        return self._array
-
-
 def _served_model(version_folder: Path) -> Any:
-    stand_in: Any = ModuleType("triton_python_backend_utils")
-    stand_in.TritonModelException = RuntimeError
-    stand_in.Tensor = _Tensor
-    stand_in.InferenceResponse = list
-    stand_in.get_input_tensor_by_name = lambda request, name: request[name]
-    stand_in.get_output_config_by_name = lambda config, name: next(o for o in config["output"] if o["name"] == name)
-    stand_in.triton_string_to_numpy = {"TYPE_FP32": np.float32, "TYPE_FP16": np.float16}.__getitem__
-    sys.modules[stand_in.__name__] = stand_in
-    spec = importlib.util.spec_from_file_location("served_model", version_folder / "model.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.dont_write_bytecode = True  # the version folder stays as it was sealed
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    model = module.TritonPythonModel()
+    model = model_module(version_folder / "model.py").TritonPythonModel()
     model.initialize(
         {
             "model_repository": str(version_folder.parent),

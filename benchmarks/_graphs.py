@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from _published import fingerprint as fingerprint
-from _published import published_checkpoint
+from _published import checkpoint_of, fingerprint
 
-from tuft_export.architecture import SWIN_B
-from tuft_export.checkpoints import CHECKPOINTS, Checkpoint, checkpoint_from_name, load_network
+from tuft_export.checkpoints import load_network
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def checkpoint_of(weights: str, folder: Path) -> Checkpoint:
-    """The checkpoint that `weights`, one of `_published.WEIGHTS`, stands for; random weights are kept in `folder`."""
-    if weights == "demo":
-        return CHECKPOINTS["demo"]
-    return checkpoint_from_name(str(published_checkpoint(folder)), SWIN_B.base_size)
 
 
 def plain_graph(weights: str, size_px: int, folder: Path) -> Path:

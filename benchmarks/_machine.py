@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +41,19 @@ def machine_facts() -> dict[str, Any]:
         "versions": {name: found for name in _PACKAGES if (found := _version(name))},
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def resident_bytes(field: str, pid: int | str = "self") -> int:
+    """Resident memory of a process, as the kernel counts it; 0 once it has ended.
+
+    Args:
+        field: `VmRSS` for now, `VmHWM` for the peak; proc_pid_status(5) has more.
+        pid: Of the process; this one by default.
+    """
+    with contextlib.suppress(OSError):
+        found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0
 
 
 def _processor() -> str:

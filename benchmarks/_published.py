@@ -58,6 +58,13 @@ def published_checkpoint(folder: Path) -> Path:
     return path
 
 
+def checkpoint_of(weights: str, folder: Path) -> Checkpoint:
+    """The checkpoint that `weights`, one of `WEIGHTS`, stands for; random weights are kept in `folder`."""
+    if weights == "demo":
+        return CHECKPOINTS["demo"]
+    return checkpoint_from_name(str(published_checkpoint(folder)), SWIN_B.base_size)
+
+
 def reference_network(path: Path) -> torch.nn.Module:
     """transparent-background's own network with the weights of `path`, as its `Remover` builds it, for inference."""
     import torch
@@ -187,9 +194,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[SWIN_B.base_size])
     parser.add_argument("--parameter", action="append", default=[], help="of configs/python.pbtxt, as NAME=VALUE")
     options = parser.parse_args()
-    checkpoint = CHECKPOINTS["demo"]
-    if options.weights == "published":
-        checkpoint = checkpoint_from_name(str(published_checkpoint(options.folder)), SWIN_B.base_size)
+    checkpoint = checkpoint_of(options.weights, options.folder)
     parameters = parameters_from_text(options.parameter)
     with contextlib.redirect_stdout(sys.stderr):
         repository = repository_from_checkpoint(checkpoint, options.folder, tuple(options.sizes), **parameters)

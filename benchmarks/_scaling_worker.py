@@ -9,13 +9,13 @@ client      jpeg (its saliency beside it as .npy), repetitions: all that is done
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from _machine import resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +34,7 @@ def main() -> None:
     run = kinds[kind](**options)
     run()
     seconds = [_seconds(run) for _ in range(repetitions)]
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes()}))
-
-
-def peak_bytes() -> int:
-    """The largest resident set of this process so far, as the kernel counts it."""
-    (kib,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(kib) * 1024
+    print(json.dumps({"seconds": seconds, "peak_bytes": resident_bytes("VmHWM")}))
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
+from _machine import resident_bytes
 
 from tuft.serve import ServeOptions, running_server
 
@@ -84,11 +84,11 @@ class Processes:
 
     def peak_bytes(self) -> int:
         """The largest resident memory that each has had, together."""
-        return sum(_resident_bytes(process.pid, "VmHWM") for process in self._all())
+        return sum(resident_bytes("VmHWM", process.pid) for process in self._all())
 
     def resident_bytes(self) -> int:
         """What they have now."""
-        return sum(_resident_bytes(process.pid, "VmRSS") for process in self._all())
+        return sum(resident_bytes("VmRSS", process.pid) for process in self._all())
 
     def forget_peaks(self) -> None:
         """Lets peaks count from now on, where the kernel allows it."""
@@ -118,11 +118,3 @@ def server_of(url: str) -> Processes | None:
 class _Alone(Processes):
     def _all(self) -> list[psutil.Process]:
         return [self.root]
-
-
-def _resident_bytes(pid: int, field: str) -> int:
-    """A field of the kernel's status of a process; 0 once it has ended."""
-    with contextlib.suppress(OSError):
-        found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-        return int(found[1]) * 1024 if found else 0
-    return 0

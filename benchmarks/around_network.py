@@ -15,7 +15,6 @@ import argparse
 import io
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from _cases import composites, held_out_scenes
-from _machine import machine
+from _machine import machine, resident_bytes
 from _subject import photograph
 from _table import markdown
 from PIL import Image
@@ -136,15 +135,9 @@ def measure(contestants: dict[str, Callable[[], Milliseconds]], repetitions: int
 
 def peak_mb(run: Callable[[], object]) -> float:
     """Megabytes by which the resident set grows beyond what it was before `run`."""
-    before_kb = _resident_kb("VmRSS")
+    before_bytes = resident_bytes("VmRSS")
     run()
-    return (_resident_kb("VmHWM") - before_kb) * 1024 / 1e6
-
-
-def _resident_kb(field: str) -> int:
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1])
+    return (resident_bytes("VmHWM") - before_bytes) / 1e6
 
 
 def _peak_in_a_fresh_process(name: str, files: tuple[Path, Path]) -> float:

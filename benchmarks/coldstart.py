@@ -20,7 +20,6 @@ import json
 import os
 import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -31,13 +30,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from _coldstart_log import server_start
-from _graphs import checkpoint_of
 from _machine import machine_facts
-from _published import WEIGHTS, parameters_from_text, repository_from_checkpoint
+from _one_process import answer_of
+from _published import WEIGHTS, checkpoint_of, parameters_from_text, repository_from_checkpoint
+from _serving import DEFAULT_WORK
 from _subject import photograph
 from _table import markdown
 
 from tuft import PRESETS, Client, contract
+from tuft.serve import ServeOptions
+from tuft.serve.command import free_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +70,7 @@ def main() -> None:
     if options.against:
         checkpoint = checkpoint_of("published", options.work).path
         run = {"checkpoint": str(checkpoint), "jpeg": str(jpeg)}
-        data["peer"] = [_in_a_process(PEER, run) for _ in range(options.starts)]
+        data["peer"] = [answer_of("_coldstart_worker.py", PEER, run) for _ in range(options.starts)]
     print(table(data))
     if options.json:
         options.json.write_text(json.dumps(data, indent=1) + "\n")
@@ -101,7 +103,7 @@ def model_starts(repository: Path, preset: str, precision: str, repetitions: int
     for _ in range(repetitions):
         with tempfile.TemporaryDirectory() as cache:
             for state, folder in zip(starts, ("", cache, cache), strict=True):
-                starts[state].append(_in_a_process("openvino", {**run, "cache": folder}))
+                starts[state].append(answer_of("_coldstart_worker.py", "openvino", {**run, "cache": folder}))
     return starts
 
 
@@ -118,16 +120,17 @@ def _serve_start(
 ) -> dict[str, Any]:
     """One start, in seconds since `tuft serve` was called."""
     content, log, model = jpeg.read_bytes(), folder / "server.log", contract.model_name(_size(preset))
-    http_port, grpc_port, metrics_port = _free_ports(3)
+    free = free_addresses(ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0))
     command = [sys.executable, "-m", "tuft", "serve", "--repository", str(repository), "--verbose", "--log", str(log)]
-    command += ["--http-port", str(http_port), "--grpc-port", str(grpc_port), "--metrics-port", str(metrics_port)]
+    command += ["--http-port", str(free.http_port), "--grpc-port", str(free.grpc_port)]
+    command += ["--metrics-port", str(free.metrics_port)]
     command += ["--sizes", *map(str, sizes)] if sizes else []
     began_s, began = time.time(), time.perf_counter()
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder)}
     with _ended(subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)) as server:
-        _wait_until_ready(server, http_port, model)
+        _wait_until_ready(server, free.http_port, model)
         ready_s = time.perf_counter() - began
-        with Client(f"localhost:{grpc_port}", preset=preset, timeout_s=_TIMEOUT_S) as client:
+        with Client(free.grpc, preset=preset, timeout_s=_TIMEOUT_S) as client:
             cut_outs = [_cut_out(client, content) for _ in range(2)]
     server_s = asdict(server_start(log.read_text(errors="replace").splitlines(), began_s))
     return {**server_s, "ready_s": ready_s, "first_cut_out_s": ready_s + cut_outs[0]["s"], "cut_outs": cut_outs}
@@ -170,25 +173,10 @@ def _is_ready(http_port: int, model: str) -> bool:
         connection.close()
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for listener in sockets:
-            listener.bind(("127.0.0.1", 0))
-        return [int(listener.getsockname()[1]) for listener in sockets]
-
-
 def _process_s(code: str) -> float:
     began_s = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     return time.perf_counter() - began_s
-
-
-def _in_a_process(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, str(Path(__file__).with_name("_coldstart_worker.py")), kind, json.dumps(options)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    phases: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return phases
 
 
 def table(data: Mapping[str, Any]) -> str:
@@ -284,7 +272,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--precision", {"choices": ["f32", "bf16"], "default": "f32", "help": "of the model's process alone"}),
         ("--parameter", {"action": "append", "default": [], "help": "of configs/python.pbtxt, as NAME=VALUE"}),
         ("--against", {"choices": [PEER]}),
-        ("--work", {"type": Path, "default": Path("out/benchmarks"), "help": "keeps what was exported"}),
+        ("--work", {"type": Path, "default": DEFAULT_WORK, "help": "keeps what was exported"}),
         ("--json", {"type": Path, "help": "where the raw numbers go"}),
     ]
     for name, settings in arguments:

@@ -13,17 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from _cases import Case, composites, held_out_scenes
-from _graphs import checkpoint_of, plain_graph
+from _graphs import plain_graph
 from _machine import machine_facts
-from _served_network import ServedNetwork
+from _one_process import answer_of
+from _published import checkpoint_of
+from _served_network import ServedNetwork, tiles_share
+from _serving import DEFAULT_WORK
 from _table import markdown
 from PIL import Image
 from scipy import ndimage
@@ -43,7 +44,6 @@ WAYS: Final[dict[str, dict[str, str]]] = {
     "bf16, uncertain": {"precision": "bf16", "full_resolution": "uncertain"},
 }
 _SCENES: Final = 8
-_FOLDER: Final = Path("out/benchmarks")
 
 
 def main() -> None:
@@ -53,7 +53,13 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--photos", type=Path, default=Path("../shared/photos/composites"))
     parser.add_argument("--sections", nargs="+", choices=["time", "quality"], default=["time", "quality"])
-    parser.add_argument("--reference-sizes", type=int, nargs="*", default=[1024], help="torch needs 16 GB at 2048")
+    parser.add_argument(
+        "--reference-sizes",
+        type=int,
+        nargs="*",
+        default=[1024],
+        help="those at which torch runs too; it took 4.2 GB at 1024",
+    )
     parser.add_argument("--json", type=Path, help="where the raw numbers go")
     options = parser.parse_args()
     data: dict[str, Any] = dict(machine_facts())
@@ -73,19 +79,19 @@ def measure_time(
     """By size and contestant: seconds of each pass and the peak memory of its process in bytes."""
     found: dict[str, dict[str, Any]] = {}
     for size in sizes:
-        graph, needed = plain_graph("published", size, _FOLDER), _portrait([case.alpha for case in cases], size)
-        mask = _FOLDER / f"needed-{size}.npy"
+        graph, needed = plain_graph("published", size, DEFAULT_WORK), _portrait([case.alpha for case in cases], size)
+        mask = DEFAULT_WORK / f"needed-{size}.npy"
         np.save(mask, needed)
         contestants: dict[str, tuple[str, dict[str, Any]]] = {
             name: ("served", {"graph": str(graph), "needed": str(mask), **way}) for name, way in WAYS.items()
         }
         if size in reference_sizes:
-            checkpoint = str(checkpoint_of("published", _FOLDER).path)
+            checkpoint = str(checkpoint_of("published", DEFAULT_WORK).path)
             contestants[REFERENCE] = ("torch", {"checkpoint": checkpoint, "size": size, "batch": 1})
         runs: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for _ in range(repetitions):
             for name, (kind, arguments) in contestants.items():
-                runs[name].append(_measured(kind, {**arguments, "repetitions": 1}))
+                runs[name].append(answer_of("_scaling_worker.py", kind, {**arguments, "repetitions": 1}))
         found[str(size)] = {
             name: {
                 "seconds": [seconds for run in of_name for seconds in run["seconds"]],
@@ -95,12 +101,6 @@ def measure_time(
         }
         found[str(size)]["needed"] = float(needed.mean())
     return found
-
-
-def _measured(kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, str(Path(__file__).with_name("_scaling_worker.py")), kind, json.dumps(arguments)]
-    answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return answer
 
 
 def _portrait(alphas: Sequence[NDArray[np.float32]], size: int) -> NDArray[np.bool_]:
@@ -116,23 +116,15 @@ def _edges(alpha: NDArray[np.float32]) -> NDArray[np.bool_]:
     return changes
 
 
-def tiles_share(needed: NDArray[np.bool_], tile_px: int = 64) -> float:
-    """The share of tiles in which anything is needed."""
-    count = len(needed) // tile_px
-    return float(needed.reshape(count, tile_px, count, tile_px).any(axis=(1, 3)).mean())
-
-
 def measure_quality(cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
     """By size and way: mean errors, their ratios to `f32` picture by picture, and the share computed in tiles."""
     return {str(size): _quality(size, cases) for size in (384, 1024)}
 
 
 def _quality(size: int, cases: Sequence[Case]) -> dict[str, Any]:
-    graph, errors, shares = plain_graph("demo", size, _FOLDER), {}, {}
+    graph, errors, shares = plain_graph("demo", size, DEFAULT_WORK), {}, {}
     for name, way in WAYS.items():
-        network = ServedNetwork(graph, way)
-        errors[name] = np.array([_errors(network, case, size) for case in cases])
-        shares[name] = float(np.mean(network.shares)) if network.shares else 1.0
+        errors[name], shares[name] = _errors_and_share(graph, way, cases, size)
     return {
         name: {
             "sad": float(of_name[:, 0].mean()),
@@ -145,6 +137,15 @@ def _quality(size: int, cases: Sequence[Case]) -> dict[str, Any]:
         }
         for name, of_name in errors.items()
     }
+
+
+def _errors_and_share(
+    graph: Path, way: Mapping[str, str], cases: Sequence[Case], size: int
+) -> tuple[NDArray[np.float64], float]:
+    """The network ends here: two of OpenVINO's at once leave the process a signal stack that is freed."""
+    network = ServedNetwork(graph, way)
+    errors = np.array([_errors(network, case, size) for case in cases])
+    return errors, float(np.mean(network.shares)) if network.shares else 1.0
 
 
 def _errors(network: ServedNetwork, case: Case, size: int) -> tuple[float, float, float]:

@@ -35,7 +35,7 @@ from tuft_export.graphs.saliency import Saliency
 from tuft_export.graphs.source import GraphSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import onnx
     from numpy.typing import NDArray
@@ -165,8 +165,17 @@ def export_row(checkpoint: str, size: int, precision: str) -> dict[str, Any]:
     return {"size": size, "precision": precision, "CPU s": usage.ru_utime + usage.ru_stime, "GB": usage.ru_maxrss / 1e6}
 
 
-def table(rows: Sequence[dict[str, Any]], columns: Columns) -> str:
-    """The named columns of the rows."""
+def table(data: Mapping[str, Any]) -> str:
+    """A Markdown table for each section that was measured."""
+    return "\n\n".join(
+        f"{section.capitalize()}, on {data[section]['machine']}:\n\n{_section_table(section, data[section]['rows'])}"
+        for section in _COLUMNS
+        if section in data
+    )
+
+
+def _section_table(section: str, rows: Sequence[dict[str, Any]]) -> str:
+    columns = _COLUMNS[section]
     head = [list(columns), ["---"] + ["---:"] * (len(columns) - 1)]
     return markdown(head + [[written(row[name]) for name, written in columns.items()] for row in rows])
 
@@ -185,8 +194,9 @@ _SIZES: Final[Columns] = {
     "nodes": str,
     "MB": "{:.1f}".format,
 }
-_ISLANDS: Final[Columns] = {"islands": str, **_ERRORS, "not finite": "{:.1%}".format}
+_ISLANDS: Final[Columns] = {"islands": lambda text: text.replace("|", "\\|"), **_ERRORS, "not finite": "{:.1%}".format}
 _EXPORTS: Final[Columns] = {"size": str, "precision": str, "CPU s": "{:.0f}".format, "GB": "{:.1f}".format}
+_COLUMNS: Final = {"sizes": _SIZES, "islands": _ISLANDS, "official": _SIZES, "exports": _EXPORTS}
 
 
 def main() -> None:
@@ -201,36 +211,36 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     for section in options.sections:
-        rows, columns = _SECTIONS[section](options)
-        print(f"\n## {section}\n\n{table(rows, columns)}", flush=True)
+        rows = _SECTIONS[section](options)
+        print(f"\n## {section}\n\n{_section_table(section, rows)}", flush=True)
         if options.json:
             _keep(options.json, section, rows)
 
 
-def sizes(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+def sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The checkpoint at each size, on scenes and composites."""
     cases = _cases(options)
     source = GraphSource(checkpoint_from_name(options.checkpoint))
     graphs = (source.graph(size, None) for size in options.sizes)
-    return [row for graph in graphs for row in size_rows(graph, cases)], _SIZES
+    return [row for graph in graphs for row in size_rows(graph, cases)]
 
 
-def official(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+def official(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The published shape on photographs: what it says means nothing, how it is rounded does."""
     cases = [case for case in _cases(options) if case.category == "composite"][:2] or _cases(options)[:2]
     graphs = (official_graph(*shape) for shape in _OFFICIAL)
-    return [row for graph in graphs for row in size_rows(graph, cases)], _SIZES
+    return [row for graph in graphs for row in size_rows(graph, cases)]
 
 
-def islands(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+def islands(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The published shape at its smallest."""
     graph = official_graph(*_OFFICIAL[0])
-    return [row for precision in HALVES for row in island_rows(graph, precision)], _ISLANDS
+    return [row for precision in HALVES for row in island_rows(graph, precision)]
 
 
-def exports(options: argparse.Namespace) -> tuple[list[dict[str, Any]], Columns]:
+def exports(options: argparse.Namespace) -> list[dict[str, Any]]:
     """`tuft-export onnx`; bfloat16 takes what float16 takes."""
-    return [export_row(options.checkpoint, s, p) for s in options.sizes for p in PRECISIONS[:2]], _EXPORTS
+    return [export_row(options.checkpoint, s, p) for s in options.sizes for p in PRECISIONS[:2]]
 
 
 _SECTIONS: Final = {"sizes": sizes, "islands": islands, "official": official, "exports": exports}

@@ -17,12 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _graphs import checkpoint_of, plain_graph
+from _graphs import plain_graph
 from _machine import machine_facts
-from _published import WEIGHTS, reference_network
+from _published import WEIGHTS, checkpoint_of, reference_network
 from _roofline_count import Work, reference_flop, work_by_stage
 from _roofline_peaks import L4, VALUE_BYTES, Peak, measured_peaks
 from _roofline_profile import profile
+from _serving import DEFAULT_WORK
 from _table import markdown
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=1024, help="in pixels (default: 1024)")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--no-measuring", dest="measuring", action="store_false", help="only count")
-    parser.add_argument("--work", type=Path, default=Path("out/benchmarks"), help="keeps what was exported")
+    parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="keeps what was exported")
     parser.add_argument("--json", type=Path, help="where the raw numbers go")
     options = parser.parse_args()
     data = roofline(options.weights, options.size, options.work, options.repetitions if options.measuring else 0)

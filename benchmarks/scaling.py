@@ -15,20 +15,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from _graphs import checkpoint_of, plain_graph
+from _graphs import plain_graph
 from _machine import machine_facts
+from _one_process import answer_of
 from _power_law import PowerLaw, power_law
-from _published import WEIGHTS
+from _published import WEIGHTS, checkpoint_of
 from _scaling_plot import AXES, plot
+from _serving import DEFAULT_WORK
 from _subject import photograph
 from _table import markdown
 from tqdm import tqdm
@@ -175,15 +175,7 @@ def _client_points(options: argparse.Namespace) -> Iterator[Point]:
 
 
 def _in_a_process(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    worker = Path(__file__).with_name("_scaling_worker.py")
-    command = [sys.executable, str(worker), kind, json.dumps(options)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
-    if done.returncode:
-        raise SystemExit(
-            f"{kind} {json.dumps(options)} failed ({done.returncode}): see above, or leave that point out."
-        )
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    return answer_of("_scaling_worker.py", kind, options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -198,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--against", {"choices": [REFERENCE], "help": "transparent-background's network, published shape"}),
         ("--rounds", {"type": int, "default": 2, "help": "processes for each point"}),
         ("--repetitions", {"type": int, "default": 3, "help": "in each process"}),
-        ("--work", {"type": Path, "default": Path("out/benchmarks"), "help": "keeps what was exported"}),
+        ("--work", {"type": Path, "default": DEFAULT_WORK, "help": "keeps what was exported"}),
         ("--json", {"type": Path, "help": "where the raw numbers go, and the plot beside them"}),
     ]
     for name, settings in arguments:

@@ -21,7 +21,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -42,7 +41,7 @@ from tuft.watching.logs import log_to
 from tuft.watching.metrics import Metrics
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 CACHE_MB: Final = 40.0  # a few results of those that are sent
 # The models that a rush is for.
@@ -216,14 +215,15 @@ def _in_mb(memory: str) -> str:
     return memory.replace("_bytes", "_mb")
 
 
-def table(result: Result) -> str:
-    """A Markdown table of what was held at four moments, and the slopes in its last row."""
-    held = {name: _held(found) for name, found in _moments(result).items()}
-    names = list(next(iter(held.values())))
+def table(data: Mapping[str, Any]) -> str:
+    """A Markdown table of what was held at four moments, and the slopes in its last column."""
+    held = data["held"]
+    slopes = {_in_mb(memory): str(Slope(**growth)) for memory, growth in data["growth"].items()}
     rows = [["", *held, "a thousand requests"], ["---"] + ["---:"] * (len(held) + 1)]
-    slopes = {_in_mb(memory): str(result.slope(memory)) for memory in MEMORY}
-    rows += [[name, *(str(of[name]) for of in held.values()), slopes.get(name, "")] for name in names]
-    return markdown(rows)
+    names = next(iter(held.values()))
+    rows += [[name, *(str(moment[name]) for moment in held.values()), slopes.get(name, "")] for name in names]
+    what = f"{data['machine']}; {data['requests']} requests in {data['seconds'] / 60:.0f} minutes."
+    return f"{what}\n\n{markdown(rows)}"
 
 
 def main() -> None:
@@ -241,9 +241,10 @@ def main() -> None:
     repository = options.repository or averaging_repository(folder / "repository")
     result = soak(repository, folder, requests=options.requests, cancel_in_flight=options.cancel_in_flight)
     shutil.rmtree(folder)
-    print(f"{machine()}\n\n{result.samples[-1].requests} requests: {result.outcomes}\n\n{table(result)}")
+    data = report(result)
+    print(f"{table(data)}\n\n{data['outcomes']}")
     if options.json:
-        options.json.write_text(json.dumps(report(result), indent=2) + "\n")
+        options.json.write_text(json.dumps(data, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import _result_tables
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -69,7 +67,7 @@ def _block(name: str, results: Path) -> str:
 
 def _table_of(name: str) -> Callable[[Mapping[str, Any]], str]:
     """The benchmark's own `table`, which takes its JSON."""
-    own: Callable[[Mapping[str, Any]], str] = getattr(_result_tables, name, None) or importlib.import_module(name).table
+    own: Callable[[Mapping[str, Any]], str] = importlib.import_module(name).table
     return own
 
 

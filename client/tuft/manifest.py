@@ -152,7 +152,8 @@ class Manifest:
         try:
             with self._file.open("a+b", buffering=0) as file:
                 size = file.seek(0, os.SEEK_END)
-                # Where the end was, not where it is: another run may have written meanwhile.
+                # Where the end was, not where it is: another run may have written meanwhile. A line that it is just
+                # writing looks torn as well; a blank line between the two does no harm.
                 torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
                 # In one piece: several runs may append at the same time.
                 file.write(b"\n" * torn + self._unwritten)

@@ -132,11 +132,11 @@ class _InTiles:
     def __call__(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.floating[Any]]:
         answer = self._all_but_it.infer([image])
         features, key, value, coarse, *edge = (answer[index] for index in range(len(answer)))
-        counts = edge[0][0, 0] if edge else (np.abs(coarse[0, 0]) < CERTAIN_LOGIT).astype(np.float32)
         weight = edge[0][0, 0] if edge else np.ones_like(coarse[0, 0])
+        needed = weight != 0 if edge else np.abs(coarse[0, 0]) < CERTAIN_LOGIT
         logits = coarse[0, 0].copy()
         tile_px = _tile_px(len(logits))
-        tiles = _tiles(counts != 0, tile_px)
+        tiles = _tiles(needed, tile_px)
         for first in range(0, len(tiles), TILES_AT_ONCE):
             group = tiles[first : first + TILES_AT_ONCE]
             for (y, x), detail in zip(group, self._detail(group, tile_px, features, key, value), strict=False):
@@ -220,9 +220,14 @@ def _compiled(path: Path, properties: Mapping[str, str], *, everywhere: bool) ->
 def _parts(model: Any, *, everywhere: bool) -> list[Any]:
     """The graph for one image, cut in two where the stage at full resolution need not be computed everywhere."""
     model.reshape([1, *model.inputs[0].partial_shape[1:]])
-    ports = {name: port for node in model.get_ops() for port in node.outputs() for name in port.get_names()}
+    ports = _ports(model)
     can_be_cut = {FEATURES, KEY, VALUE, COARSE, DETAIL} <= ports.keys() and (EDGE in ports or not everywhere)
     return [_all_but_the_stage(model, ports), _stage(model)] if can_be_cut else [model]
+
+
+def _ports(model: Any) -> dict[str, Any]:
+    """Where a graph's values come out, by name."""
+    return {name: port for node in model.get_ops() for port in node.outputs() for name in port.get_names()}
 
 
 def _all_but_the_stage(model: Any, ports: Mapping[str, Any]) -> Any:
@@ -236,8 +241,8 @@ def _stage(model: Any) -> Any:
     """The stage for a few tiles with their margins."""
     import openvino
 
-    clone = model.clone()
-    ports = {name: port for node in clone.get_ops() for port in node.outputs() for name in port.get_names()}
+    clone = model.clone()  # named: it has to outlive the cut
+    ports = _ports(clone)
     channels, size_px = ports[FEATURES].shape[1], 2 * ports[FEATURES].shape[2]
     side = (_tile_px(size_px) + 2 * MARGIN_PX) // 2
     shapes = {FEATURES: [TILES_AT_ONCE, channels, side, side], KEY: ports[KEY].shape, VALUE: ports[VALUE].shape}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -95,7 +93,7 @@ def test_another_precision_is_made_and_told(target: Path, monkeypatch: pytest.Mo
         model.doc_string = precision
         return model
 
-    monkeypatch.setitem(sys.modules, "tuft_export.graphs.precision", SimpleNamespace(with_precision=with_precision))
+    monkeypatch.setattr("tuft_export.graphs.precision.with_precision", with_precision)
     (folder,) = publish(DEMO, PublishOptions(target, sizes=(384,), precision="bf16"))
     assert onnx.load(folder / "model.onnx").doc_string == "bf16"
     assert read(folder).chain[1]["precision"] == "bf16"
