@@ -26,7 +26,7 @@ class ModelStart:
     Attributes:
         loading_s: Its process is started.
         compiled_s: `initialize` has returned: libraries imported, the graph read and compiled.
-        loaded_s: The warm-up picture has passed.
+        loaded_s: It can be asked.
     """
 
     loading_s: float

@@ -233,7 +233,7 @@ def _moments(start: Mapping[str, Any]) -> dict[str, float]:
     """In the order in which they come."""
     moments = {"tritonserver runs": start["first_line_s"]}
     for name, model in start["models"].items():
-        moments[f"{name} compiled"], moments[f"{name} warmed up"] = model["compiled_s"], model["loaded_s"]
+        moments[f"{name} compiled"], moments[f"{name} loaded"] = model["compiled_s"], model["loaded_s"]
     moments |= {"listening": start["listening_s"], "ready to a caller": start["ready_s"]}
     in_time = dict(sorted(moments.items(), key=lambda item: item[1]))
     return {**in_time, "first cut-out": start["first_cut_out_s"]}

@@ -60,10 +60,11 @@ def test_a_short_start_is_told_in_order(tmp_path: Path) -> None:
     jpeg.write_bytes(photograph(0.1)[0])
     starts = coldstart.serve_starts(repository, (384, 1024), "standard", jpeg, count=2)
     for start in starts:
-        assert start["models"].keys() == {"inspyrenet_384", "inspyrenet_1024"}
+        assert "inspyrenet_1024" in start["models"]  # the others follow when the server is quiet
         for model in start["models"].values():
-            assert start["first_line_s"] <= model["loading_s"] < model["compiled_s"] < model["loaded_s"]
-            assert model["loaded_s"] <= start["listening_s"] <= start["ready_s"] < start["first_cut_out_s"]
+            assert start["first_line_s"] <= model["loading_s"] < model["compiled_s"] <= model["loaded_s"]
+        first_s = start["models"]["inspyrenet_1024"]["loaded_s"]
+        assert first_s <= start["listening_s"] <= start["ready_s"] < start["first_cut_out_s"]
     model = coldstart.model_starts(repository, "standard", "f32", repetitions=1)
     assert model.keys() == {"no cache", "empty cache", "filled cache"}
     where = {"machine": "a machine", "load": 0.1, "weights": "tiny", "parameter": [], "megapixels": 0.1}

@@ -153,3 +153,6 @@ def test_serve_hands_its_options_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert (options.repository, options.runtime, options.sizes) == (tmp_path, "python", (384, 1024))
     assert (options.host, options.http_port, options.grpc_port) == ("127.0.0.1", 8000, 0)
     assert options.log_verbose
+    assert options.keep_compiled
+    assert cli.main(["serve", "--no-compiled-cache"]) == 7
+    assert not given[1].keep_compiled

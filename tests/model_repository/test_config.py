@@ -83,7 +83,8 @@ def test_the_queue_is_bounded_in_length_and_time(spec: ModelSpec, runtime: str) 
 @every_configuration
 def test_every_batch_size_that_can_reach_the_backend_is_warmed_up(spec: ModelSpec, runtime: str) -> None:
     config = configuration(spec, runtime)
-    largest = spec.max_batch_size if runtime in GPU_RUNTIMES else 1
+    # The python runtime compiles everything before, and would make every start wait for a whole pass.
+    largest = {"python": 0, "openvino": 1}.get(runtime, spec.max_batch_size)
     assert [sample.batch_size for sample in config.model_warmup] == list(range(1, largest + 1))
     assert len({sample.name for sample in config.model_warmup}) == largest
     for sample in config.model_warmup:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from support.calling import Caller
+from support.calling import Caller, descendants, shared_memory_regions, wait_until
 from support.tiny import mixing_graph, tiny_repository
 
 from tuft.serve import ServeOptions, ServerAddresses, running_server
@@ -30,3 +32,14 @@ def mixing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAd
 @pytest.fixture
 def caller(mean_server: ServerAddresses) -> Caller:
     return Caller(mean_server.grpc)
+
+
+@pytest.fixture
+def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Afterwards no process and no shared memory is there that was not there before."""
+    # The log of a failure is kept on purpose.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = {process.pid for process in descendants()}, shared_memory_regions()
+    yield
+    wait_until(lambda: ({process.pid for process in descendants()}, shared_memory_regions()) == before)

@@ -270,7 +270,7 @@ def test_the_process_of_a_model_that_is_killed(tmp_path: Path, record_property: 
 
 
 def test_a_model_that_fails_to_load_beside_one_that_does_not(tmp_path: Path, record_property: Record) -> None:
-    """As under a Triton that was told to go on without it; `tuft serve` does not start then."""
+    """As under a Triton that was told to go on without it."""
     options = serving_options(tmp_path, (384, 1024))
     broken = options.repository / "inspyrenet_1024" / "1"
     (broken / "model.py").write_text("raise RuntimeError('CUDA out of memory')\n")

@@ -2,88 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from support.calling import Caller, descendants, random_images, shared_memory_regions, wait_until
+from support.calling import Caller, random_images, wait_until
+from support.serving import announcement, loading_model, model_processes, serving
 from support.tiny import misbehaving_model, seal, tiny_repository
 
 from tuft.errors import IntegrityError, ServerTimeoutError, SetupError
 from tuft.serve import ServeOptions, running_server, shell_command
-from tuft.serve.command import free_addresses
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("nothing_left_behind")]
 
 SLOW_MODEL = misbehaving_model("time.sleep(images.max() and 2.0)")
-
-SERVE = """
-import sys
-from pathlib import Path
-from tuft.serve import ServeOptions, serve
-ports = map(int, sys.argv[2:])
-sys.exit(serve(ServeOptions(Path(sys.argv[1]), None, None, "127.0.0.1", *ports)))
-"""
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> ServeOptions:
     return ServeOptions(tiny_repository(tmp_path / "repository"), http_port=0, grpc_port=0, metrics_port=0)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # The log of a failure is kept on purpose.
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before = {process.pid for process in descendants()}, shared_memory_regions()
-    yield
-    wait_until(lambda: ({process.pid for process in descendants()}, shared_memory_regions()) == before)
-
-
-@contextmanager
-def serving(options: ServeOptions) -> Iterator[tuple[subprocess.Popen[str], Caller]]:
-    """`serve` in a program of its own, as the command line does it, on ports that are free now."""
-    addresses = free_addresses(options)
-    ports = [addresses.http_port, addresses.grpc_port, addresses.metrics_port]
-    program = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(options.repository), *map(str, ports)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with program:
-        try:
-            announcement(program)
-            yield program, Caller(addresses.grpc)
-        finally:
-            program.kill()
-
-
-def announcement(program: subprocess.Popen[str]) -> list[str]:
-    """What the program prints until it serves."""
-    lines = [""]
-    while "Ctrl-C" not in lines[-1]:
-        assert program.stdout is not None
-        lines.append(program.stdout.readline())
-        assert lines[-1], "it ended"
-    return lines[1:]
-
-
-def model_process(program: subprocess.Popen[str]) -> psutil.Process:
-    (server,) = psutil.Process(program.pid).children()
-    (process,) = server.children()
-    return process
 
 
 def test_a_second_start_on_the_same_ports_works_at_once(options: ServeOptions) -> None:
@@ -153,7 +96,8 @@ def test_no_process_of_a_model_outlives_a_server_that_is_killed(options: ServeOp
 def test_the_server_is_started_anew_when_a_model_dies(options: ServeOptions) -> None:
     """What the kernel does when memory is short; Triton 2.51 would fail every request from then on."""
     with serving(options) as (program, caller):
-        model_process(program).kill()
+        (process,) = model_processes(program)
+        process.kill()
         assert "starting the server anew" in announcement(program)[0]
         assert caller.ask(random_images(1)).shape == (1, 384, 384)
         program.terminate()
@@ -171,9 +115,38 @@ def test_the_server_is_started_anew_when_it_crashes(options: ServeOptions) -> No
         assert program.wait(timeout=30) == 0
 
 
+def test_compiled_graphs_are_kept_for_the_next_start(
+    options: ServeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    compiled = tmp_path / "cache" / "tuft" / "compiled"
+    kept = []
+    for _ in range(2):
+        with running_server(options) as addresses:
+            assert Caller(addresses.grpc).ask(random_images(1)).shape == (1, 384, 384)
+        kept.append({file.name: file.stat().st_mtime_ns for file in compiled.iterdir()})
+    assert len(kept[0]) == 1
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("keep_compiled", [False, True], ids=["not wanted", "impossible"])
+def test_without_a_folder_for_compiled_graphs_all_is_well(
+    options: ServeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep_compiled: bool
+) -> None:
+    cache = tmp_path / "cache" / "tuft"
+    cache.mkdir(parents=True)
+    (cache / "compiled").write_text("A file, not a folder.")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    monkeypatch.setenv("TUFT_COMPILED", str(tmp_path / "inherited"))
+    with running_server(replace(options, keep_compiled=keep_compiled)) as addresses:
+        assert Caller(addresses.grpc).ask(random_images(1)).shape == (1, 384, 384)
+    assert (cache / "compiled").read_text() == "A file, not a folder."
+    assert not (tmp_path / "inherited").exists()
+
+
 def test_a_model_that_dies_while_it_is_loaded_is_a_failure_to_start(tmp_path: Path) -> None:
-    model = SLOW_MODEL.replace("time.sleep", "import os; os.abort() #")
-    options = ServeOptions(tiny_repository(tmp_path, model=model), http_port=0, grpc_port=0, metrics_port=0)
+    repository = tiny_repository(tmp_path, model=loading_model("os.abort()"))
+    options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)
     with pytest.raises(SetupError, match="process of a model died"), running_server(options):
         pass
 
@@ -208,7 +181,11 @@ def test_a_tampered_model_is_named_and_never_started(options: ServeOptions) -> N
 
 
 def test_a_missing_warm_up_picture_is_named(options: ServeOptions, tmp_path: Path) -> None:
-    (options.repository / "inspyrenet_384" / "warmup" / "image").unlink()
+    folder = options.repository / "inspyrenet_384"
+    warm_up = (folder / "configs" / "openvino.pbtxt").read_text().partition("model_warmup")
+    with (folder / "configs" / "python.pbtxt").open("a") as configuration:
+        configuration.write("".join(warm_up[1:]))
+    (folder / "warmup" / "image").unlink()
     seal(options.repository / "inspyrenet_384" / "1")
     logged = ServeOptions(options.repository, http_port=0, grpc_port=0, metrics_port=0, log_file=tmp_path / "log")
     with (
@@ -219,9 +196,8 @@ def test_a_missing_warm_up_picture_is_named(options: ServeOptions, tmp_path: Pat
 
 
 def test_a_server_that_is_not_ready_in_time_is_stopped(tmp_path: Path) -> None:
-    model = SLOW_MODEL.replace("images.max() and 2.0", "5.0")
     options = ServeOptions(
-        tiny_repository(tmp_path / "r", model=model), http_port=0, grpc_port=0, metrics_port=0,
+        tiny_repository(tmp_path / "r", model=loading_model("time.sleep(5)")), http_port=0, grpc_port=0, metrics_port=0,
         ready_timeout_s=2.0, log_file=tmp_path / "log",
     )  # fmt: skip
     with pytest.raises(ServerTimeoutError, match="was not ready within 2 s"), running_server(options):

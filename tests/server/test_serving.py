@@ -153,14 +153,18 @@ def test_a_failure_is_internal_counted_and_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_the_warm_up_is_one_picture_whatever_the_batch(tmp_path: Path) -> None:
-    """`warmup/image` holds one image; Triton gives it to each row of a warm-up batch."""
+    """`warmup/image` holds one image; Triton gives it to each row of a warm-up batch. Python has none of its own."""
     seen = tmp_path / "seen"
 
-    def batch_of_three(config: ModelConfig) -> None:
-        sample = config.model_warmup.add()
-        sample.CopyFrom(config.model_warmup[0])
-        sample.name, sample.batch_size = "batch_3", 3
+    def batches_of_one_and_three(config: ModelConfig) -> None:
+        for batch_size in (1, 3):
+            sample = config.model_warmup.add(name=f"batch_{batch_size}", batch_size=batch_size)
+            image = sample.inputs["IMAGE"]
+            image.data_type, image.input_data_file = config.input[0].data_type, "image"
+            image.dims[:] = config.input[0].dims
 
     behave = f"with open({str(seen)!r}, 'a') as file: print(*images.shape, file=file)"
-    with behaving(tmp_path / "repository", behave, configure=batch_of_three):
+    with behaving(tmp_path / "plain", behave):
+        assert not seen.exists()
+    with behaving(tmp_path / "warmed", behave, configure=batches_of_one_and_three):
         assert seen.read_text().splitlines() == ["1 384 384 3"] * (1 + 3)

@@ -31,6 +31,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--verbose", action="store_true", help="log every request")
     parser.add_argument("--digest", metavar="SHA256", help="serve only the repository with this digest, as printed by "
                         "`tuft-export verify`")  # fmt: skip
+    parser.add_argument("--no-compiled-cache", action="store_true", help="compile the models anew at each start")
     parser.add_argument("--print", action="store_true", help="print the command for a shell instead of running it")
 
 
@@ -46,6 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
         log_file=arguments.log,
         log_verbose=arguments.verbose,
         digest=arguments.digest,
+        keep_compiled=not arguments.no_compiled_cache,
     )
     if arguments.print:
         print(shell_command(options))

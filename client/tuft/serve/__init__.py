@@ -1,8 +1,8 @@
 """Start a real tritonserver on the published models: `tuft serve`, and a context manager for programs.
 
 The way of a start: `options` say what is wanted, `binary` finds a tritonserver, `published` finds what it can serve,
-`command` writes its arguments, `tuft.provenance` verifies its files, `process` runs it, `reasons` reads its log when it
-fails; `run` is the whole.
+`command` writes its arguments, `tuft.provenance` verifies its files, `compiled` keeps compiled graphs for it, `process`
+runs it, `later` loads the other models, `reasons` reads its log when it fails; `run` is the whole.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from tuft import contract
 from tuft.errors import SetupError
+from tuft.presets import DEFAULT_PRESET, PRESETS, working_size
+from tuft.serve import compiled
 from tuft.serve.options import ServerAddresses
 from tuft.serve.published import adopted_models, machine_has_gpu, runtime_to_serve, sizes_to_serve
 from tuft.serve.shared_memory import check_shared_memory
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 # Loading a model means running code of the loader's choice, and a trace or a log is a file wherever the caller likes:
 # any program on this machine, and any web page in its browser, can reach a loopback port.
 RESTRICTED: Final = "model-repository,shared-memory,trace,logging"
+KEY_HEADER: Final = "tuft-key"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class Command:
         arguments: The program and its arguments.
         environment: Variables to be laid over the present ones.
         runtime: The runtime that serves.
-        models: Names of the models that will be loaded.
+        models: Names of the models that will be loaded before the server answers.
+        later: Names of the models that are to be loaded when it does.
+        key: Opens what is `RESTRICTED`, in the header `KEY_HEADER`.
         addresses: Where they will answer.
         shared_memory_prefix: What the Python backend's regions in /dev/shm are called.
     """
@@ -42,12 +47,20 @@ class Command:
     environment: Mapping[str, str]
     runtime: str
     models: tuple[str, ...]
+    later: tuple[str, ...]
+    key: str
     addresses: ServerAddresses
     shared_memory_prefix: str
 
 
-def command_from_options(options: ServeOptions, server: Tritonserver) -> Command:
+def command_from_options(options: ServeOptions, server: Tritonserver, *, one_first: bool = False) -> Command:
     """Decide what `server` serves, where and how.
+
+    Args:
+        options: What is wanted.
+        server: What there is.
+        one_first: Whether it is to answer as soon as one model is loaded: that of the default preset, if it is among
+            those that are wanted.
 
     Raises:
         SetupError: Nothing fitting is published, a port is taken, memory is short, or the server must not listen there.
@@ -64,18 +77,35 @@ def command_from_options(options: ServeOptions, server: Tritonserver) -> Command
     models = (*map(contract.model_name, sizes), *adopted)
     if runtime == "python":
         check_shared_memory((*sizes, *adopted.values()))
-    addresses = free_addresses(options)
+    at_start = _first(models) if one_first else models
+    later = tuple(model for model in models if model not in at_start)
+    addresses, key = free_addresses(options), secrets.token_hex(16)
     prefix = f"tuft_{secrets.token_hex(8)}_"
     arguments = (
         str(server.executable),
         *server.arguments,
-        *_model_arguments(options, runtime, models),
-        *_endpoint_arguments(addresses),
+        *_model_arguments(options, runtime, at_start),
+        # Strictly, a server is not ready while one of its models is loaded, and never again if that fails.
+        f"--strict-readiness={'false' if later else 'true'}",
+        *_endpoint_arguments(addresses, key),
         f"--backend-config=python,shm-region-prefix-name={prefix}",
         f"--exit-timeout-secs={round(options.stop_timeout_s)}",
         f"--log-verbose={int(options.log_verbose)}",
     )
-    return Command(arguments, server.environment, runtime, models, addresses, prefix)
+    environment = {**server.environment, **_compiled(options, runtime)}
+    return Command(arguments, environment, runtime, at_start, later, key, addresses, prefix)
+
+
+def _first(models: tuple[str, ...]) -> tuple[str, ...]:
+    default = contract.model_name(working_size(PRESETS[DEFAULT_PRESET], (0, 0)))
+    return (default if default in models else models[0],)
+
+
+def _compiled(options: ServeOptions, runtime: str) -> dict[str, str]:
+    """The variable that tells `model.py` where to keep compiled graphs; empty, it keeps none."""
+    if runtime != "python":
+        return {}
+    return {compiled.VARIABLE: str(compiled.compiled_folder()) if options.keep_compiled else ""}
 
 
 def _runtime(options: ServeOptions, server: Tritonserver) -> str:
@@ -90,21 +120,20 @@ def _runtime(options: ServeOptions, server: Tritonserver) -> str:
 
 
 def _model_arguments(options: ServeOptions, runtime: str, models: tuple[str, ...]) -> list[str]:
-    # Explicit, so that a size that is not published is no error; nothing is loaded later, see RESTRICTED.
+    # Explicit, so that a size that is not published is no error; only who has the key loads more, see RESTRICTED.
     arguments = [
         f"--model-repository={options.repository.resolve()}",
         "--model-control-mode=explicit",
         *(f"--load-model={model}" for model in models),
         "--disable-auto-complete-config",
-        "--strict-readiness=true",
         "--exit-on-error=true",
     ]
     # TensorRT's is the configuration that tritonserver reads when none is named.
     return arguments if runtime == "tensorrt" else [*arguments, f"--model-config-name={runtime}"]
 
 
-def _endpoint_arguments(addresses: ServerAddresses) -> list[str]:
-    key = f"tuft-key={secrets.token_hex(16)}"
+def _endpoint_arguments(addresses: ServerAddresses, key: str) -> list[str]:
+    restricted = f"{RESTRICTED}:{KEY_HEADER}={key}"
     return [
         f"--http-address={addresses.host}",
         f"--http-port={addresses.http_port}",
@@ -112,8 +141,8 @@ def _endpoint_arguments(addresses: ServerAddresses) -> list[str]:
         f"--grpc-port={addresses.grpc_port}",
         f"--metrics-address={addresses.host}",
         f"--metrics-port={addresses.metrics_port}",
-        f"--http-restricted-api={RESTRICTED}:{key}",
-        f"--grpc-restricted-protocol={RESTRICTED}:{key}",
+        f"--http-restricted-api={restricted}",
+        f"--grpc-restricted-protocol={restricted}",
     ]
 
 

@@ -31,11 +31,12 @@ class ServeOptions:
         http_port: Port for HTTP; 0 chooses a free one, here and below.
         grpc_port: Port for gRPC.
         metrics_port: Port for Prometheus.
-        ready_timeout_s: Seconds until every model has to be ready.
+        ready_timeout_s: Seconds until every model has to be ready, or each, where they are loaded one after the other.
         stop_timeout_s: Seconds that work in flight gets to finish when the server is stopped.
         log_file: Where tritonserver's output goes; None is a temporary file, kept only if the server fails.
         log_verbose: Whether tritonserver logs every request.
         digest: What `tuft-export verify` printed for the repository: nothing else is served; None takes what is sound.
+        keep_compiled: Whether the python runtime keeps compiled graphs in tuft's cache, for the next start.
     """
 
     repository: Path
@@ -50,6 +51,7 @@ class ServeOptions:
     log_file: Path | None = None
     log_verbose: bool = False
     digest: str | None = None
+    keep_compiled: bool = True
 
     def __post_init__(self) -> None:
         if self.runtime is not None and self.runtime not in RUNTIMES:

@@ -8,22 +8,29 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tuft.errors import ServerTimeoutError, SetupError
+from tuft.errors import ServerTimeoutError, ServerUnreachableError, SetupError
 from tuft.serve import tied
-from tuft.serve.reasons import reasons_from_log
+from tuft.serve.command import KEY_HEADER
+from tuft.serve.proc import children, is_zombie, processor_s
+from tuft.serve.reasons import reason_from_reply, reasons_from_log
 from tuft.serve.shared_memory import remove_regions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from tuft.serve.command import Command
 
 POLL_INTERVAL_S: Final = 0.2
+READY_POLL_INTERVAL_S: Final = 0.02  # somebody waits for it
 HEALTH_TIMEOUT_S: Final = 5.0
 # Unloading the models comes after the time that work in flight is given; without the model's process it never ends.
 UNLOAD_TIMEOUT_S: Final = 10.0
 LOST_TIMEOUT_S: Final = 3.0
+# Whoever ends in order is dead for a moment too, until Triton collects it.
+COLLECTED_S: Final = 0.2
 
 
 class ServerProcess:
@@ -37,7 +44,9 @@ class ServerProcess:
         self.command = command
         self.log_file = log_file
         self.terminating = False
-        self._dead: frozenset[int] = frozenset()
+        self._dead_since_s: dict[int, float] = {}
+        # Who counts when it dies: anybody (None) until the server is ready, then the models that are.
+        self._models: frozenset[int] | None = None
         self._has_lost_a_model = False
         with log_file.open("wb") as log:
             self._process = subprocess.Popen(
@@ -50,7 +59,7 @@ class ServerProcess:
             )
 
     def wait_until_ready(self, timeout_s: float) -> bool:
-        """Wait until every model is ready.
+        """Wait until every model that is loaded at the start is ready.
 
         Returns:
             False if `terminate` was called meanwhile.
@@ -72,8 +81,38 @@ class ServerProcess:
                     f"tritonserver was not ready within {timeout_s:g} s: see what it does in {self.log_file}, "
                     "or serve fewer sizes with --sizes."
                 )
-            time.sleep(POLL_INTERVAL_S)
+            time.sleep(READY_POLL_INTERVAL_S)
+        self._models = self._living()
         return True
+
+    def load(self, model: str, timeout_s: float) -> None:
+        """Have the running server load another model, and wait until it is ready.
+
+        Raises:
+            SetupError: It cannot; it goes on without, and the message says why.
+            ServerTimeoutError: It has not done so after `timeout_s` seconds.
+            ServerUnreachableError: It has ended meanwhile.
+        """
+        try:
+            status, reply = self._ask(
+                "POST", f"/v2/repository/models/{model}/load", {KEY_HEADER: self.command.key}, timeout_s=timeout_s
+            )
+        except TimeoutError as exc:
+            raise ServerTimeoutError(
+                f"tritonserver has not loaded {model} within {timeout_s:g} s: see what it does in {self.log_file}."
+            ) from exc
+        except (OSError, http.client.HTTPException) as exc:
+            raise ServerUnreachableError("tritonserver has ended: start it again.") from exc
+        if status != http.client.OK:
+            raise SetupError(
+                f"tritonserver cannot load {model} and goes on without it: {reason_from_reply(reply)} "
+                f"(all of it in {self.log_file})."
+            )
+        self._models = self._living()
+
+    def processor_s(self) -> float:
+        """Seconds that the server and the processes of its models have computed, on all cores together."""
+        return sum(map(processor_s, (self._process.pid, *children(self._process.pid))))
 
     def wait(self) -> int | None:
         """Wait for the end.
@@ -126,24 +165,39 @@ class ServerProcess:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def lost_a_model(self) -> bool:
-        """Whether a child of the server is dead and has been since the last call: Triton does not collect them."""
-        dead = frozenset(pid for pid in _children(self._process.pid) if _is_zombie(pid))
-        self._has_lost_a_model = bool(dead & self._dead)
-        self._dead = dead
+        """Whether the process of a model is dead and stays so: Triton collects none that it has not ended itself.
+
+        One that dies while its model is loaded beside others is the business of `load`.
+        """
+        now_s = time.monotonic()
+        dead = frozenset(filter(is_zombie, children(self._process.pid)))
+        if self._models is not None:
+            dead &= self._models
+        self._dead_since_s = {pid: self._dead_since_s.get(pid, now_s) for pid in dead}
+        self._has_lost_a_model = any(now_s - since_s >= COLLECTED_S for since_s in self._dead_since_s.values())
         return self._has_lost_a_model
+
+    def _living(self) -> frozenset[int]:
+        return frozenset(pid for pid in children(self._process.pid) if not is_zombie(pid))
 
     def _is_ready(self) -> bool:
         paths = ["/v2/health/ready", *(f"/v2/models/{model}/ready" for model in self.command.models)]
         return all(self._answers(path) for path in paths)
 
     def _answers(self, path: str) -> bool:
-        addresses = self.command.addresses
-        connection = http.client.HTTPConnection(addresses.reachable_host, addresses.http_port, timeout=HEALTH_TIMEOUT_S)
         try:
-            connection.request("GET", path)
-            return connection.getresponse().status == http.client.OK
+            return self._ask("GET", path, {}, timeout_s=HEALTH_TIMEOUT_S)[0] == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
+
+    def _ask(self, method: str, path: str, headers: Mapping[str, str], *, timeout_s: float) -> tuple[int, bytes]:
+        """The status and the body of an answer over HTTP."""
+        addresses = self.command.addresses
+        connection = http.client.HTTPConnection(addresses.reachable_host, addresses.http_port, timeout=timeout_s)
+        try:
+            connection.request(method, path, headers=dict(headers))
+            response = connection.getresponse()
+            return response.status, response.read()
         finally:
             connection.close()
 
@@ -152,23 +206,3 @@ class ServerProcess:
         if reasons:
             return SetupError(f"{what}: {'; '.join(reasons)} (all of it in {self.log_file}).")
         return SetupError(f"{what}: its log, {self.log_file}, may say why.")
-
-
-def _children(pid: int) -> list[int]:
-    """The children of a process, those of all its threads."""
-    children: list[int] = []
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children += map(int, file.read_text().split())
-        except OSError:  # the thread is gone
-            continue
-    return children
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    # The name, in parentheses, may contain anything; the state is the first field after it.
-    return stat.rpartition(")")[2].split()[0] == "Z"

@@ -1,7 +1,8 @@
-"""Why tritonserver failed, in its own words: the few lines of its log that matter."""
+"""Why tritonserver failed, in its own words: the few lines of its log, or of its answer, that matter."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,12 @@ OTHER: Final = (
     re.compile(r"error: (?P<reason>.+)"),
 )
 
+# {"error":"load failed for model 'inspyrenet_384': version 1 is at UNAVAILABLE state: Internal: ...;\n"}
+LOAD_REPLY: Final = re.compile(
+    r"load failed for model '.+?': (?:version \d+ is at UNAVAILABLE state: )?(?:[A-Z][a-z ]+: )?(?P<reason>.+)",
+    re.DOTALL,
+)
+
 LONGEST: Final = 500
 
 
@@ -42,6 +49,17 @@ def reasons_from_log(log_file: Path) -> tuple[str, ...]:
         if found:
             return tuple(dict.fromkeys(found))
     return ()
+
+
+def reason_from_reply(reply: bytes) -> str:
+    """Why a running server does not load a model, one line without a traceback, from its answer over HTTP."""
+    try:
+        message = str(json.loads(reply)["error"])
+    except (ValueError, KeyError, TypeError):
+        message = reply.decode(errors="replace")
+    match = LOAD_REPLY.match(message)
+    reason = (match["reason"] if match else message).strip("; .\n").replace("\n", r"\n")
+    return _one_line(reason).strip("; .") or "it gives no reason"
 
 
 def _one_line(message: str) -> str:

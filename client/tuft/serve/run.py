@@ -6,12 +6,15 @@ import shlex
 import signal
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft.provenance import check_model, check_repository, require_digest
+from tuft.serve import compiled
 from tuft.serve.binary import find_tritonserver
 from tuft.serve.command import Command, command_from_options
+from tuft.serve.later import loading_later
 from tuft.serve.process import UNLOAD_TIMEOUT_S, ServerProcess
 
 if TYPE_CHECKING:
@@ -41,6 +44,9 @@ def running_server(options: ServeOptions) -> Iterator[ServerAddresses]:
 def serve(options: ServeOptions) -> int:
     """Serve in the foreground until the server ends, or SIGINT or SIGTERM ends it.
 
+    It answers as soon as the default preset's model is ready, and loads the others when it has nothing else to do; one
+    of those that cannot be loaded is left out.
+
     When the process of a model dies, which is how the kernel takes memory back, or tritonserver itself crashes, which
     24.10 may do when requests are cancelled (triton-inference-server/server#7368), the server is started anew.
 
@@ -52,19 +58,32 @@ def serve(options: ServeOptions) -> int:
         SetupError: Something is missing, or the server cannot start; the message says what and why.
         ServerTimeoutError: It is not ready in time.
     """
-    command = command_from_options(options, find_tritonserver())
+    command = command_from_options(options, find_tritonserver(), one_first=True)
     while True:
-        with _process(command, options) as process, _forwarded_signals(process):
-            print(f"Loading {', '.join(command.models)} with the {command.runtime} runtime ...", flush=True)
-            if process.wait_until_ready(options.ready_timeout_s):
-                print(_announcement(command, process.log_file), flush=True)
-            code = process.wait()
-        if code == -signal.SIGSEGV:
-            print("tritonserver has crashed: starting the server anew.", flush=True)
-        elif code is not None:
+        code, under_way = _serve_once(command, options)
+        if code is not None and code != -signal.SIGSEGV:
             return code if code >= 0 else 128 - code
-        else:
-            print("The process of a model died, probably for lack of memory: starting the server anew.", flush=True)
+        what = (
+            "The process of a model died, probably for lack of memory" if code is None else "tritonserver has crashed"
+        )
+        without = f", without {under_way}" if under_way else ""
+        print(f"{what}: starting the server anew{without}.", flush=True)
+        # A model that is the end of the others when it is loaded would be so the next time too.
+        command = replace(command, later=tuple(model for model in command.later if model != under_way))
+
+
+def _serve_once(command: Command, options: ServeOptions) -> tuple[int | None, str | None]:
+    """Serve until the server ends.
+
+    Returns:
+        What `ServerProcess.wait` returns, and the model that was being loaded beside others at the end, if one was.
+    """
+    with _process(command, options) as process, _forwarded_signals(process):
+        print(f"Loading {', '.join(command.models)} with the {command.runtime} runtime ...", flush=True)
+        if process.wait_until_ready(options.ready_timeout_s):
+            print(_announcement(command, process.log_file), flush=True)
+        with loading_later(process, command.later, options.ready_timeout_s) as loading:
+            return process.wait(), loading.model
 
 
 def shell_command(options: ServeOptions) -> str:
@@ -82,6 +101,8 @@ def shell_command(options: ServeOptions) -> str:
 def _process(command: Command, options: ServeOptions) -> Iterator[ServerProcess]:
     """The server's process, on verified files; its log is kept if it was asked for, or if something went wrong."""
     _verify(command, options)
+    if options.keep_compiled and command.runtime == "python":
+        compiled.prepare(compiled.compiled_folder())
     log_file = options.log_file or _temporary_log()
     process = ServerProcess(command, log_file)
     try:
@@ -96,7 +117,7 @@ def _verify(command: Command, options: ServeOptions) -> None:
     if options.digest is not None:
         require_digest(check_repository(options.repository), options.digest)
     else:
-        for model in command.models:
+        for model in (*command.models, *command.later):
             check_model(options.repository / model)
 
 
@@ -125,8 +146,9 @@ def _forwarded_signals(process: ServerProcess) -> Iterator[None]:
 
 def _announcement(command: Command, log_file: Path) -> str:
     addresses = command.addresses
+    follow = f" ({', '.join(command.later)} to follow)" if command.later else ""
     return (
-        f"Serving {', '.join(command.models)}:\n"
+        f"Serving {', '.join(command.models)}{follow}:\n"
         f"  gRPC     {addresses.grpc}\n"
         f"  HTTP     {addresses.http}\n"
         f"  metrics  {addresses.metrics}\n"

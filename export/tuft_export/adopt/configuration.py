@@ -85,8 +85,9 @@ def _derived(template: Any, name: str, size: int, max_batch_size: int) -> Any:
     if template.max_batch_size > 1:  # the OpenVINO backend is to take single pictures, whatever the model
         config.max_batch_size = max_batch_size
     del config.model_warmup[:]
-    # On a CPU one shape is warmed up, because each picture is computed alone.
-    for batch_size in range(1, (max_batch_size if len(template.model_warmup) > 1 else 1) + 1):
+    # On a CPU each picture is computed alone: one shape is warmed up, or none.
+    shapes = len(template.model_warmup)
+    for batch_size in range(1, (max_batch_size if shapes > 1 else shapes) + 1):
         sample = config.model_warmup.add()
         sample.CopyFrom(template.model_warmup[0])
         sample.name, sample.batch_size = f"batch_{batch_size}", batch_size

@@ -35,7 +35,42 @@ def test_published_models_are_loaded_and_no_others(options: ServeOptions) -> Non
     assert values(command.arguments, "--model-control-mode") == ["explicit"]
     assert values(command.arguments, "--load-model") == ["inspyrenet_384", "inspyrenet_1024"] == list(command.models)
     assert values(command.arguments, "--model-config-name") == ["python"] == [command.runtime]
-    assert command.environment == {"PATH": "/venv/bin"}
+    assert command.later == ()
+    assert values(command.arguments, "--strict-readiness") == ["true"]
+
+
+@pytest.mark.parametrize(
+    ("published", "wanted", "first", "later"),
+    [
+        ((384, 1024, 1536, 2048), None, "inspyrenet_1024", ("inspyrenet_384", "inspyrenet_1536", "inspyrenet_2048")),
+        ((384, 1024), (1024,), "inspyrenet_1024", ()),
+        ((384, 1536, 2048), (2048, 384), "inspyrenet_2048", ("inspyrenet_384",)),
+        ((1536,), None, "inspyrenet_1536", ()),
+    ],
+)
+def test_the_default_presets_model_may_come_first(
+    tmp_path: Path, published: tuple[int, ...], wanted: tuple[int, ...] | None, first: str, later: tuple[str, ...]
+) -> None:
+    repository = tiny_repository(tmp_path / "r", sizes=published)
+    options = ServeOptions(repository, sizes=wanted, http_port=0, grpc_port=0, metrics_port=0)
+    command = command_from_options(options, WHEEL, one_first=True)
+    assert (command.models, command.later) == ((first,), later)
+    assert values(command.arguments, "--load-model") == [first]
+    # A server that waits for another model is ready for this one.
+    assert values(command.arguments, "--strict-readiness") == ["false" if later else "true"]
+
+
+def test_compiled_graphs_are_kept_in_the_cache_of_tuft_or_not_at_all(
+    options: ServeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = str(tmp_path / "cache" / "tuft" / "compiled")
+    assert command_from_options(options, WHEEL).environment == {"PATH": "/venv/bin", "TUFT_COMPILED": folder}
+    # Empty, because this program may have been started with one.
+    without = command_from_options(replace(options, keep_compiled=False), WHEEL)
+    assert without.environment == {"PATH": "/venv/bin", "TUFT_COMPILED": ""}
+    (options.repository / "inspyrenet_384" / "1" / "model.plan").touch()
+    assert command_from_options(replace(options, runtime="tensorrt"), FULL).environment == {}
 
 
 def test_tensorrt_is_the_configuration_without_a_name(options: ServeOptions) -> None:
@@ -54,11 +89,13 @@ def test_every_listener_is_bound_to_the_host(options: ServeOptions) -> None:
 def test_nobody_can_load_other_code_into_the_server(options: ServeOptions) -> None:
     keys = set()
     for _ in range(2):
-        arguments = command_from_options(options, WHEEL).arguments
+        command = command_from_options(options, WHEEL)
+        arguments = command.arguments
         (http,), (grpc,) = values(arguments, "--http-restricted-api"), values(arguments, "--grpc-restricted-protocol")
         assert http == grpc
         apis, _, key = http.partition(":")
         assert set(apis.split(",")) == {"model-repository", "shared-memory", "trace", "logging"}
+        assert key == f"tuft-key={command.key}"
         keys.add(key)
     assert len(keys) == 2  # a new one for each start, told to nobody
 
@@ -119,6 +156,7 @@ def test_adopted_models_are_loaded_unless_sizes_are_named(options: ServeOptions)
     assert values(command.arguments, "--load-model") == ["inspyrenet_384", "inspyrenet_1024", "isnet_96"]
     assert command.models == ("inspyrenet_384", "inspyrenet_1024", "isnet_96")
     assert command_from_options(replace(options, sizes=(384,)), WHEEL).models == ("inspyrenet_384",)
+    assert command_from_options(options, WHEEL, one_first=True).later == ("inspyrenet_384", "isnet_96")
 
 
 def test_shared_memory_must_hold_an_image_of_each_adopted_model(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tuft.serve.reasons import LONGEST, reasons_from_log
+from tuft.serve.reasons import LONGEST, reason_from_reply, reasons_from_log
 
 # Lines as Triton 2.51 wrote them, folders shortened.
 NOISE = """\
@@ -75,3 +75,26 @@ def test_a_log_without_a_reason_gives_none(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_text('I1123 18:28:25.374198 8043 server.cc:1] "all is well"\n')
     assert reasons_from_log(file) == ()
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (
+            rb"""{"error":"load failed for model 'inspyrenet_1536': version 1 is at UNAVAILABLE state: Internal: TritonModelException: OpenVINO cannot load r/1/model.onnx: Unable to read the model: \"r/1/model.onnx\"\n\nAt:\n  r/1/model.py(196): _network\n  r/1/model.py(78): initialize\n;\n"}""",
+            'OpenVINO cannot load r/1/model.onnx: Unable to read the model: "r/1/model.onnx"',
+        ),
+        (
+            rb"""{"error":"load failed for model 'm': version 1 is at UNAVAILABLE state: Internal: Stub process 'm_0_0' is not healthy.;\n"}""",
+            "Stub process 'm_0_0' is not healthy",
+        ),
+        (rb"""{"error":"failed to load 'm', failed to poll from model repository"}""",
+         "failed to load 'm', failed to poll from model repository"),
+        (b"<html>\xff a proxy's page </html>", "<html>\ufffd a proxy's page </html>"),
+        (b"[]", "[]"),
+        (b"", "it gives no reason"),
+    ],
+)  # fmt: skip
+def test_a_reply_is_one_line_as_a_log_is(reply: bytes, reason: str) -> None:
+    """The first two and the third are Triton 2.51's."""
+    assert reason_from_reply(reply) == reason

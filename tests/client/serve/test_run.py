@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from tuft.errors import IntegrityError
 from tuft.provenance import check_repository, repository_digest
 from tuft.serve import RUNTIMES, ServeOptions, running_server, serve
 from tuft.serve.binary import Tritonserver
+from tuft.serve.later import Loading
 
 SERVER = Tritonserver(Path("/opt/tritonserver"), RUNTIMES, (), {}, is_wheel=False)
 
@@ -22,6 +26,7 @@ class FakeProcess:
     """A server that is ready at once and ends when asked to."""
 
     started: list[Any]
+    terminating = False
 
     def __init__(self, command: Any, log_file: Path) -> None:
         self.log_file = log_file
@@ -29,6 +34,9 @@ class FakeProcess:
 
     def wait_until_ready(self, _timeout_s: float) -> bool:
         return True
+
+    def processor_s(self) -> float:
+        return 0.0
 
     def wait(self) -> int:
         return 0
@@ -38,8 +46,9 @@ class FakeProcess:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     module = sys.modules["tuft.serve.run"]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(FakeProcess, "started", [], raising=False)
     monkeypatch.setattr(module, "find_tritonserver", lambda: SERVER)
     monkeypatch.setattr(module, "ServerProcess", FakeProcess)
@@ -56,7 +65,12 @@ def options(tmp_path: Path) -> ServeOptions:
 
 def test_a_sound_repository_is_served(options: ServeOptions, started: list[Any]) -> None:
     assert serve(options) == 0
-    assert [command.models for command in started] == [("inspyrenet_384", "inspyrenet_1024")]
+    with running_server(options):
+        pass
+    assert [(command.models, command.later) for command in started] == [
+        (("inspyrenet_1024",), ("inspyrenet_384",)),  # a caller waits for no more than it needs
+        (("inspyrenet_384", "inspyrenet_1024"), ()),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -106,3 +120,28 @@ def test_a_server_that_is_started_anew_is_verified_anew(
     with pytest.raises(IntegrityError, match=r"model\.py is not the file"):
         serve(options)
     assert len(started) == 1
+
+
+@pytest.mark.parametrize("end", [None, -signal.SIGSEGV], ids=["a model's process died", "crash"])
+def test_a_model_that_is_the_end_of_others_is_left_out_the_next_time(
+    options: ServeOptions, started: list[Any], monkeypatch: pytest.MonkeyPatch, end: int | None
+) -> None:
+    ends = [(end, None), (end, "inspyrenet_384"), (0, None)]
+
+    @contextmanager
+    def loading_later(*_: Any) -> Iterator[Loading]:
+        yield Loading(ends[len(started) - 1][1])
+
+    monkeypatch.setattr(sys.modules["tuft.serve.run"], "loading_later", loading_later)
+    monkeypatch.setattr(FakeProcess, "wait", lambda _: ends[len(started) - 1][0])
+    assert serve(options) == 0
+    assert [command.later for command in started] == [("inspyrenet_384",), ("inspyrenet_384",), ()]
+
+
+def test_the_folder_of_compiled_graphs_is_made_if_it_is_wanted(
+    options: ServeOptions, started: list[Any], tmp_path: Path
+) -> None:
+    assert serve(replace(options, keep_compiled=False)) == 0
+    assert not (tmp_path / "cache").exists()
+    assert serve(options) == 0
+    assert (tmp_path / "cache" / "tuft" / "compiled").is_dir()
