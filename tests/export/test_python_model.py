@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 from google.protobuf import json_format, text_format
 from support.photographs import photographs
@@ -189,6 +190,23 @@ def test_a_plain_network_is_whole_unless_asked_otherwise(
     assert isinstance(served, module._Whole)
     picture = square_photograph(whole_size(plain_graph))
     np.testing.assert_allclose(served(picture), whole(picture), atol=2e-5)
+
+
+@pytest.mark.parametrize(("axis", "padding"), [(1, "explicit"), (1, "same_upper"), (2, "explicit")])
+def test_joined_maps_are_convolved_apart_whatever_the_convolution(module: Any, axis: int, padding: str) -> None:
+    ops, random = openvino.opset15, np.random.default_rng(0)
+    maps = ops.parameter([1, 2, 9, 9], np.float32)
+    joined = ops.concat([maps, ops.multiply(maps, maps)], axis)
+    weight = random.standard_normal((3, joined.shape[1], 3, 3)).astype(np.float32)
+    model = openvino.Model([ops.convolution(joined, weight, [2, 1], [0, 1], [2, 1], [1, 2], padding)], [maps])
+    values = random.random((1, 2, 9, 9), np.float32)
+    answers = []
+    for convolutions in (1, 2 if axis == 1 else 1):
+        assert [node.get_type_name() for node in model.get_ops()].count("Convolution") == convolutions
+        compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        answers.append(compiled([values])[0].copy())
+        module._convolve_apart(model)
+    np.testing.assert_allclose(*answers, atol=1e-5)
 
 
 def test_a_wrong_setting_says_what_is_right(module: Any, tmp_path: Path, plain_graph: onnx.ModelProto) -> None:
