@@ -101,8 +101,8 @@ def shell_command(options: ServeOptions) -> str:
 def _process(command: Command, options: ServeOptions) -> Iterator[ServerProcess]:
     """The server's process, on verified files; its log is kept if it was asked for, or if something went wrong."""
     _verify(command, options)
-    if options.keep_compiled and command.runtime == "python":
-        compiled.prepare(compiled.compiled_folder())
+    if folder := command.environment.get(compiled.VARIABLE):
+        compiled.prepare(Path(folder))
     log_file = options.log_file or _temporary_log()
     process = ServerProcess(command, log_file)
     try:
