@@ -22,6 +22,8 @@ from tuft.watching import Traces
 
 Spans = list[dict[str, Any]]
 
+REQUESTS = 20
+
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, Spans]]:
@@ -61,14 +63,32 @@ def test_tritons_spans_hang_below_the_request_and_know_its_id(
     image[24:72, 32:96] = 255
     with production_server(tiny_repository(folder / "models"), folder, TUFT_OTLP_URL=address) as server:
         with Client(server.addresses.grpc, observers=[Traces(provider)]) as client:
-            client.remove(image, size=384)
-        wait_until(lambda: any(span["name"] == "InferRequest" for span in theirs))
-    (request,) = (span for span in exporter.get_finished_spans() if span.name == "tuft.remove")
-    by_id = {span["spanId"]: span for span in theirs}
-    (root,) = (span for span in theirs if span["name"] == "InferRequest")
-    assert root["parentSpanId"] == f"{request.context.span_id:016x}"
-    (model,) = (span for span in theirs if span["name"] == "inspyrenet_384")
-    assert by_id[model["parentSpanId"]] is root
-    assert {span["traceId"] for span in theirs} == {f"{request.context.trace_id:032x}"}
-    ids = {attribute["key"]: attribute["value"] for attribute in model["attributes"]}
-    assert ids["triton.request_id"] == {"stringValue": (request.attributes or {})["tuft.request_id"]}
+            for _ in range(REQUESTS):
+                client.remove(image, size=384)
+        wait_until(lambda: len(_named("InferRequest", theirs)) == REQUESTS)
+    requests = {
+        (span.attributes or {})["tuft.request_id"]: span.context
+        for span in exporter.get_finished_spans()
+        if span.name == "tuft.remove"
+    }
+    roots = {span["spanId"]: span for span in _named("InferRequest", theirs)}
+    models = {_request_id(span): span for span in _named("inspyrenet_384", theirs)}
+    assert models.keys() == requests.keys()
+    below = 0
+    for request_id, model in models.items():
+        root = roots[model["parentSpanId"]]
+        assert root["traceId"] == model["traceId"]
+        if "parentSpanId" in root:  # not always, on this release: docs/watching.md
+            assert root["parentSpanId"] == f"{requests[request_id].span_id:016x}"
+            assert root["traceId"] == f"{requests[request_id].trace_id:032x}"
+            below += 1
+    assert below > REQUESTS / 2
+
+
+def _named(name: str, spans: Spans) -> Spans:
+    return [span for span in spans if span["name"] == name]
+
+
+def _request_id(span: dict[str, Any]) -> str:
+    attributes = {attribute["key"]: attribute["value"] for attribute in span["attributes"]}
+    return str(attributes["triton.request_id"]["stringValue"])
