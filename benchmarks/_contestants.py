@@ -1,10 +1,11 @@
 """What tuft's latency is compared with, each in a process of its own, which `latency.py` starts.
 
-`_contestants.py reference CHECKPOINT` answers the path of a photograph, `_contestants.py bare VERSION_FOLDER` anything.
+`_contestants.py reference CHECKPOINT` and `_contestants.py bare VERSION_FOLDER` answer the path of a photograph.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import sys
@@ -17,8 +18,12 @@ from _served_network import Tensor, model_module
 from _worker import answer_lines
 from PIL import Image
 
+from tuft.preprocess import network_image
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
 
 def main() -> None:
@@ -57,15 +62,21 @@ def bare(version_folder: Path) -> Callable[[str], Mapping[str, float]]:
     """The network that is served, called without Triton: the version's own `model.py`, with its own parameters.
 
     Returns:
-        From anything to the milliseconds of one warm-up picture.
+        From the path of a photograph to milliseconds. The photograph itself, since how much of the stage at full
+        resolution is computed depends on what is seen; squashed, which is not counted.
     """
     model = _served_model(version_folder)
-    size = _configuration(version_folder)["input"][0]["dims"][0]
-    picture = np.fromfile(version_folder.parent / "warmup" / "image", np.uint8).reshape(1, int(size), int(size), 3)
+    size = int(_configuration(version_folder)["input"][0]["dims"][0])
 
-    def run(_: str) -> Mapping[str, float]:
+    @functools.cache
+    def picture(path: str) -> NDArray[np.uint8]:
+        rgb = np.asarray(Image.open(path).convert("RGB"))
+        return network_image(rgb, size, "static")[0][None]
+
+    def run(path: str) -> Mapping[str, float]:
+        image = Tensor("IMAGE", picture(path))
         began_s = time.perf_counter()
-        model.execute([{"IMAGE": Tensor("IMAGE", picture)}])
+        model.execute([{"IMAGE": image}])
         return {"network": (time.perf_counter() - began_s) * 1e3}
 
     return run

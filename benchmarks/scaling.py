@@ -182,14 +182,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Time and memory against size, batch and photograph.")
     arguments: list[tuple[str, dict[str, Any]]] = [
         ("--weights", {"choices": WEIGHTS, "default": "published"}),
-        ("--sizes", {"type": int, "nargs": "*", "default": [384, 512, 768, 1024, 1536, 2048]}),
+        ("--sizes", {"type": int, "nargs": "*", "default": [384, 512, 768, 1024, 1536]}),
         ("--batches", {"type": int, "nargs": "*", "default": [1, 2, 4]}),
         ("--batch-size-px", {"type": int, "default": 1024, "help": "working size of the batches"}),
         ("--megapixels", {"type": float, "nargs": "*", "default": [1, 2, 4, 8, 12, 24], "help": "of photographs"}),
         ("--precisions", {"nargs": "*", "choices": ["f32", "bf16"], "default": ["f32", "bf16"]}),
         ("--against", {"choices": [REFERENCE], "help": "transparent-background's network, published shape"}),
         ("--rounds", {"type": int, "default": 2, "help": "processes for each point"}),
-        ("--repetitions", {"type": int, "default": 3, "help": "in each process"}),
+        ("--repetitions", {"type": int, "default": 2, "help": "in each process"}),
         ("--work", {"type": Path, "default": DEFAULT_WORK, "help": "keeps what was exported"}),
         ("--json", {"type": Path, "help": "where the raw numbers go, and the plot beside them"}),
     ]

@@ -9,6 +9,7 @@ import pytest
 from _contestants import bare
 from _serving import Processes, server_of, this_process
 from _worker import Worker
+from PIL import Image
 from support.tiny import tiny_repository
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -65,15 +66,16 @@ def test_a_process_counts_its_children() -> None:
 
 
 def test_the_bare_network_is_the_one_that_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`model.py` of the version folder, with its parameters, on its warm-up picture."""
+    """`model.py` of the version folder, with its parameters, on the photograph that is asked about."""
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", None)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     repository = tiny_repository(tmp_path, model=_NOTING, configure=_in_bf16)
     version = repository / "inspyrenet_384" / "1"
     before = sorted(version.iterdir())
     run = bare(version)
-    (repository / "inspyrenet_384" / "warmup" / "image").unlink()
-    assert run("")["network"] >= 0
+    photograph = tmp_path / "photograph.jpg"
+    Image.new("RGB", (60, 40), "teal").save(photograph)
+    assert run(str(photograph))["network"] >= 0
     noted = (tmp_path / "noted").read_text().split()
     assert noted == ["bf16", str((1, 384, 384, 3)).replace(" ", "")]
     assert sorted(version.iterdir()) == before
