@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from tuft_export.inspyrenet import SaliencyPyramid
 from tuft_export.inspyrenet.pyramid import ImagePyramid
-from tuft_training.losses import CONSISTENCY, neighbourhood_mean, pixel_iou, pyramid_loss, weighted_bce
+from tuft_training.losses import CONSISTENCY, neighbourhood_mean, pixel_iou, pyramid_loss, region_iou, weighted_bce
 
 
 @pytest.fixture
@@ -62,6 +62,20 @@ def test_pixel_iou_is_zero_for_a_binary_match():
     assert float(pixel_iou((alpha - 0.5) * 200, alpha)) == pytest.approx(0, abs=1e-6)
 
 
+def test_region_iou_by_hand():
+    logits, alpha = torch.zeros(1, 1, 10, 100), torch.zeros(1, 1, 10, 100)
+    alpha[..., :5] = 1
+    # 25 of 525 in common, and a spare pixel in both.
+    assert float(region_iou(logits, alpha)) == pytest.approx(1 - 26 / 526, rel=1e-6)
+    # All in common; then an empty picture, half of it taken for the subject.
+    assert float(region_iou((alpha - 0.5) * 200, alpha)) == pytest.approx(0, abs=1e-6)
+    assert float(region_iou(logits, torch.zeros_like(alpha))) == pytest.approx(1 - 1 / 501, rel=1e-6)
+
+
+def test_region_iou_is_zero_at_a_soft_truth(alpha):
+    assert float(region_iou(logits_of(alpha), alpha)) == pytest.approx(0, abs=1e-3)
+
+
 def test_pyramid_loss_prefers_the_truth(alpha):
     image_pyramid, best = ImagePyramid(), perfect_pyramid(alpha)
     least = float(pyramid_loss(best, alpha, image_pyramid))
@@ -85,6 +99,6 @@ def test_consistency_term_by_hand(alpha):
         factor = 64 // truth.shape[-1]
         shown = truth.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
         flat = torch.full_like(shown, float(logits[0, 0, 0, 0]))
-        stages += float(weighted_bce(flat, shown) + pixel_iou(flat, shown))
+        stages += float(weighted_bce(flat, shown) + pixel_iou(flat, shown) + region_iou(flat, shown))
     expected = stages + CONSISTENCY * (0.5 + 1.5 + 3.0)
     assert float(pyramid_loss(pyramid, alpha, image_pyramid)) == pytest.approx(expected, abs=2e-5)

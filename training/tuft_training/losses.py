@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 CONSISTENCY: Final = 1e-4  # weight of the pyramidal consistency terms
 _NEIGHBOURHOOD_PX: Final = 31
 _EDGE_WEIGHT: Final = 5.0
+_SPARE_AREA: Final = 1e-3
 
 
 def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePyramid) -> Tensor:
     """Sum over the stages k of wBCE(d_k, a_k) + IoU(d_k, a_k), plus the pyramidal consistency.
+
+    To the paper's terms `region_iou` is added: theirs are means over pixels, to which a small subject hardly
+    matters, and what they leave grey they leave grey for little.
 
     Args:
         pyramid: Logits of all stages, or of the first ones, for images [n, 3, H, W].
@@ -43,6 +47,7 @@ def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePy
             truth = image_pyramid.reduce(truth).clamp(0, 1)
         shown, shown_truth = F.interpolate(logits, size_hw), F.interpolate(truth, size_hw)
         loss = loss + weighted_bce(shown, shown_truth, side) + pixel_iou(shown, shown_truth)
+        loss = loss + region_iou(shown, shown_truth)
         if finer is not None:
             target = F.interpolate(image_pyramid.reduce(finer), size_hw).detach()
             loss = loss + CONSISTENCY * F.l1_loss(shown, target)
@@ -74,3 +79,14 @@ def pixel_iou(logits: Tensor, alpha: Tensor) -> Tensor:
     saliency = torch.sigmoid(logits)
     both = saliency * alpha
     return (1 - (both + 1) / (saliency + alpha - both + 1)).mean()
+
+
+def region_iou(logits: Tensor, alpha: Tensor) -> Tensor:
+    """Mean over the pictures of 1 − (Σ min(p, a) + ε) / (Σ max(p, a) + ε) with p = sigmoid(logits).
+
+    Zero at a soft truth, too. ε is a thousandth of the picture, so that an empty one is learned as well.
+    """
+    saliency, axes = torch.sigmoid(logits), (1, 2, 3)
+    spare = _SPARE_AREA * alpha[0].numel()
+    both, either = (extreme(saliency, alpha).sum(axes) + spare for extreme in (torch.minimum, torch.maximum))
+    return (1 - both / either).mean()

@@ -30,7 +30,7 @@ _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
     (objects.thing, 0.15),
 )
 
-_CUTOUTS = 0.55  # share of real subjects where there are any
+_CUTOUTS = 0.4  # share of real subjects where there are any
 
 # How much of the frame subjects cover: with less nobody would look for them, with more nobody sees where they end.
 _SHARES = (0.01, 0.9)
@@ -70,7 +70,7 @@ def scene(
         seed: Any non-negative integer.
         size_hw: Height and width in pixels, at least 32.
         photographs: Real photographs without a subject, for backgrounds and surfaces.
-        cutouts: Real subjects with alpha; where there are any, half of the subjects are such.
+        cutouts: Real subjects with alpha; where there are any, two subjects in five are such.
         recorded: With the camera's noise, sharpening and JPEG; without them `image` is exactly
             a·F + (1 − a)·B, rounded.
     """

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tuft_export.inspyrenet import InSPyReNet
 
-_BACKBONE_SHARE = 0.1
+_BACKBONE_SHARE = 0.3
 _WEIGHTS, _STATE, _CURVES = "best.safetensors", "state.pt", "curves.csv"
 
 
@@ -244,7 +244,7 @@ def _gains_from_bfloat16(device: torch.device, stages: int) -> bool:
 def _parameter_groups(network: InSPyReNet) -> list[dict[str, Any]]:
     """What is trained, with its share of the learning rate.
 
-    A backbone that comes with weights learns at a tenth of the rate, as in the paper.
+    A backbone that comes with weights learns at three tenths of the rate (the paper's: at a tenth).
     """
     share = _BACKBONE_SHARE if isinstance(network.backbone, EfficientNet) else 1.0
     backbone = [p for p in network.backbone.parameters() if p.requires_grad]
