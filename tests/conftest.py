@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.server import demo_server  # noqa: F401 (a fixture)
+from support.signals import handle_on_the_threads_own_stack
 
 from tuft import Client, FakeTransport, commands
 from tuft.settings import VARIABLES
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 # A busy machine is no reason to fail.
 hypothesis.settings.register_profile("tuft", deadline=None)
 hypothesis.settings.load_profile("tuft")
+
+
+@pytest.fixture(autouse=True)
+def survives_signals() -> None:
+    """Tests that interrupt come after others whose networks have ended."""
+    handle_on_the_threads_own_stack()
 
 
 @pytest.fixture
