@@ -32,9 +32,9 @@ def test_a_disc_keeps_its_area(disc: np.ndarray, scale: float) -> None:
     assert (colours <= alpha[:, :, None] + 1e-5).all(), "premultiplied"
 
 
-def test_half_of_the_subjects_are_real(disc: np.ndarray) -> None:
+def test_two_subjects_in_five_are_real(disc: np.ndarray) -> None:
     categories = [scene(seed, (64, 64), (), (disc,)).category for seed in range(60)]
-    assert 15 < categories.count("cutout") < 45
+    assert 10 < categories.count("cutout") < 30
     assert "cutout" not in [scene(seed, (64, 64)).category for seed in range(60)]
 
 
