@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.signals import handle_on_the_threads_own_stack
-
 NETWORKS = """
 import gc, signal, sys
 import numpy as np, openvino
@@ -32,8 +30,3 @@ INTERRUPTED = "try:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInte
 def test_an_interrupt_after_two_networks_is_no_segmentation_fault() -> None:
     program = [sys.executable, "-c", NETWORKS + HELPED + INTERRUPTED]
     assert subprocess.run(program, cwd=Path(__file__).parent, check=False).returncode == 7
-
-
-def test_it_can_be_asked_for_twice() -> None:
-    handle_on_the_threads_own_stack()
-    handle_on_the_threads_own_stack()

@@ -24,10 +24,10 @@ _SPARE_AREA: Final = 1e-3
 
 
 def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePyramid) -> Tensor:
-    """Sum over the stages k of wBCE(d_k, a_k) + IoU(d_k, a_k), plus the pyramidal consistency.
+    """Sum over the stages k of wBCE(d_k, a_k) + IoU(d_k, a_k) + region IoU(d_k, a_k), plus the pyramidal consistency.
 
-    To the paper's terms `region_iou` is added: theirs are means over pixels, to which a small subject hardly
-    matters, and what they leave grey they leave grey for little.
+    The region's is not the paper's, whose terms are means over pixels: to those a small subject hardly matters, and
+    what they leave grey they leave grey for little.
 
     Args:
         pyramid: Logits of all stages, or of the first ones, for images [n, 3, H, W].
@@ -46,8 +46,8 @@ def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePy
         while truth.shape[-1] > logits.shape[-1]:  # a pyramid that ends before the full size
             truth = image_pyramid.reduce(truth).clamp(0, 1)
         shown, shown_truth = F.interpolate(logits, size_hw), F.interpolate(truth, size_hw)
-        loss = loss + weighted_bce(shown, shown_truth, side) + pixel_iou(shown, shown_truth)
-        loss = loss + region_iou(shown, shown_truth)
+        overlap = pixel_iou(shown, shown_truth) + region_iou(shown, shown_truth)
+        loss = loss + weighted_bce(shown, shown_truth, side) + overlap
         if finer is not None:
             target = F.interpolate(image_pyramid.reduce(finer), size_hw).detach()
             loss = loss + CONSISTENCY * F.l1_loss(shown, target)
