@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _cases import composites, held_out_scenes
-from _machine import machine, resident_bytes
-from _subject import photograph
-from _table import markdown
+from _lib.cases import composites, held_out_scenes
+from _lib.machine import machine, resident_bytes
+from _lib.subject import photograph
+from _lib.table import markdown
 from PIL import Image
 
 from tuft import Client, FakeTransport
-from tuft.refine import estimate_foreground
+from tuft.imaging.refine import estimate_foreground
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

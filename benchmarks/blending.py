@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from _cases import Case, composites, held_out_scenes
-from _machine import machine
-from _network import compiled
-from _table import markdown
+from _lib.cases import Case, composites, held_out_scenes
+from _lib.machine import machine
+from _lib.network import compiled
+from _lib.table import markdown
 from tqdm import tqdm
 
-from tuft import NoSubjectError, preprocess
-from tuft.postprocess import alpha_from_saliency
+from tuft import NoSubjectError
+from tuft.imaging import preprocess
+from tuft.imaging.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name, load_network
 from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 from tuft_training.rebase import rebased

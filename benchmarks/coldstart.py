@@ -29,13 +29,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _coldstart_log import server_start
-from _machine import machine_facts
-from _one_process import answer_of
-from _published import WEIGHTS, checkpoint_of, parameters_from_text, repository_from_checkpoint
-from _serving import DEFAULT_WORK
-from _subject import photograph
-from _table import markdown
+from _coldstart.log import server_start
+from _lib.machine import machine_facts
+from _lib.one_process import answer_of
+from _lib.published import WEIGHTS, checkpoint_of, parameters_from_text, repository_from_checkpoint
+from _lib.serving import DEFAULT_WORK
+from _lib.subject import photograph
+from _lib.table import markdown
 
 from tuft import PRESETS, Client, contract
 from tuft.serve import ServeOptions

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
-    from _cases import Case
     from _gpu.contestants import Contestant
+    from _lib.cases import Case
 
 _PARITY_SHARE = 1 / 3  # of the time
 _MULTIPLE_PX = 32
@@ -108,7 +108,7 @@ class Plan:
 
     def _scenes(self, size_px: int) -> list[Case]:
         try:
-            from _cases import held_out_scenes
+            from _lib.cases import held_out_scenes
 
             return list(held_out_scenes(self.options.scenes, (size_px, size_px)))
         except ImportError as exc:

@@ -24,12 +24,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _counters import counting
-from _latency_table import bare_name, table
-from _load import OK, closed_loop, percentiles
-from _machine import machine_facts
-from _photographs import Photograph, photographs
-from _serving import (
+from _latency.table import bare_name, table
+from _lib.counters import counting
+from _lib.load import OK, closed_loop, percentiles
+from _lib.machine import machine_facts
+from _lib.photographs import Photograph, photographs
+from _lib.serving import (
     Processes,
     add_arguments,
     repository_to_serve,
@@ -38,8 +38,8 @@ from _serving import (
     serving,
     this_process,
 )
-from _stages import Milliseconds, cut_out, cut_out_alone
-from _worker import Worker
+from _lib.stages import Milliseconds, cut_out, cut_out_alone
+from _lib.subprocess_worker import Worker
 
 from tuft import PRESETS, Client
 from tuft.contract import model_name
@@ -48,12 +48,12 @@ from tuft.presets import working_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from _counters import Counters
+    from _lib.counters import Counters
 
     Contestant = Callable[[Photograph], Milliseconds]
 
 PEER: Final = "transparent-background"
-PUBLISHED: Final = "published.pth"  # as benchmarks/_published.py calls it, which needs torch
+PUBLISHED: Final = "published.pth"  # as benchmarks/_lib/published.py calls it, which needs torch
 _HERE: Final = Path(__file__).parent
 
 
@@ -246,7 +246,9 @@ def _options() -> argparse.Namespace:
         parser.error(f"{PEER} cannot load the demo's weights: add --weights published.")
     checkpoint = options.work / PUBLISHED
     if options.against and (options.url or options.repository) and not checkpoint.is_file():
-        parser.error(f"{checkpoint} is not there, with whose weights to compare: run benchmarks/_published.py first.")
+        parser.error(
+            f"{checkpoint} is not there, with whose weights to compare: run benchmarks/_lib/published.py first."
+        )
     if options.url and options.bare:
         parser.error("The network of a server elsewhere cannot be called without it: leave out --bare, or --url.")
     return options

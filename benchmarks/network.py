@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _cases import Case, composites, held_out_scenes
-from _graphs import plain_graph
-from _machine import machine_facts
-from _one_process import answer_of
-from _published import checkpoint_of
-from _served_network import ServedNetwork, tiles_share
-from _serving import DEFAULT_WORK
-from _table import markdown
+from _lib.cases import Case, composites, held_out_scenes
+from _lib.graphs import plain_graph
+from _lib.machine import machine_facts
+from _lib.one_process import answer_of
+from _lib.published import checkpoint_of
+from _lib.served_network import ServedNetwork, tiles_share
+from _lib.serving import DEFAULT_WORK
+from _lib.table import markdown
 from PIL import Image
 from scipy import ndimage
 

@@ -20,19 +20,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from _cases import Case, composites, held_out_scenes
-from _machine import machine
-from _table import markdown
+from _lib.cases import Case, composites, held_out_scenes
+from _lib.machine import machine
+from _lib.table import markdown
 from blending import figures
 from tqdm import tqdm
 
-from tuft import NoSubjectError, contract, preprocess
-from tuft.postprocess import alpha_from_saliency
+from tuft import NoSubjectError, contract
+from tuft.imaging import preprocess
+from tuft.imaging.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name
-from tuft_export.graphs.bare import PRECISIONS
 from tuft_export.graphs.precision import ISLANDS, rounded, with_precision
-from tuft_export.graphs.saliency import Saliency
-from tuft_export.graphs.source import GraphSource
+from tuft_export.graphs.provider import GraphSource
+from tuft_export.graphs.weightless import PRECISIONS
+from tuft_export.parity.ort_session import Saliency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _cases import Case, composites, held_out_scenes
-from _comparison import compared
-from _machine import machine
-from _report import report
-from _serving import serving
-from _table import markdown
+from _lib.cases import Case, composites, held_out_scenes
+from _lib.comparison import compared
+from _lib.machine import machine
+from _lib.report import report
+from _lib.serving import serving
+from _lib.table import markdown
 from tqdm import tqdm
 
-from tuft import Client, NoSubjectError, images
+from tuft import Client, NoSubjectError, imaging
 from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def write(folder: Path, cases: Sequence[Case], scores: Scores) -> None:
         ("quality.json", json.dumps(raw, indent=1) + "\n"),
         ("index.html", report(cases, alphas, figures, times)),
     ):
-        images.write_atomically(folder / name, content.encode())
+        imaging.write_atomically(folder / name, content.encode())
     print(f"\nTable, raw numbers and pictures are in {folder}.")
 
 

@@ -18,23 +18,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from _cases import composites, held_out_scenes
-from _comparison import compared
-from _machine import machine
-from _network import compiled
-from _table import markdown
+from _lib.cases import composites, held_out_scenes
+from _lib.comparison import compared
+from _lib.machine import machine
+from _lib.network import compiled
+from _lib.table import markdown
 from tqdm import tqdm
 
-from tuft import NoSubjectError, preprocess
-from tuft.postprocess import alpha_from_saliency
-from tuft.refine import refine_alpha
+from tuft import NoSubjectError
+from tuft.imaging import preprocess
+from tuft.imaging.postprocess import alpha_from_saliency
+from tuft.imaging.refine import refine_alpha
 from tuft_export.checkpoints import checkpoint_from_name, load_network
 from tuft_training.measures import edge_sharpness, error_maps, unknown_band
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from _cases import Case
+    from _lib.cases import Case
     from numpy.typing import NDArray
 
     Plane = NDArray[np.float32]
@@ -106,7 +107,7 @@ def _in_band(alpha: Plane, solve: Callable[[NDArray[np.float64]], NDArray[np.flo
 
 
 def tuft(photo: NDArray[np.uint8], alpha: Plane) -> Plane:
-    """`tuft.refine.refine_alpha`."""
+    """`tuft.imaging.refine.refine_alpha`."""
     return refine_alpha(photo, alpha, SIZE_PX)
 
 

@@ -17,14 +17,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _graphs import plain_graph
-from _machine import machine_facts
-from _published import WEIGHTS, checkpoint_of, reference_network
-from _roofline_count import Work, reference_flop, work_by_stage
-from _roofline_peaks import L4, VALUE_BYTES, Peak, measured_peaks
-from _roofline_profile import profile
-from _serving import DEFAULT_WORK
-from _table import markdown
+from _lib.graphs import plain_graph
+from _lib.machine import machine_facts
+from _lib.published import WEIGHTS, checkpoint_of, reference_network
+from _lib.serving import DEFAULT_WORK
+from _lib.table import markdown
+from _roofline.count import Work, reference_flop, work_by_stage
+from _roofline.peaks import L4, VALUE_BYTES, Peak, measured_peaks
+from _roofline.profile import profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from _graphs import plain_graph
-from _machine import machine_facts
-from _one_process import answer_of
-from _power_law import PowerLaw, power_law
-from _published import WEIGHTS, checkpoint_of
-from _scaling_plot import AXES, plot
-from _serving import DEFAULT_WORK
-from _subject import photograph
-from _table import markdown
+from _lib.graphs import plain_graph
+from _lib.machine import machine_facts
+from _lib.one_process import answer_of
+from _lib.power_law import PowerLaw, power_law
+from _lib.published import WEIGHTS, checkpoint_of
+from _lib.serving import DEFAULT_WORK
+from _lib.subject import photograph
+from _lib.table import markdown
+from _scaling.plot import AXES, plot
 from tqdm import tqdm
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Does `tuft.quality_score` know how good an alpha is? Rank correlations with the true error, and its coefficients.
+"""Does `tuft.imaging.quality_score` know how good an alpha is? Rank correlations with the true error, and its coefficients.
 
     PYTHONPATH=training python benchmarks/score.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
                                                    [--rows FILE]
@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from _cases import Case, composites, held_out_scenes
-from _machine import machine
-from _score_candidates import candidates, soft_iou
-from _score_damage import DAMAGES
-from _table import markdown
+from _lib.cases import Case, composites, held_out_scenes
+from _lib.machine import machine
+from _lib.table import markdown
+from _score.candidates import candidates, soft_iou
+from _score.damage import DAMAGES
 from scipy import stats
 from tqdm import tqdm
 
-from tuft import Client, FakeTransport, NoSubjectError, quality_score
+from tuft import Client, FakeTransport, NoSubjectError
+from tuft.imaging import quality_score
 from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def milliseconds(case: Case) -> float:
 
 def network_client(checkpoint: str) -> Client:
     """A client whose server is a checkpoint's network in this process."""
-    from _network import compiled
+    from _lib.network import compiled
 
     from tuft_export.checkpoints import checkpoint_from_name, load_network
 

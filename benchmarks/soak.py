@@ -27,18 +27,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _machine import machine
-from _soak_census import COUNTED, MEMORY, Census, Server, Slope, census, settled, slope
-from _soak_load import THREADS, Round, Tally
-from _soak_photographs import MEGAPIXELS, broken_files, photograph_files
-from _table import markdown
+from _lib.machine import machine
+from _lib.table import markdown
+from _soak.census import COUNTED, MEMORY, Census, Server, Slope, census, settled, slope
+from _soak.load import THREADS, Round, Tally
+from _soak.photographs import MEGAPIXELS, broken_files, photograph_files
 from prometheus_client import CollectorRegistry
 
 from tuft import Client, Settings
 from tuft.contract import SIZES, model_name
+from tuft.operations.telemetry.logs import log_to
+from tuft.operations.telemetry.metrics import Metrics
 from tuft.serve import ServeOptions, running_server
-from tuft.watching.logs import log_to
-from tuft.watching.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

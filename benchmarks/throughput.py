@@ -20,13 +20,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _counters import Counters, counting
-from _load import Window, arrivals_s, closed_loop, open_loop
-from _machine import machine_facts
-from _photographs import Photograph, photographs
-from _serving import add_arguments, repository_to_serve, require_consistent, server_of, serving
-from _stages import Milliseconds, cut_out
-from _throughput_table import table
+from _latency.throughput_table import table
+from _lib.counters import Counters, counting
+from _lib.load import Window, arrivals_s, closed_loop, open_loop
+from _lib.machine import machine_facts
+from _lib.photographs import Photograph, photographs
+from _lib.serving import add_arguments, repository_to_serve, require_consistent, server_of, serving
+from _lib.stages import Milliseconds, cut_out
 
 from tuft import PRESETS, Client, contract
 from tuft.presets import working_size
@@ -34,7 +34,7 @@ from tuft.presets import working_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from _serving import Processes
+    from _lib.serving import Processes
 
 SHARES: Final = (0.5, 0.8, 1.2)  # of the best rate
 ARRIVALS: Final = {"even": None, "poisson": 0}  # seeds

@@ -13,7 +13,7 @@ from PIL import Image
 from support.server import demo_server  # noqa: F401 (a fixture)
 from support.signals import handle_on_the_threads_own_stack
 
-from tuft import Client, FakeTransport, commands
+from tuft import Client, FakeTransport, cli
 from tuft.settings import VARIABLES
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def client(fake: FakeTransport) -> Iterator[Client]:
 def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
     """What every client of the command line talks to."""
     monkeypatch.setattr(fake, "close", lambda: None)  # several commands may be run
-    for command in (commands.remove, commands.doctor):
+    for command in (cli.remove, cli.doctor):
         monkeypatch.setattr(command, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
     return fake
 

@@ -12,7 +12,7 @@ from _gpu.contestants import REFERENCE, pass_from_contestant
 from _gpu.machine import clocks
 from _gpu.results import FAILED, OK, failure
 from _gpu.timing import Memory, alternated, release, used_bytes, warmed_up
-from tuft_export.pictures import sample_pictures
+from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,12 +13,12 @@ from PIL import Image
 from _gpu.contestants import REFERENCE, pass_from_contestant
 from _gpu.results import OK, failure
 from _gpu.timing import release, synchronise
-from tuft_export.pictures import stress_pictures
+from tuft_export.sample_images import stress_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from _cases import Case
+    from _lib.cases import Case
     from numpy.typing import NDArray
 
     from _gpu.contestants import Contestant, Pass

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from _table import markdown
+from _lib.table import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

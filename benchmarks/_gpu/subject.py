@@ -10,7 +10,7 @@ import torch
 from tuft import contract
 from tuft_export.architecture import SWIN_B, NetworkConfig, SwinConfig
 from tuft_export.calibration import calibrated_network
-from tuft_export.pictures import sample_pictures
+from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from tuft.cache import ResultCache
 from tuft.client import Client
+from tuft.concurrency import MapResult
 from tuft.cutout import Cutout
 from tuft.errors import (
     CircuitOpenError,
@@ -29,12 +29,12 @@ from tuft.errors import (
     TruncatedImageError,
     TuftError,
 )
-from tuft.many import MapResult
-from tuft.observing import Observer, RequestEvent
+from tuft.inference.observers import Observer, RequestEvent
+from tuft.inference.resilience import CancelToken
+from tuft.inference.transport import CallOptions, FakeTransport, Inference, ServerInfo, Transport, TritonTransport
+from tuft.operations.cache import ResultCache
 from tuft.presets import PRESETS, Preset
-from tuft.resilience import CancelToken
 from tuft.settings import Settings, load_settings
-from tuft.transport import CallOptions, FakeTransport, Inference, ServerInfo, Transport, TritonTransport
 
 try:
     __version__ = version("tuft")

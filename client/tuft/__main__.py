@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuft.cli import main
+from tuft.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -8,35 +8,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tuft import compose, images
-from tuft.asking import Asker, Elsewhere, Question, model_of
-from tuft.cache import Memory, Result, ResultCache
+from tuft import imaging
+from tuft.concurrency import DEFAULT_CONCURRENCY, MapResult, map_results, work_through
 from tuft.cutout import Cutout
 from tuft.errors import OptionError, ServerUnreachableError
-from tuft.experiments import Recorder, Variant
-from tuft.finishing import result_from_answer
-from tuft.many import DEFAULT_CONCURRENCY, MapResult, map_results, work_through
-from tuft.observing import Observers
+from tuft.imaging import compose
+from tuft.imaging.pipeline import result_from_answer
+from tuft.imaging.quality_score import quality_score
+from tuft.inference.fallback import Asker, Elsewhere, Question, model_of
+from tuft.inference.observers import Observers
+from tuft.inference.request import Request, observed
+from tuft.inference.resilience import CancelToken, cancelled_with
+from tuft.inference.transport.triton import TritonTransport
+from tuft.operations.cache import Memory, Result, ResultCache
+from tuft.operations.experiments import Recorder, Variant
+from tuft.operations.rollout import Rollout, Turn
+from tuft.operations.telemetry import watchers
 from tuft.presets import preset_from_name, smaller_presets
-from tuft.quality_score import quality_score
-from tuft.request import Request, observed
-from tuft.resilience import CancelToken, cancelled_with
-from tuft.rollout import Rollout, Turn
 from tuft.settings import Settings, load_settings
-from tuft.transport.triton import TritonTransport
-from tuft.watching import watchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
 
-    from tuft.asking import Answer
-    from tuft.cache import Recollection
-    from tuft.experiments import Experiment
-    from tuft.observing import Observer
+    from tuft.inference.fallback import Answer
+    from tuft.inference.observers import Observer
+    from tuft.inference.resilience import CircuitState
+    from tuft.inference.transport.base import Transport
+    from tuft.operations.cache import Recollection
+    from tuft.operations.experiments import Experiment
     from tuft.presets import Preset, Refinement
-    from tuft.resilience import CircuitState
-    from tuft.transport.base import Transport
 
 _NO_VARIANT: Final = Variant("none")
 
@@ -57,7 +58,7 @@ class Client:
         experiment: Chooses a variant for requests that name a `unit`; a `Recorder` also writes down what became of it.
         rollout: Chooses the version of a model that `tuft rollout` is changing, for requests that name none.
         cache: Where results are kept, so that the same photograph need not be sent again; `Settings.cache_dir` by
-            default. After a rollout it may give results of the version before for `tuft.cache.VERSION_MAX_AGE_S` at
+            default. After a rollout it may give results of the version before for `tuft.operations.cache.VERSION_MAX_AGE_S` at
             the most.
         transport: The way to the server; in tests, a `tuft.FakeTransport`. `url` is not used then.
 
@@ -102,8 +103,8 @@ class Client:
             self, metrics_port=self.settings.metrics_port, log=self.settings.log, tracing=self.settings.tracing
         )
         self._observers = Observers((*observers, *watching))
-        self._isolated = images.IsolatedDecoder() if self.settings.isolate_decoding else None
-        self._load: Callable[..., images.Photo] = self._isolated or images.load_photo
+        self._isolated = imaging.IsolatedDecoder() if self.settings.isolate_decoding else None
+        self._load: Callable[..., imaging.Photo] = self._isolated or imaging.load_photo
         self._closing = CancelToken()
         self._fallbacks = 0
         self._lock = threading.Lock()
@@ -120,7 +121,7 @@ class Client:
 
     def remove(
         self,
-        image: images.ImageSource,
+        image: imaging.ImageSource,
         preset: str | None = None,
         *,
         size: int | None = None,
@@ -135,7 +136,7 @@ class Client:
         """Cuts the subject out of a photograph.
 
         Args:
-            image: Path, bytes, binary file, PIL image or array, as `tuft.images.load_photo` takes it.
+            image: Path, bytes, binary file, PIL image or array, as `tuft.imaging.load_photo` takes it.
             preset: One of `tuft.PRESETS`.
             size: Another working size in pixels, one of `tuft.contract.SIZES`; no smaller one replaces it.
             model: Another served model, such as one that `tuft-export adopt` has published; it has its own working
@@ -191,7 +192,7 @@ class Client:
             request_id=request.request_id,
         )
 
-    def _result(self, photo: images.Photo, wish: _Wish, settings: Settings, request: Request) -> Result:
+    def _result(self, photo: imaging.Photo, wish: _Wish, settings: Settings, request: Request) -> Result:
         """Alpha and colours: remembered, or asked for, of the version whose turn it is."""
         turn = Turn()
         if self._rollout is not None and not (wish.version or wish.url):
@@ -216,7 +217,7 @@ class Client:
 
     def map(
         self,
-        photographs: Iterable[images.ImageSource],
+        photographs: Iterable[imaging.ImageSource],
         preset: str | None = None,
         *,
         concurrency: int = DEFAULT_CONCURRENCY,
@@ -248,7 +249,7 @@ class Client:
         inspect.signature(self.remove).bind(b"", preset, **options)
         given, leaving = options.pop("cancel", None), CancelToken()
 
-        def cut_out(photograph: images.ImageSource) -> Cutout:
+        def cut_out(photograph: imaging.ImageSource) -> Cutout:
             with cancelled_with(leaving, given) as token:
                 return self.remove(photograph, preset, cancel=token, **options)
 

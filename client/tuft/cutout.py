@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from tuft import compose, images
+from tuft import imaging
 from tuft.errors import OptionError
+from tuft.imaging import compose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# A colour (name, `#rrggbb` or red, green and blue), `blur`, or a picture as `tuft.images.load_photo` takes it.
-Background = images.ImageSource | compose.Colour
+# A colour (name, `#rrggbb` or red, green and blue), `blur`, or a picture as `tuft.imaging.load_photo` takes it.
+Background = imaging.ImageSource | compose.Colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +97,7 @@ class Cutout:
         """The cut-out as the bytes of a file.
 
         Args:
-            format: One of `tuft.images.FORMATS`.
+            format: One of `tuft.imaging.FORMATS`.
             background: What to put behind the subject; see `over`. Nothing by default.
             lossless: Whether WebP keeps every value.
             quality: 1..100 for JPEG, also within a zip, and for WebP that is not lossless.
@@ -107,7 +108,7 @@ class Cutout:
         """
         require_fitting(format, background)
         picture = self.rgba if background is None else self.over(background)
-        return images.encode(picture, format, lossless=lossless, quality=quality)
+        return imaging.encode(picture, format, lossless=lossless, quality=quality)
 
     def save(
         self,
@@ -123,7 +124,7 @@ class Cutout:
         Args:
             path: The file; its suffix decides the format.
             background: What to put behind the subject; see `over`. Nothing by default.
-            format: Another format than the suffix says, one of `tuft.images.FORMATS`.
+            format: Another format than the suffix says, one of `tuft.imaging.FORMATS`.
             lossless: Whether WebP keeps every value.
             quality: 1..100 for JPEG, also within a zip, and for WebP that is not lossless.
 
@@ -132,9 +133,9 @@ class Cutout:
             ImageError: The background picture cannot be used; the class says why.
             OutputError: The file cannot be written.
         """
-        format = format or images.format_from_path(path)
+        format = format or imaging.format_from_path(path)
         data = self.to_bytes(format, background=background, lossless=lossless, quality=quality)
-        images.write_atomically(path, data)
+        imaging.write_atomically(path, data)
 
 
 def resolve_background(background: Background) -> compose.Background:
@@ -148,7 +149,7 @@ def resolve_background(background: Background) -> compose.Background:
         return background
     if isinstance(background, str) and not _looks_like_a_path(background):
         return compose.BLUR if background == compose.BLUR else compose.parse_colour(background)
-    return images.load_photo(background).rgb
+    return imaging.load_photo(background).rgb
 
 
 def _looks_like_a_path(text: str) -> bool:
@@ -162,8 +163,8 @@ def require_fitting(format: str, background: Background | None) -> None:
     Raises:
         OptionError: There is no such format, or it holds only the other kind.
     """
-    if format not in images.FORMATS:
-        raise OptionError(f"There is no format {format!r}: choose one of {', '.join(images.FORMATS)}.")
+    if format not in imaging.FORMATS:
+        raise OptionError(f"There is no format {format!r}: choose one of {', '.join(imaging.FORMATS)}.")
     if format == "zip" and background is not None:
         raise OptionError("A zip keeps the cut-out apart from its alpha: choose png or webp for a background.")
     if format == "jpeg" and background is None:

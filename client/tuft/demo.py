@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from PIL import Image
 from tqdm import tqdm
 
-from tuft import images
+from tuft import imaging
 from tuft.client import Client
 from tuft.errors import ImageError, SetupError
 from tuft.presets import PRESETS
@@ -58,7 +58,7 @@ def demo(options: DemoOptions) -> Path:
     page = options.folder / PAGE_NAME
     photographs = "1 photograph" if len(exhibits) == 1 else f"{len(exhibits)} photographs"
     subtitle = f"{photographs}, {len(PRESETS)} presets, served by {options.url}"
-    images.write_atomically(page, html_report(exhibits, title="tuft", subtitle=subtitle).encode())
+    imaging.write_atomically(page, html_report(exhibits, title="tuft", subtitle=subtitle).encode())
     return page
 
 
@@ -71,7 +71,7 @@ def _samples() -> list[tuple[str, Any]]:
 
 
 def _exhibit(client: Client, name: str, source: Any, folder: Path, bar: tqdm[Any]) -> Exhibit:
-    photo = Layer("photograph", Image.fromarray(images.load_photo(source).rgb))
+    photo = Layer("photograph", Image.fromarray(imaging.load_photo(source).rgb))
     layers, runs = [photo.reduced(LONG_SIDE_PX)], []
     for preset in PRESETS:
         shown, run = _run(client, name, source, preset, folder)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from tuft import contract
 from tuft.errors import ServerError, SetupError
 from tuft.presets import PRESETS, working_size
-from tuft.serve.binary import find_tritonserver
+from tuft.serve.locate import find_tritonserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tuft.inference.transport.base import ServerInfo, Transport
     from tuft.settings import Settings
-    from tuft.transport.base import ServerInfo, Transport
 
 # Distribution -> what it is for; without the first ones nothing works.
 PACKAGES: Final[Mapping[str, str]] = MappingProxyType(

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from tuft_export.cli import main
+from tuft_export.cli.main import main
 
 sys.exit(main())

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from tuft import contract
 from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_export.graphs.bare import demo_graph, without_weights
 from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
 from tuft_export.graphs.parity import parity_report
+from tuft_export.graphs.weightless import demo_graph, without_weights
 
 
 def main() -> None:

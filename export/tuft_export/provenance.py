@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import provenance
-from tuft.images import write_atomically
+from tuft.imaging import write_atomically
 from tuft.provenance import Link, file_sha256
 from tuft_export.errors import PublishError
-from tuft_export.graphs.bare import metadata
+from tuft_export.graphs.weightless import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

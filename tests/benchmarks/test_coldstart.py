@@ -4,8 +4,8 @@ from pathlib import Path
 
 import coldstart
 import pytest
-from _coldstart_log import server_start
-from _subject import photograph
+from _coldstart.log import server_start
+from _lib.subject import photograph
 from support.tiny import tiny_repository
 
 NOON_S = 1_700_000_000 // 86400 * 86400 + 12 * 3600

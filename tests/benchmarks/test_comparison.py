@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from _comparison import compared
+from _lib.comparison import compared
 from scipy.stats import bootstrap
 
 

@@ -34,7 +34,7 @@ from support.faults import Faults
 from support.tiny import mean_graph
 
 from tuft_export.graphs.exportable import ServedNetwork
-from tuft_export.pictures import sample_pictures
+from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,11 +10,11 @@ from typing import Any
 import latency
 import numpy as np
 import pytest
-from _latency_table import bare_name, client_stages, stage_table, table
-from _machine import machine_facts
-from _photographs import Photograph, photographs
-from _serving import serving
-from _worker import Worker
+from _latency.table import bare_name, client_stages, stage_table, table
+from _lib.machine import machine_facts
+from _lib.photographs import Photograph, photographs
+from _lib.serving import serving
+from _lib.subprocess_worker import Worker
 from PIL import Image
 from support.tiny import tiny_repository
 
@@ -131,7 +131,7 @@ def test_a_run_by_the_clients_own_names() -> None:
         (["--against", "transparent-background"], "add --weights published"),
         (
             ["--url", "localhost:1", "--weights", "published", "--against", "transparent-background", "--work", "none"],
-            "none/published.pth is not there, with whose weights to compare: run benchmarks/_published.py first",
+            "none/published.pth is not there, with whose weights to compare: run benchmarks/_lib/published.py first",
         ),
         (["--url", "localhost:1", "--bare"], "leave out --bare, or --url"),
         (["--url", "localhost:1", "--parameter", "precision=bf16"], "leave out --url"),

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from _load import OK, arrivals_s, closed_loop, open_loop, percentiles
+from _lib.load import OK, arrivals_s, closed_loop, open_loop, percentiles
 from hypothesis import given
 from hypothesis import strategies as st
 

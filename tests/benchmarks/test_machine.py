@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from _machine import machine, machine_facts
+from _lib.machine import machine, machine_facts
 
 
 def test_the_line_names_processor_cores_and_python() -> None:

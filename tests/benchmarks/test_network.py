@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import network
 import numpy as np
 import onnx
-from _served_network import ServedNetwork
+from _lib.served_network import ServedNetwork
 from network import REFERENCE, table, tiles_share
 from support.photographs import photographs
 
 from tuft_export.checkpoints import CHECKPOINTS, load_weights
-from tuft_export.graphs.bare import demo_graph, read_bare, with_weights
-from tuft_export.graphs.saliency import Saliency
+from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
+from tuft_export.parity.ort_session import Saliency
 
 if TYPE_CHECKING:
     from pathlib import Path

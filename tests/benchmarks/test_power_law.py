@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from _power_law import power_law
+from _lib.power_law import power_law
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import _published
 import numpy as np
 import pytest
-from _published import (
+from _lib.published import (
     parameters_from_text,
     published_checkpoint,
     reference_network,
@@ -40,14 +39,12 @@ def test_a_repository_has_the_parameters_and_is_sealed(tmp_path: Path) -> None:
 
 def test_an_export_is_used_again_until_the_code_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published: list[tuple[int, ...]] = []
-    publish = _published.publish
-    monkeypatch.setattr(
-        _published, "publish", lambda c, options: (published.append(options.sizes), publish(c, options))
-    )
+    publish = published.publish
+    monkeypatch.setattr(published, "publish", lambda c, options: (published.append(options.sizes), publish(c, options)))
     for _ in range(2):
         repository_from_checkpoint(CHECKPOINTS["demo"], tmp_path, (384,))
     assert published == [(384,), ()]
-    monkeypatch.setattr(_published, "fingerprint", lambda _: "another")
+    monkeypatch.setattr(published, "fingerprint", lambda _: "another")
     repository_from_checkpoint(CHECKPOINTS["demo"], tmp_path, (384,))
     assert published == [(384,), (), (384,)]
 

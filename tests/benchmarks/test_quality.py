@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import quality
-from _cases import Case, composites, held_out_scenes
+from _lib.cases import Case, composites, held_out_scenes
 from PIL import Image
 
 from tuft import Client, FakeTransport

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from _roofline_count import AROUND, Work, reference_flop, stage_of, work_by_stage
+from _roofline.count import AROUND, Work, reference_flop, stage_of, work_by_stage
 from onnx import TensorProto, helper, numpy_helper
 from support.photographs import normalised, photographs
 from support.reference import reference_network

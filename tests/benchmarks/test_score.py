@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import score
-from _cases import Case
-from _score_candidates import soft_iou
-from _score_damage import DAMAGES
+from _lib.cases import Case
+from _score.candidates import soft_iou
+from _score.damage import DAMAGES
 
-from tuft import quality_score
+from tuft.imaging import quality_score
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "score.json"
 

@@ -6,8 +6,8 @@ import io
 from typing import Any
 
 import pytest
-from _counters import Counters, counters_from_statistics
-from _stages import ASIDE, OF_THE_CALL, around_the_network_ms, call_ms, cut_out, divided, whole
+from _lib.counters import Counters, counters_from_statistics
+from _lib.stages import ASIDE, OF_THE_CALL, around_the_network_ms, call_ms, cut_out, divided, whole
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

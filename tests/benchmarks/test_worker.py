@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from _contestants import bare
-from _serving import Processes, server_of, this_process
-from _worker import Worker
+from _latency.contestants import bare
+from _lib.serving import Processes, server_of, this_process
+from _lib.subprocess_worker import Worker
 from PIL import Image
 from support.tiny import tiny_repository
 

@@ -11,14 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tuft import Client, FakeTransport, contract
-from tuft.errors import (
-    NotAnImageError,
-    OptionError,
-    ServerUnreachableError,
-)
+from tuft.errors import NotAnImageError, OptionError, ServerUnreachableError
+from tuft.inference.transport.triton import TritonTransport
 from tuft.presets import PRESETS, REFINEMENTS
 from tuft.stopwatch import STAGES
-from tuft.transport.triton import TritonTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

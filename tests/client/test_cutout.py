@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tuft import Client, Cutout, compose
+from tuft import Client, Cutout
 from tuft.cutout import resolve_background
 from tuft.errors import NotAnImageError, OptionError, OutputError
+from tuft.imaging import compose
 
 if TYPE_CHECKING:
     from pathlib import Path

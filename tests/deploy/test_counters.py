@@ -15,7 +15,7 @@ from support.tiny import misbehaving_model, tiny_repository
 from tritonclient.grpc import model_config_pb2
 
 from tuft import Client, InferenceError, NoSubjectError, Settings, TuftError
-from tuft.watching import Metrics
+from tuft.operations.telemetry import Metrics
 
 pytestmark = pytest.mark.server
 

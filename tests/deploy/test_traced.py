@@ -18,7 +18,7 @@ from support.production import production_server
 from support.tiny import tiny_repository
 
 from tuft import Client
-from tuft.watching import Traces
+from tuft.operations.telemetry import Traces
 
 Spans = list[dict[str, Any]]
 

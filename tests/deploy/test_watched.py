@@ -21,8 +21,8 @@ from support.prometheus import RULES, Prometheus, needs_prometheus, promtool, ru
 from support.tiny import tiny_repository
 
 from tuft import Client, FakeTransport, NotAnImageError, ServerOutOfMemoryError
-from tuft.observing import RequestEvent
-from tuft.watching import Metrics
+from tuft.inference.observers import RequestEvent
+from tuft.operations.telemetry import Metrics
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "tuft.json"
 PROVISIONING = DASHBOARD.parent

@@ -9,8 +9,8 @@ from support.photographs import normalised, photographs
 
 from tuft_export.calibration import calibrated_network
 from tuft_export.checkpoints import CHECKPOINTS, load_weights
-from tuft_export.graphs.bare import demo_graph, read_bare, with_weights
 from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
+from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
 from tuft_export.inspyrenet import SMALL, SWIN_B, InSPyReNet, NetworkConfig, SwinConfig
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from support.tiny import CONFIGURATIONS
 
 from tuft_export.checkpoints import CHECKPOINTS, save_weights
-from tuft_export.cli import main
+from tuft_export.cli.main import main
 from tuft_export.inspyrenet import InSPyReNet
 
 PUBLISHED = ("base", "fast", "base-nightly")

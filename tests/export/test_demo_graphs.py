@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tuft_export.checkpoints import CHECKPOINTS, load_network, load_weights
-from tuft_export.graphs.bare import demo_graph, read_bare, with_weights
 from tuft_export.graphs.onnx_from_torch import ExportOptions
 from tuft_export.graphs.parity import parity_report
+from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
 
 
 @pytest.mark.slow

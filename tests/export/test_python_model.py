@@ -21,8 +21,8 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tuft_export.checkpoints import CHECKPOINTS, load_weights
 from tuft_export.graphs import full_resolution
-from tuft_export.graphs.bare import demo_graph, read_bare, with_weights
-from tuft_export.graphs.saliency import Saliency
+from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
+from tuft_export.parity.ort_session import Saliency
 
 SIZE = 384
 

@@ -11,8 +11,8 @@ from support.server import empty_repository
 from support.tiny import tiny_repository
 
 from tuft_export.checkpoints import CHECKPOINTS, file_hash
-from tuft_export.cli import main
-from tuft_export.repository import PublishOptions, publish
+from tuft_export.cli.main import main
+from tuft_export.publishing.publish import PublishOptions, publish
 
 DEMO = CHECKPOINTS["demo"]
 

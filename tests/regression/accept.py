@@ -17,7 +17,7 @@ from tqdm import tqdm
 from tuft import Client
 from tuft.serve import ServeOptions, running_server
 from tuft_export.checkpoints import CHECKPOINTS
-from tuft_export.repository import PublishOptions, publish
+from tuft_export.publishing.publish import PublishOptions, publish
 
 
 def main() -> None:

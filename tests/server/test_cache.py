@@ -12,10 +12,10 @@ from support.calling import Caller
 from support.tiny import mean_graph, misbehaving_model, seal, tiny_repository
 
 from tuft import Client, Settings
-from tuft.cache import VERSION_MAX_AGE_S, ResultCache, versions
 from tuft.errors import ServerError
+from tuft.inference.transport.triton import TritonTransport
+from tuft.operations.cache import VERSION_MAX_AGE_S, ResultCache, versions
 from tuft.serve import ServeOptions, command, running_server
-from tuft.transport.triton import TritonTransport
 
 pytestmark = pytest.mark.server
 

@@ -14,7 +14,7 @@ from support.outputs import files
 from support.server import DemoServer
 
 from tuft import PRESETS, Client, contract
-from tuft.cli import main
+from tuft.cli.main import main
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

@@ -22,7 +22,7 @@ from tuft import Client
 from tuft.serve import ServeOptions, running_server
 from tuft_export.checkpoints import checkpoint_from_name, load_network, save_weights
 from tuft_export.inspyrenet import InSPyReNet
-from tuft_export.repository import PublishOptions, publish
+from tuft_export.publishing.publish import PublishOptions, publish
 from tuft_training.rebase import rebased
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

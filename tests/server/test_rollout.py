@@ -21,10 +21,10 @@ from support.production import KEY, Production, production_server
 from support.tiny import misbehaving_model, seal, tiny_repository
 
 from tuft import Client, Settings
-from tuft.cli import main
+from tuft.cli.main import main
 from tuft.errors import ModelUnavailableError, OptionError, ServerUnreachableError
-from tuft.rollout import Conductor, Guards, Plan, Rollout, read_plan
-from tuft.rollout.control import ModelControl
+from tuft.operations.rollout import Conductor, Guards, Plan, Rollout, read_plan
+from tuft.operations.rollout.model_control import ModelControl
 
 pytestmark = pytest.mark.server
 

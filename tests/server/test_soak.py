@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _soak_census import census, slope
+from _soak.census import census, slope
 from soak import Result, averaging_repository, soak
 
 REQUESTS = 120

@@ -8,7 +8,7 @@ import psutil
 
 
 def workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "tuft.images.worker" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "tuft.imaging.sandbox.worker" in child.cmdline()]
 
 
 def descriptors() -> int:

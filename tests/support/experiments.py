@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tuft.experiments import Arm, Log
-from tuft.observing import RequestEvent
+from tuft.inference.observers import RequestEvent
+from tuft.operations.experiments import Arm, Log
 
 
 def event(request_id: str, unit: str | None, **known: Any) -> RequestEvent:

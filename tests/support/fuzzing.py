@@ -25,7 +25,7 @@ from support.picture_files import (
     webp_of,
 )
 from tuft.errors import ImageError
-from tuft.images import load_photo
+from tuft.imaging import load_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from tuft import NoSubjectError
-from tuft.compose import over
+from tuft.imaging.compose import over
 from tuft.report import Exhibit, Focus, Layer, html_report
 from tuft_training.measures import edge_sharpness, unknown_band
 from tuft_training.samples import HELD_OUT_SEED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tuft import manifest
+from tuft.batch import manifest
 
 
 def files(folder: Path) -> list[str]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.calling import wait_until
-from tuft.serve.binary import Tritonserver, find_tritonserver
 from tuft.serve.command import free_addresses
+from tuft.serve.locate import Tritonserver, find_tritonserver
 from tuft.serve.options import ServeOptions, ServerAddresses
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "triton.sh"

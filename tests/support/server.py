@@ -12,7 +12,7 @@ import pytest
 from tuft import contract
 from tuft.serve import ServeOptions, running_server
 from tuft_export.checkpoints import CHECKPOINTS
-from tuft_export.repository import PublishOptions, publish
+from tuft_export.publishing.publish import PublishOptions, publish
 
 CONFIGURATIONS = Path(__file__).parents[2] / "model_repository"
 

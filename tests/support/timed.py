@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tuft.transport import CallOptions, Inference
+    from tuft.inference.transport import CallOptions, Inference
 
 
 class Clock:

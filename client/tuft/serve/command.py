@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 from tuft import contract
 from tuft.errors import SetupError
 from tuft.presets import DEFAULT_PRESET, PRESETS, working_size
-from tuft.serve import compiled
+from tuft.serve import compile_cache
+from tuft.serve.discovery import adopted_models, machine_has_gpu, runtime_to_serve, sizes_to_serve
 from tuft.serve.options import ServerAddresses
-from tuft.serve.published import adopted_models, machine_has_gpu, runtime_to_serve, sizes_to_serve
 from tuft.serve.shared_memory import check_shared_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tuft.serve.binary import Tritonserver
+    from tuft.serve.locate import Tritonserver
     from tuft.serve.options import ServeOptions
 
 # Loading a model means running code of the loader's choice, and a trace or a log is a file wherever the caller likes:
@@ -105,7 +105,7 @@ def _compiled(options: ServeOptions, runtime: str) -> dict[str, str]:
     """The variable that tells `model.py` where to keep compiled graphs; empty, it keeps none."""
     if runtime != "python":
         return {}
-    return {compiled.VARIABLE: str(compiled.compiled_folder()) if options.keep_compiled else ""}
+    return {compile_cache.VARIABLE: str(compile_cache.compiled_folder()) if options.keep_compiled else ""}
 
 
 def _runtime(options: ServeOptions, server: Tritonserver) -> str:

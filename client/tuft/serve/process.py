@@ -11,10 +11,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tuft.errors import ServerTimeoutError, ServerUnreachableError, SetupError
-from tuft.serve import tied
+from tuft.serve import exec_with_parent
 from tuft.serve.command import KEY_HEADER
+from tuft.serve.log_errors import reason_from_reply, reasons_from_log
 from tuft.serve.proc import children, is_zombie, processor_s
-from tuft.serve.reasons import reason_from_reply, reasons_from_log
 from tuft.serve.shared_memory import remove_regions
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ServerProcess:
         self._has_lost_a_model = False
         with log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", tied.__file__, str(os.getpid()), *command.arguments],
+                [sys.executable, "-I", "-S", exec_with_parent.__file__, str(os.getpid()), *command.arguments],
                 env={**os.environ, **command.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft.provenance import check_model, check_repository, require_digest
-from tuft.serve import compiled
-from tuft.serve.binary import find_tritonserver
+from tuft.serve import compile_cache
 from tuft.serve.command import Command, command_from_options
-from tuft.serve.later import loading_later
+from tuft.serve.deferred_loading import loading_later
+from tuft.serve.locate import find_tritonserver
 from tuft.serve.process import UNLOAD_TIMEOUT_S, ServerProcess
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def shell_command(options: ServeOptions) -> str:
 def _process(command: Command, options: ServeOptions) -> Iterator[ServerProcess]:
     """The server's process, on verified files; its log is kept if it was asked for, or if something went wrong."""
     _verify(command, options)
-    if folder := command.environment.get(compiled.VARIABLE):
-        compiled.prepare(Path(folder))
+    if folder := command.environment.get(compile_cache.VARIABLE):
+        compile_cache.prepare(Path(folder))
     log_file = options.log_file or _temporary_log()
     process = ServerProcess(command, log_file)
     try:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from tuft import images
+from tuft import imaging
 from tuft.errors import OptionError
 from tuft.presets import DEFAULT_PRESET, FALLBACK_CAUSES, FallbackCause, preset_from_name
 
@@ -49,8 +49,8 @@ class Settings:
     url: str = "localhost:8001"
     preset: str = DEFAULT_PRESET
     timeout_s: float = 120.0
-    max_pixels: int = images.MAX_PIXELS
-    max_bytes: int = images.MAX_BYTES
+    max_pixels: int = imaging.MAX_PIXELS
+    max_bytes: int = imaging.MAX_BYTES
     isolate_decoding: bool = False
     fallback: bool = True
     fallback_on: tuple[FallbackCause, ...] = ("memory", "busy", "circuit")

@@ -16,10 +16,10 @@ from tuft import contract
 from tuft.provenance import SERVED_FILES, is_version
 from tuft_export.adopt.configuration import Templates, require_room, templates_for
 from tuft_export.adopt.normalisation import NORMALISATIONS
-from tuft_export.adopt.placing import finish, staging
-from tuft_export.adopt.proof import proof_pictures, prove
+from tuft_export.adopt.onnx_model import read_source
+from tuft_export.adopt.parity import proof_pictures, prove
+from tuft_export.adopt.publish import finish, staging
 from tuft_export.adopt.reference import answers_of, saliency_from_answers
-from tuft_export.adopt.source import read_source
 from tuft_export.adopt.wrapping import ACTIVATIONS, Activation, Wrapping, save, wrapped
 from tuft_export.errors import AdoptError
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tuft_export.adopt.proof import Proof
-    from tuft_export.adopt.source import Source
+    from tuft_export.adopt.onnx_model import Source
+    from tuft_export.adopt.parity import Proof
 
 __all__ = ["ACTIVATIONS", "NORMALISATIONS", "RUNTIMES", "Activation", "AdoptOptions", "Adopted", "adopt"]
 

@@ -13,7 +13,7 @@ from tuft_export.errors import AdoptError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tuft_export.adopt.source import Source
+    from tuft_export.adopt.onnx_model import Source
     from tuft_export.adopt.wrapping import Activation, Wrapping
 
 # How far beyond 0..1 an answer may lie that is 0..1 already: a sigmoid's rounding, in float16 and after a resize.

@@ -10,7 +10,7 @@ import numpy as np
 
 from tuft import contract
 from tuft_export.adopt.normalisation import DARKEST_MAXIMUM
-from tuft_export.adopt.source import FIRST_IR_WITH_BARE_WEIGHTS
+from tuft_export.adopt.onnx_model import FIRST_IR_WITH_BARE_WEIGHTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft_export.adopt.normalisation import Normalisation
-    from tuft_export.adopt.source import Source
+    from tuft_export.adopt.onnx_model import Source
 
 Activation = Literal["sigmoid", "softmax", "none"]
 ACTIVATIONS: Final[tuple[Activation, ...]] = get_args(Activation)

@@ -12,17 +12,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tuft import contract
-from tuft.images import write_atomically
+from tuft.imaging import write_atomically
 from tuft_export.engines.bindings import load_tensorrt
 from tuft_export.engines.builder import BuildOptions, Tuning, plan_from_onnx
 from tuft_export.engines.callbacks import file_logger, progress_monitor
 from tuft_export.engines.cuda import Cuda, Gpu, choose_gpu
 from tuft_export.engines.files import ingredients, sound_record
 from tuft_export.engines.graph import graph_in_place
-from tuft_export.engines.reference import reference_saliency
+from tuft_export.engines.parity import TOLERANCES, Verification, verify
 from tuft_export.engines.runner import EngineRunner
-from tuft_export.engines.verification import TOLERANCES, Verification, verify
 from tuft_export.errors import EngineError
+from tuft_export.parity.reference import reference_saliency
 from tuft_export.provenance import write_record
 
 if TYPE_CHECKING:

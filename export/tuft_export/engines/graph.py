@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import tuft
-from tuft.images import write_atomically
+from tuft.imaging import write_atomically
 from tuft_export.engines.files import sound_record
 from tuft_export.errors import EngineError
 from tuft_export.provenance import graph_record, write_record
@@ -14,7 +14,7 @@ from tuft_export.provenance import graph_record, write_record
 if TYPE_CHECKING:
     from tuft.provenance import Link
     from tuft_export.engines.files import EngineFiles
-    from tuft_export.graphs.source import GraphSource
+    from tuft_export.graphs.provider import GraphSource
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import onnx_ir as ir
 import torch
 
 from tuft import contract
-from tuft_export.graphs.bare import BLEND_KEY, CONFIG_KEY
 from tuft_export.graphs.exportable import ServedNetwork
 from tuft_export.graphs.full_resolution import name_full_resolution_stage
 from tuft_export.graphs.simplify import simplify
+from tuft_export.graphs.weightless import BLEND_KEY, CONFIG_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

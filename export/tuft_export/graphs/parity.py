@@ -11,8 +11,8 @@ import torch
 from tuft import contract
 from tuft_export.errors import ParityError
 from tuft_export.graphs.exportable import ServedNetwork
-from tuft_export.graphs.saliency import Saliency
-from tuft_export.pictures import sample_pictures
+from tuft_export.parity.ort_session import Saliency
+from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

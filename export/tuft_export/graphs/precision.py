@@ -15,9 +15,9 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
 from tuft.errors import OptionError
-from tuft_export.graphs.bare import PRECISION_KEY, PRECISIONS
 from tuft_export.graphs.batch_norms import fold_batch_norms
 from tuft_export.graphs.edit import constant, drop_unused_constants, replace_uses
+from tuft_export.graphs.weightless import PRECISION_KEY, PRECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

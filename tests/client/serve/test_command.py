@@ -12,8 +12,8 @@ from support.tiny import tiny_repository
 
 from tuft.errors import SetupError
 from tuft.serve import RUNTIMES, ServeOptions
-from tuft.serve.binary import Tritonserver
 from tuft.serve.command import command_from_options
+from tuft.serve.locate import Tritonserver
 
 WHEEL = Tritonserver(Path("/wheel/tritonserver"), ("python",), ("--own=1",), {"PATH": "/venv/bin"}, is_wheel=True)
 FULL = Tritonserver(Path("/opt/tritonserver"), RUNTIMES, (), {}, is_wheel=False)

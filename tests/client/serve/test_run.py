@@ -16,8 +16,8 @@ from support.tiny import seal, tiny_repository
 from tuft.errors import IntegrityError
 from tuft.provenance import check_repository, repository_digest
 from tuft.serve import RUNTIMES, ServeOptions, running_server, serve
-from tuft.serve.binary import Tritonserver
-from tuft.serve.later import Loading
+from tuft.serve.deferred_loading import Loading
+from tuft.serve.locate import Tritonserver
 
 SERVER = Tritonserver(Path("/opt/tritonserver"), RUNTIMES, (), {}, is_wheel=False)
 

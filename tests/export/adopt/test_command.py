@@ -12,7 +12,7 @@ from support import published
 from support.published import SIZE
 
 from tuft.provenance import check_model
-from tuft_export.cli import main
+from tuft_export.cli.main import main
 
 
 def test_the_command_tells_what_was_proven_and_where_it_is(

@@ -11,7 +11,7 @@ import pytest
 from tuft import contract
 from tuft.provenance import file_sha256
 from tuft_export.checkpoints import CHECKPOINTS
-from tuft_export.cli import main
+from tuft_export.cli.main import main
 from tuft_export.engines import cuda
 from tuft_export.provenance import engine_chain
 
@@ -108,9 +108,7 @@ def test_without_tensorrt(workplace: Path, capsys: pytest.CaptureFixture[str], m
 def test_the_container_needs_little(workplace: Path) -> None:
     """Where engines are built there is no torch, nor anything else that exporting needs."""
     absent = ("torch", "onnxscript", "onnx_ir", "safetensors", "openvino", "skimage", "scipy", "tensorrt")
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent})); from tuft_export.cli import main; sys.exit(main())"
-    )
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); from tuft_export.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "engine", "--size", "384", "--no-export"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1

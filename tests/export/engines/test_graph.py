@@ -14,7 +14,7 @@ import tuft
 from tuft.provenance import file_sha256
 from tuft_export.engines.files import EngineFiles
 from tuft_export.engines.graph import GraphOptions, exported_graph, graph_in_place
-from tuft_export.graphs.bare import BLEND_KEY, CONFIG_KEY
+from tuft_export.graphs.weightless import BLEND_KEY, CONFIG_KEY
 from tuft_export.provenance import read_record
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tuft import contract
 from tuft_export.engines.callbacks import file_logger
 from tuft_export.engines.runner import EngineRunner
 from tuft_export.errors import EngineError
-from tuft_export.pictures import sample_pictures
+from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ import onnx
 import pytest
 
 from tuft_export.errors import CheckpointError, ParityError
-from tuft_export.graphs.bare import with_weights, without_weights
 from tuft_export.graphs.onnx_from_torch import OPSET, ExportOptions
 from tuft_export.graphs.parity import BatchParity, ParityReport, check_interface, parity_report
+from tuft_export.graphs.weightless import with_weights, without_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

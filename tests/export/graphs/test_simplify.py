@@ -11,7 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from tuft import contract
-from tuft_export.graphs.bare import demo_graph, read_bare
+from tuft_export.graphs.weightless import demo_graph, read_bare
 
 if TYPE_CHECKING:
     from tuft_export.inspyrenet import InSPyReNet

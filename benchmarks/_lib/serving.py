@@ -1,0 +1,120 @@
+"""The server of a benchmark: started for it or already there, and what its processes take of memory."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil  # type: ignore[import-untyped,unused-ignore]
+
+from _lib.machine import resident_bytes
+from tuft.serve import ServeOptions, running_server
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+DEFAULT_WORK: Final = Path("out/benchmarks")
+_FORGET_PEAK: Final = "5"  # proc_pid_clear_refs(5)
+
+
+@contextlib.contextmanager
+def serving(url: str | None, repository: Path, sizes: tuple[int, ...] | None = None) -> Iterator[str]:
+    """The address of a server: `url`, or that of one which serves `repository` inside the `with` block.
+
+    Args:
+        url: gRPC address of a running server; None starts one.
+        repository: What is served then.
+        sizes: Working sizes that are loaded, in pixels; None loads what is published.
+    """
+    if url:
+        yield url
+        return
+    options = ServeOptions(repository, sizes=sizes, http_port=0, grpc_port=0, metrics_port=0)
+    with running_server(options) as addresses:
+        yield addresses.grpc
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that say which server is measured, with which photographs, and where the numbers go."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--url", help="gRPC address of a running server")
+    where.add_argument("--serve", action="store_true", help="start one (default)")
+    parser.add_argument("--repository", type=Path, help="what is served (default: --weights, published for it)")
+    parser.add_argument("--weights", choices=("demo", "published"), default="demo", help="published: random ones")
+    parser.add_argument("--parameter", action="append", default=[], help="of configs/python.pbtxt, as NAME=VALUE")
+    parser.add_argument("--photos", type=Path, help="a folder (default: 12 megapixels made from a sample)")
+    parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="keeps exported graphs")
+    parser.add_argument("--json", type=Path, help="where the raw numbers go")
+
+
+def require_consistent(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Ends the program, with a sentence, where arguments as of `add_arguments` exclude each other."""
+    if options.url and (options.repository or options.parameter):
+        parser.error("--repository and --parameter are for a server that is started here: leave out --url.")
+    if options.repository and options.parameter:
+        parser.error("The repository has parameters of its own: leave out --parameter, or --repository.")
+
+
+def repository_to_serve(options: argparse.Namespace, sizes: Sequence[int]) -> Path:
+    """That of the arguments, or one that another process publishes: torch stays out of the client's memory."""
+    if options.url or options.repository:
+        return options.repository or Path()
+    command = [sys.executable, str(Path(__file__).with_name("_published.py")), str(options.work)]
+    command += ["--weights", options.weights, "--sizes", *map(str, sizes)]
+    command += [f"--parameter={parameter}" for parameter in options.parameter]
+    finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if finished.returncode:
+        raise SystemExit(finished.returncode)  # it has said why
+    return Path(finished.stdout.strip())
+
+
+@dataclass(frozen=True)
+class Processes:
+    """A process and its descendants.
+
+    Shared memory counts in each that has touched it, and peaks need not fall together: sums are upper bounds.
+    """
+
+    root: psutil.Process
+
+    def peak_bytes(self) -> int:
+        """The largest resident memory that each has had, together."""
+        return sum(resident_bytes("VmHWM", process.pid) for process in self._all())
+
+    def resident_bytes(self) -> int:
+        """What they have now."""
+        return sum(resident_bytes("VmRSS", process.pid) for process in self._all())
+
+    def forget_peaks(self) -> None:
+        """Lets peaks count from now on, where the kernel allows it."""
+        for process in self._all():
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{process.pid}/clear_refs").write_text(_FORGET_PEAK)
+
+    def _all(self) -> list[psutil.Process]:
+        try:
+            return [self.root, *self.root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+
+def this_process() -> Processes:
+    """The client's, alone: its server is no part of it."""
+    return _Alone(psutil.Process())
+
+
+def server_of(url: str) -> Processes | None:
+    """The server that this process has started at `url`; None if it was somebody else."""
+    port = f"--grpc-port={url.rpartition(':')[2]}"
+    started = (child for child in psutil.Process().children() if port in child.cmdline())
+    return next((Processes(child) for child in started), None)
+
+
+class _Alone(Processes):
+    def _all(self) -> list[psutil.Process]:
+        return [self.root]

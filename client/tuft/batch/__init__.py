@@ -1,0 +1,1 @@
+"""Many photographs: folders of them, and the manifest by which a run is resumed."""

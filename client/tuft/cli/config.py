@@ -1,0 +1,56 @@
+"""`tuft config`: each setting, its value, and where that comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from tuft.cli import DONE, add_command
+from tuft.cli._arguments import add_server_options
+from tuft.cli._telling import complain
+from tuft.settings import misspelt_variables, resolve
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tuft.cli import Commands
+    from tuft.settings import Resolved
+
+
+def add_to(commands: Commands) -> None:
+    """Declares the command."""
+    parser = add_command(commands, "config", _run, "list the settings, their values and where these come from")
+    add_server_options(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    resolved = resolve({"url": arguments.url, "preset": arguments.preset}, config=arguments.config)
+    for variable, meant in misspelt_variables(os.environ).items():
+        complain(f"{variable} sets nothing: did you mean {meant}?")
+    print(json.dumps(_document(resolved), indent=2) if arguments.json else _table(resolved))
+    return DONE
+
+
+def _document(resolved: Resolved) -> dict[str, Any]:
+    values = vars(resolved.settings)
+    return {
+        "file": None if resolved.file is None else str(resolved.file),
+        "settings": {name: {"value": values[name], "from": origin} for name, origin in resolved.origins.items()},
+    }
+
+
+def _table(resolved: Resolved) -> str:
+    values = vars(resolved.settings)
+    rows = [("setting", "value", "from")]
+    rows += [(name, _text(values[name]), origin) for name, origin in resolved.origins.items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value) or "none"

@@ -1,0 +1,63 @@
+"""`tuft experiment`: what a comparison of variants has shown, who gets which, and what people think of a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuft import imaging
+from tuft.cli import DONE, add_command
+from tuft.operations.experiments import Experiment, Recorder, html_page, read_log, summarise, text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tuft.cli import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Declares the command and its own commands."""
+    parser = add_command(commands, "experiment", _report, "compare variants on real requests")
+    actions = parser.add_subparsers(title="commands", required=True, metavar="ACTION")
+
+    report = add_command(actions, "report", _report, "tell what was recorded: figures, differences, warnings")
+    report.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="what recorders have written, or its folder"
+    )
+    report.add_argument("--html", type=Path, metavar="OUT", help="write a page with plots as well")
+
+    assign = add_command(actions, "assign", _assign, "tell which variant each unit is given")
+    _add_experiment(assign)
+    assign.add_argument("units", nargs="+", metavar="UNIT", help="whom, such as a customer's number")
+
+    rate = add_command(actions, "rate", _rate, "write down what a person thinks of a result")
+    _add_experiment(rate)
+    rate.add_argument("folder", type=Path, metavar="DIR", help="where the experiment is recorded")
+    rate.add_argument("request_id", metavar="REQUEST", help="the request's id")
+    rate.add_argument("rating", type=int, metavar="RATING", help="1 to 5")
+
+
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", type=Path, metavar="EXPERIMENT", help="its TOML file")
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    summary = summarise(read_log(arguments.files))
+    print(text(summary))
+    if arguments.html is not None:
+        imaging.write_atomically(arguments.html, html_page(summary).encode())
+        print(f"\nThe page with plots is {arguments.html}")
+    return DONE
+
+
+def _assign(arguments: argparse.Namespace) -> int:
+    experiment = Experiment.from_toml(arguments.experiment)
+    for unit in arguments.units:
+        assignment = experiment.assign(unit)
+        print(f"{unit}\t{assignment.name}{' (forced)' if assignment.forced else ''}")
+    return DONE
+
+
+def _rate(arguments: argparse.Namespace) -> int:
+    Recorder(Experiment.from_toml(arguments.experiment), arguments.folder).rate(arguments.request_id, arguments.rating)
+    return DONE

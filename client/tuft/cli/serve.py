@@ -1,0 +1,55 @@
+"""`tuft serve`: a model server, until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuft import contract
+from tuft.cli import DONE, add_command
+from tuft.cli._arguments import add_repository
+from tuft.serve import RUNTIMES, ServeOptions, serve, shell_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tuft.cli import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Declares the command."""
+    parser = add_command(commands, "serve", _run, "start a model server and wait")
+    add_repository(parser)
+    parser.add_argument("--runtime", choices=RUNTIMES, help="by default the best that is published and runs here")
+    parser.add_argument("--sizes", type=int, nargs="+", choices=contract.SIZES, help="by default all published")
+    defaults = ServeOptions(Path())
+    parser.add_argument("--host", default=defaults.host, help="address to listen on, %(default)s by default")
+    for name in ("http_port", "grpc_port", "metrics_port"):
+        default = getattr(defaults, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, metavar="N", help=str(default))
+    parser.add_argument("--log", type=Path, metavar="FILE", help="where tritonserver's output goes")
+    parser.add_argument("--verbose", action="store_true", help="log every request")
+    parser.add_argument("--digest", metavar="SHA256", help="serve only the repository with this digest, as printed by "
+                        "`tuft-export verify`")  # fmt: skip
+    parser.add_argument("--no-compiled-cache", action="store_true", help="compile the models anew at each start")
+    parser.add_argument("--print", action="store_true", help="print the command for a shell instead of running it")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    options = ServeOptions(
+        repository=arguments.repository,
+        runtime=arguments.runtime,
+        sizes=tuple(arguments.sizes) if arguments.sizes else None,
+        host=arguments.host,
+        http_port=arguments.http_port,
+        grpc_port=arguments.grpc_port,
+        metrics_port=arguments.metrics_port,
+        log_file=arguments.log,
+        log_verbose=arguments.verbose,
+        digest=arguments.digest,
+        keep_compiled=not arguments.no_compiled_cache,
+    )
+    if arguments.print:
+        print(shell_command(options))
+        return DONE
+    return serve(options)

@@ -1,0 +1,106 @@
+"""Files written once and for all: whole or not at all, line by line, and where tuft keeps its own.
+
+Imports the standard library only at its top: `deploy/verify.py` runs where nothing else is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from tuft.errors import OutputError
+
+CACHE_VARIABLE: Final = "TUFT_CACHE"
+
+_BLOCK_BYTES: Final = 1 << 20
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes `data` to `path`, wholly or not at all: to a temporary file beside it, then renamed.
+
+    The data is on the disk before it gets its name, so a power failure leaves the old file or the new one.
+
+    Raises:
+        OutputError: The folder is missing or read-only, the disk is full, or `path` is a folder.
+    """
+    target = Path(path)
+    temporary = target.parent / f".tuft-{secrets.token_hex(8)}.part"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except (OSError, ValueError) as exc:  # ValueError: a path with a null byte
+        raise cannot_be_written(target, exc) from exc
+    finally:
+        with suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
+
+
+def append_lines(path: str | os.PathLike[str], data: bytes) -> None:
+    """Appends `data`, one or more complete lines, in a single write; creates the file if there is none.
+
+    Several threads and processes may append to one file: `O_APPEND` places each write at its end. If the previous
+    writer crashed in the middle of a line, `data` starts on a new one; a blank line in between does no harm.
+
+    Raises:
+        OutputError: The file cannot be written, or not to its end.
+    """
+    try:
+        with Path(path).open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+                if file.read(1) != b"\n":
+                    data = b"\n" + data
+            written = file.write(data)
+    except (OSError, ValueError) as exc:
+        raise cannot_be_written(path, exc) from exc
+    if written < len(data):
+        raise OutputError(f"{path} cannot be written to its end: make room on its disk.")
+
+
+def cannot_be_written(path: str | os.PathLike[str], cause: Exception) -> OutputError:
+    """The error for a file that cannot be written."""
+    reason = getattr(cause, "strerror", None) or cause
+    return OutputError(f"{path} cannot be written ({reason}): check its folder and the space left.")
+
+
+def file_hash(path: Path, algorithm: str = "sha256") -> str:
+    """The hash of a file's contents in hexadecimal.
+
+    Args:
+        path: The file.
+        algorithm: A name that `hashlib.new` takes.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest, block = hashlib.new(algorithm), memoryview(bytearray(_BLOCK_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(block[:count])
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where tuft keeps what can be made again: `$TUFT_CACHE`, else the platform's cache folder for `tuft`.
+
+    On Linux that is `$XDG_CACHE_HOME/tuft`, by default `~/.cache/tuft`.
+    """
+    import platformdirs
+
+    override = os.environ.get(CACHE_VARIABLE)
+    return Path(override) if override else platformdirs.user_cache_path("tuft", appauthor=False)
+
+
+def config_folder() -> Path:
+    """Where a user's configuration is: on Linux `$XDG_CONFIG_HOME/tuft`, by default `~/.config/tuft`."""
+    import platformdirs
+
+    return platformdirs.user_config_path("tuft", appauthor=False)

@@ -1,0 +1,1 @@
+"""From a file to pixels: bombs refused, EXIF orientation applied, colours managed to sRGB."""

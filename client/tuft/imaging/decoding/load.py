@@ -1,0 +1,204 @@
+"""Pictures in: any ordinary raster picture, from anywhere, as upright sRGB of eight bits a channel."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from tuft.errors import ImageTooLargeError, NotAnImageError, OptionError, TruncatedImageError, TuftError
+from tuft.imaging import pixels
+from tuft.imaging.decoding import colour, ppm
+from tuft.imaging.decoding.bombs import check_structure, harmless_profile, is_harmless_exif
+from tuft.imaging.decoding.pillow_noise import silenced
+from tuft.imaging.decoding.quiet import quieten
+from tuft.imaging.decoding.sources import FileSource, name_of, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+ImageSource = FileSource | Image.Image | NDArray[Any]
+
+# 100 megapixels are 300 MB of RGB: above the largest single-shot cameras in use, below what starves a machine.
+MAX_PIXELS: Final = 100_000_000
+# As many pixels of RGBA with sixteen bits, not compressed.
+MAX_BYTES: Final = 8 * MAX_PIXELS
+
+# Raster formats whose decoders are safe to point at strangers' bytes, and their names in Pillow: never EPS, which runs
+# a program. HEIF is read where the plugin pillow-heif has been registered.
+_PILLOW_NAMES: Final = {
+    "jpeg": ("JPEG", "MPO"),
+    "png": ("PNG",),
+    "webp": ("WEBP",),
+    "tiff": ("TIFF",),
+    "bmp": ("BMP",),
+    "gif": ("GIF",),
+    "ppm": ("PPM",),
+    "avif": ("AVIF",),
+    "heif": ("HEIF",),
+}
+READABLE_FORMATS: Final = tuple(_PILLOW_NAMES)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A decoded photograph.
+
+    Attributes:
+        rgb: uint8 (H, W, 3), sRGB, upright. Where the file was transparent, the picture over white.
+        alpha: uint8 (H, W), the transparency that the file came with, or None when it was opaque. A result for
+            this photograph must not be more opaque.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return (self.rgb.shape[0], self.rgb.shape[1])
+
+
+def load_photo(
+    source: ImageSource,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+    formats: Collection[str] = READABLE_FORMATS,
+) -> Photo:
+    """Read a photograph from a path, bytes, a binary file, a PIL image or an array.
+
+    EXIF orientation is applied and an embedded colour profile converted to sRGB; a damaged profile or damaged EXIF
+    is ignored, as viewers do. Of an animation the first frame is read. Sixteen bits are scaled to eight. Arrays are
+    (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in sRGB: uint8, uint16, bool, or floating point in 0..1.
+
+    Args:
+        source: The photograph.
+        max_pixels: The largest width × height accepted, checked from the header before anything is decoded.
+        max_bytes: The largest file accepted; no more is read of an endless one.
+        formats: Those of `READABLE_FORMATS` that are accepted. A file's format is known by its content, whatever its
+            name says.
+
+    Raises:
+        NotAnImageError: There is no such file, or it is no picture of `formats`.
+        ImageTooLargeError: It has more than `max_pixels` pixels or `max_bytes` bytes, or would take far more time or
+            memory to decode than a photograph of its size.
+        TruncatedImageError: The file is damaged or ends early.
+        OptionError: There is no such format.
+    """
+    if isinstance(source, np.ndarray):
+        return _photo_from_array(source, max_pixels)
+    name = name_of(source)
+    with decoding_errors(name, formats):
+        if isinstance(source, Image.Image):
+            return _photo_from_pil(source, max_pixels)
+        with opened(source, max_bytes) as file:
+            return photo_from_file(file, name, max_pixels=max_pixels, formats=formats)
+
+
+def photo_from_file(file: BinaryIO, name: str, *, max_pixels: int, formats: Collection[str]) -> Photo:
+    """The photograph in `file`, which stands at its start; errors as Pillow raises them, see `decoding_errors`."""
+    quieten()
+    pillow_formats = _pillow_formats(formats)
+    check_structure(file, name)
+    with Image.open(file, formats=pillow_formats) as image:
+        return _photo_from_pil(image, max_pixels)
+
+
+@contextmanager
+def decoding_errors(name: str, formats: Collection[str] = READABLE_FORMATS) -> Iterator[None]:
+    """Pillow's warnings silenced and its errors, of whatever class, turned into tuft's."""
+    try:
+        with silenced():
+            yield
+    except TuftError:
+        raise
+    except UnidentifiedImageError as exc:
+        raise NotAnImageError(f"{name} is no picture that tuft reads: give {', '.join(formats)}.") from exc
+    except (Image.DecompressionBombError, MemoryError) as exc:
+        raise _too_large(name) from exc
+    except Exception as exc:  # Pillow's parsers raise whatever they stumble over: struct.error, KeyError, ...
+        if isinstance(exc, cv2.error) and exc.code == cv2.Error.StsNoMem:
+            raise _too_large(name) from exc
+        if isinstance(exc, OSError) and exc.errno is not None:
+            raise NotAnImageError(f"{name} cannot be read ({exc.strerror}): check the path.") from exc
+        reason = str(exc) or type(exc).__name__
+        raise TruncatedImageError(f"{name} is damaged or ends early ({reason}): get it anew.") from exc
+
+
+def _too_large(name: str) -> ImageTooLargeError:
+    return ImageTooLargeError(f"{name} is too large to decode here: make it smaller first.")
+
+
+def _pillow_formats(formats: Collection[str]) -> list[str]:
+    unknown = [name for name in formats if name not in _PILLOW_NAMES]
+    if unknown:
+        raise OptionError(f"tuft reads no format {unknown[0]!r}: choose from {', '.join(READABLE_FORMATS)}.")
+    Image.init()
+    return [name for format in formats for name in _PILLOW_NAMES[format] if name in Image.OPEN]
+
+
+def _check_size(size_hw: tuple[int, int], max_pixels: int) -> None:
+    height, width = size_hw
+    if height * width == 0:
+        raise NotAnImageError(f"A picture of {width} × {height} pixels is empty: give one with pixels.")
+    if height * width > max_pixels:
+        raise ImageTooLargeError(
+            f"The picture has {width} × {height} pixels, more than the {max_pixels} allowed: make it smaller, "
+            "or raise max_pixels."
+        )
+
+
+def _photo_from_pil(image: Image.Image, max_pixels: int) -> Photo:
+    _check_size((image.height, image.width), max_pixels)
+    if ppm.is_slow(image):
+        image = ppm.decoded(image)
+    image.load()
+    colours, alpha = pixels.colours_and_alpha(image)
+    profile = image.info.get("icc_profile")
+    colours = colour.to_srgb(colours, harmless_profile(profile) if isinstance(profile, bytes) else None)
+    # Only now, after load(): Pillow turns some TIFF files upright by itself while it loads them, and says so then.
+    orientation = _orientation(image)
+    rgb = pixels.upright(pixels.array_from(colours), orientation)
+    return _photo(rgb, None if alpha is None else pixels.upright(pixels.array_from(alpha), orientation))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        exif = _exif(image)
+        if exif is not None and not is_harmless_exif(exif):
+            return 1
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF spoils no picture, and fails in as many ways as there are tags
+        return 1
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    """The block that `image.getexif()` would read, where it is no part of the picture's own directory."""
+    exif = image.info.get("exif")
+    text = image.info.get("Raw profile type exif")
+    if exif is None and text is not None:  # hexadecimal, below three lines of heading
+        exif = bytes.fromhex("".join(text.split("\n")[3:]))
+    return exif if isinstance(exif, bytes) else None
+
+
+def _photo_from_array(array: NDArray[Any], max_pixels: int) -> Photo:
+    shape = array.shape
+    if not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))):
+        raise NotAnImageError(f"An array of shape {shape} is no picture: give (H, W), (H, W, 3) or (H, W, 4).")
+    _check_size((shape[0], shape[1]), max_pixels)
+    channels = pixels.uint8_from(array).reshape(shape[0], shape[1], -1)
+    if channels.shape[2] == 1:
+        channels = np.repeat(channels, 3, axis=2)
+    return _photo(channels[..., :3], channels[..., 3] if channels.shape[2] == 4 else None)
+
+
+def _photo(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Photo:
+    if alpha is None or alpha.min() == 255:
+        return Photo(np.ascontiguousarray(rgb))
+    return Photo(pixels.over_white(rgb, alpha), np.ascontiguousarray(alpha))

@@ -1,0 +1,92 @@
+"""A coarse grid over a picture: square cells of whole pixels, so that any part of it can be enlarged exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tuft.imaging.refine.tiles import Region
+
+    Pixel = TypeVar("Pixel", np.uint8, np.float32)
+
+
+def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
+    """The means over cells of cell × cell pixels; cells that overhang are filled with the edge's pixels.
+
+    Args:
+        picture: uint8 or float32 (H, W) or (H, W, C).
+        cell: In pixels.
+
+    Returns:
+        As the picture, (⌈H / cell⌉, ⌈W / cell⌉) or with C channels.
+    """
+    whole_hw = (picture.shape[0] // cell * cell, picture.shape[1] // cell * cell)
+    if whole_hw == picture.shape[:2]:
+        return _averaged(picture, cell)
+    height, width = whole_hw[0] // cell, whole_hw[1] // cell
+    cells: NDArray[Pixel] = np.empty((*grid_hw(picture.shape, cell), *picture.shape[2:]), picture.dtype)
+    # Only what overhangs is padded: a large picture is not copied for a few pixels.
+    for rows, columns in (
+        (slice(height), slice(width)),
+        (slice(height, None), slice(None)),
+        (slice(height), slice(width, None)),
+    ):
+        part = picture[_pixels(rows, cell), _pixels(columns, cell)]
+        if part.size:
+            cells[rows, columns] = _averaged(_padded(part, cell), cell)
+    return cells
+
+
+def grid_hw(size: tuple[int, ...], cell: int) -> tuple[int, int]:
+    """Rows and columns of the grid over a picture of `size` (height, width, ...)."""
+    return (-(-size[0] // cell), -(-size[1] // cell))
+
+
+def _pixels(cells: slice, cell: int) -> slice:
+    return slice(None if cells.start is None else cells.start * cell, None if cells.stop is None else cells.stop * cell)
+
+
+def _padded(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
+    overhang = (-picture.shape[0] % cell, -picture.shape[1] % cell)
+    if not any(overhang):
+        return picture
+    padded: NDArray[Pixel] = cv2.copyMakeBorder(picture, 0, overhang[0], 0, overhang[1], cv2.BORDER_REPLICATE)
+    return padded
+
+
+def _averaged(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
+    grid_wh = (picture.shape[1] // cell, picture.shape[0] // cell)
+    cells: NDArray[Pixel] = cv2.resize(picture, grid_wh, interpolation=cv2.INTER_AREA)
+    return cells
+
+
+def planes_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """float32 (3, h, w) of uint8 (h, w, 3): arithmetic with alpha is several times faster on whole planes."""
+    planes: NDArray[np.float32] = np.stack(cv2.split(rgb)).astype(np.float32)
+    return planes
+
+
+def enlarged(cells: NDArray[np.float32], cell: int, region: Region) -> NDArray[np.float32]:
+    """The bilinear interpolation of `cells` at the pixels of `region`, rows and columns of the picture.
+
+    Args:
+        cells: float32 (h, w).
+        cell: In pixels.
+        region: With bounds, within the picture.
+    """
+    # One cell more on each side is all that the interpolation looks at.
+    first = [max(0, span.start // cell - 1) for span in region]
+    last = [-(-span.stop // cell) + 1 for span in region]
+    part = cells[first[0] : last[0], first[1] : last[1]]
+    pixels: NDArray[np.float32] = cv2.resize(
+        part, (part.shape[1] * cell, part.shape[0] * cell), interpolation=cv2.INTER_LINEAR
+    )
+    rows, columns = (
+        slice(span.start - start * cell, span.stop - start * cell) for span, start in zip(region, first, strict=True)
+    )
+    return pixels[rows, columns]

@@ -1,0 +1,1 @@
+"""Decoding in separate processes that can be killed."""

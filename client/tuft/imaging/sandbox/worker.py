@@ -1,0 +1,114 @@
+"""The process in which `tuft.imaging.sandbox.pool` decodes: one photograph after another, until its parent hangs up.
+
+Each request is a line of JSON with two descriptors, the file to read and the shared memory to write to. The answer is a
+line of JSON: `size_hw` and `has_alpha`, or `error`, the name of one of tuft's errors, and `message`. JSON, not
+pickles: what a process says that hostile bytes may have taken over must be data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from PIL import Image
+
+from tuft.errors import TuftError
+from tuft.imaging.decoding.load import decoding_errors, photo_from_file
+
+if TYPE_CHECKING:
+    from tuft.imaging.decoding.load import Photo
+
+REQUEST_BYTES: Final = 16_384
+
+
+def main(descriptor: int, memory_bytes: int, timeout_s: float) -> None:
+    """Answers requests until the other end of the socket is closed.
+
+    Args:
+        descriptor: Of one end of a pair of Unix sockets.
+        memory_bytes: What decoding may take beyond what the process has at its start.
+        timeout_s: Seconds of computing that a photograph may take on each core. The parent looks at the clock; this
+            is for a worker whose parent has died.
+    """
+    Image.init()  # before no file can be opened any more
+    _limit(memory_bytes)
+    at_start = _address_space_bytes()
+    with socket.socket(fileno=descriptor) as parent:
+        _answer(parent, {})
+        while True:
+            line, descriptors, _, _ = socket.recv_fds(parent, REQUEST_BYTES, 2)
+            if not line:
+                return
+            _allow_computing(timeout_s)
+            answer = _answered(json.loads(line), *descriptors)
+            # What hostile files have leaked must not make the next photograph fail.
+            answer["last"] = _address_space_bytes() - at_start > memory_bytes / 2
+            _answer(parent, answer)
+
+
+def _answer(parent: socket.socket, answer: dict[str, Any]) -> None:
+    parent.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _answered(request: dict[str, Any], source: int, pixels: int) -> dict[str, Any]:
+    name = request.pop("name")
+    try:
+        with os.fdopen(source, "rb") as file, decoding_errors(name, request["formats"]):
+            file.seek(0)  # wherever the parent, who shares the place, has left it
+            photo = photo_from_file(file, name, **request)
+            _write(photo, pixels)
+    except TuftError as exc:
+        return {"error": type(exc).__name__, "message": str(exc)}
+    finally:
+        os.close(pixels)
+    return {"size_hw": photo.size_hw, "has_alpha": photo.alpha is not None}
+
+
+def _write(photo: Photo, pixels: int) -> None:
+    planes = [photo.rgb] if photo.alpha is None else [photo.rgb, photo.alpha]
+    flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+    with mmap.mmap(pixels, sum(plane.nbytes for plane in planes), flags) as shared:
+        for plane in planes:
+            shared.write(plane.data)
+
+
+def _limit(memory_bytes: int) -> None:
+    import resource  # not on Windows
+
+    limits = {
+        resource.RLIMIT_AS: _address_space_bytes() + memory_bytes,
+        resource.RLIMIT_FSIZE: 0,  # no file grows: shared memory has its size already
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, most in limits.items():
+        with suppress(OSError, ValueError):  # macOS bounds no address space
+            resource.setrlimit(kind, (most, most))
+    with suppress(OSError):  # when the machine is short of memory, Linux ends this process first
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _allow_computing(timeout_s: float) -> None:
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    allowed_s = used.ru_utime + used.ru_stime + timeout_s * (os.cpu_count() or 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(allowed_s) + 1, resource.RLIM_INFINITY))
+
+
+def _address_space_bytes() -> int:
+    """What this process has mapped, 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+    except OSError:
+        return 0
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

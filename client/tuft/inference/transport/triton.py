@@ -1,0 +1,267 @@
+"""NVIDIA Triton over gRPC: the only file that knows tritonclient."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tuft import contract
+from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
+from tuft.inference.resilience import Deadline
+from tuft.inference.transport.base import CallOptions, Inference, ServerInfo
+from tuft.inference.transport.failures import error_from_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+DEFAULT_GRPC_PORT: Final = 8001
+PROBE_TIMEOUT_S: Final = 5.0  # questions about readiness are answered from memory, or not at all
+
+# A 2048 picture is 12.6 MB and its FP32 saliency 16.8 MB; gRPC's own limit is 4 MB.
+MAX_MESSAGE_BYTES: Final = 64 * 2**20
+# gRPC waits up to two minutes before it tries a lost server again; a restarted one answers sooner.
+MAX_RECONNECT_MS: Final = 2_000
+
+_REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export adopt` if it is not tuft's own"
+
+LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+_CHANNEL_ARGUMENTS: Final = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_MS),
+]
+_URL: Final = re.compile(
+    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>\[[0-9a-f:.]+\]|[^\s/:@\[\]]+)(?::(?P<port>\d{1,5}))?/?",
+    re.IGNORECASE,
+)
+
+
+def grpc_target_from_url(url: str) -> tuple[str, bool]:
+    """Host and port to connect to, and whether to encrypt.
+
+    Args:
+        url: `host`, `host:port`, `grpc://host:port`, or `grpcs://host:port` for TLS; the port is 8001 if not given.
+
+    Raises:
+        OptionError: It is no such address.
+    """
+    match = _URL.fullmatch(url.strip())
+    if match is None:
+        raise OptionError(f"{url!r} is no server address: write it as host:port, for example localhost:8001.")
+    scheme = (match["scheme"] or "grpc").lower()
+    if scheme in ("http", "https"):
+        raise OptionError(f"{url!r} is an HTTP address: give the gRPC port, for example {match['host']}:8001.")
+    if scheme not in ("grpc", "grpcs"):
+        raise OptionError(f"tuft does not speak {scheme}: write the address as host:port or grpc://host:port.")
+    port = int(match["port"] or DEFAULT_GRPC_PORT)
+    if not 0 < port < 2**16:
+        raise OptionError(f"There is no port {port}: Triton's gRPC port is {DEFAULT_GRPC_PORT} by default.")
+    return f"{match['host']}:{port}", scheme == "grpcs"
+
+
+class TritonTransport:
+    """A connection to a Triton server, shared by any number of threads.
+
+    Connecting is left to the first request, so that making one never waits.
+
+    Args:
+        url: Where the server's gRPC port is; see `grpc_target_from_url`.
+        model_version: Version to ask for; empty leaves the choice to the server.
+
+    Raises:
+        OptionError: `url` is no address.
+        SetupError: tritonclient is not installed.
+    """
+
+    def __init__(self, url: str, *, model_version: str = "") -> None:
+        self.server, secure = grpc_target_from_url(url)
+        self._library = _tritonclient()
+        # gRPC would ask the machine named by http_proxy even for its own address.
+        proxy = ("grpc.enable_http_proxy", int(self.server.rpartition(":")[0] not in LOOPBACK_HOSTS))
+        self._client = self._library.InferenceServerClient(
+            self.server, ssl=secure, channel_args=[*_CHANNEL_ARGUMENTS, proxy]
+        )
+        self._model_version = model_version
+        self._sizes: dict[str, int] = {}
+
+    def infer(
+        self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: CallOptions | None = None
+    ) -> Inference:
+        """The saliency of one picture; see `Transport.infer`."""
+        options = options or CallOptions()
+        deadline = Deadline(timeout_s)
+        options.cancel.require()
+        size = self.model_size(model, timeout_s=timeout_s)
+        if image.shape != (size, size, contract.CHANNELS):
+            shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
+            raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {_REMEDY}.")
+        with self._failures_as_ours(model, timeout_s):
+            reply = self._answer(model, image, deadline, options)
+        saliency = _saliency_from_reply(reply, model, size)
+        return Inference(saliency, model, str(reply.get_response().model_version))
+
+    def _answer(self, model: str, image: NDArray[np.uint8], deadline: Deadline, options: CallOptions) -> Any:
+        """The reply to one picture, as tritonclient gives it.
+
+        Asked without blocking, and waited for here: so both another thread's cancel and Ctrl-C take it back on the
+        server too, which drops it from its queue.
+        """
+        tensor = self._library.InferInput(contract.INPUT_NAME, [1, *image.shape], contract.INPUT_DTYPE)
+        tensor.set_data_from_numpy(image[np.newaxis])
+        reply: Future[tuple[Any, Any]] = Future()
+
+        def finished(result: Any, error: Exception | None) -> None:
+            reply.set_result((result, error))
+
+        remaining_s = deadline.remaining_s
+        queue_s = remaining_s if options.queue_timeout_s is None else min(options.queue_timeout_s, remaining_s)
+        call = self._client.async_infer(
+            model,
+            [tensor],
+            finished,
+            model_version=options.version or self._model_version,
+            outputs=[self._library.InferRequestedOutput(contract.OUTPUT_NAME)],
+            request_id=options.request_id,
+            headers=dict(options.headers),
+            client_timeout=remaining_s,
+            timeout=max(round(queue_s * 1e6), 1),  # microseconds: Triton drops it from its queue then
+        )
+        with options.cancel.calling(call.cancel):
+            try:
+                result, error = reply.result()
+            except BaseException:
+                call.cancel()
+                raise
+        if error is None:
+            return result
+        _open_circle(call)
+        options.cancel.require()
+        # A copy, which no variable holds: a frame and the exception that it raises would be a circle as well.
+        raise self._library.InferenceServerException(error.message(), error.status(), error.debug_details())
+
+    def model_size(self, model: str, *, timeout_s: float) -> int:
+        """The working size of a served model; see `Transport.model_size`.
+
+        The model is compared with `tuft.contract` here, once: replies are checked by their own shape.
+        """
+        if model not in self._sizes:
+            with self._failures_as_ours(model, timeout_s):
+                metadata = self._client.get_model_metadata(model, self._model_version, client_timeout=timeout_s)
+            problem = contract_problem(metadata)
+            if problem is not None:
+                raise ContractError(f"The model {model} on {self.server} {problem}: {_REMEDY}.")
+            self._sizes[model] = int(metadata.inputs[0].shape[1])
+        return self._sizes[model]
+
+    def served_version(self, model: str, *, timeout_s: float) -> str:
+        """The version of `model` that answers a request without one; see `Transport.served_version`."""
+        if self._model_version:
+            return self._model_version
+        with self._failures_as_ours(model, timeout_s):
+            served = self._client.get_model_metadata(model, client_timeout=timeout_s).versions
+        if not served:
+            raise ModelUnavailableError(f"{self.server} has no version of {model} ready: try again later.")
+        return str(max(served, key=int))
+
+    def is_ready(self, model: str) -> bool:
+        """Whether the server can be asked for `model` now."""
+        try:
+            with self._failures_as_ours(model, PROBE_TIMEOUT_S):
+                return bool(self._client.is_model_ready(model, self._model_version, client_timeout=PROBE_TIMEOUT_S))
+        except ModelUnavailableError:
+            return False
+
+    def ready_models(self) -> tuple[str, ...]:
+        """Those of tuft's models that the server can be asked for now, the smallest first."""
+        return tuple(spec.name for spec in contract.MODELS.values() if self.is_ready(spec.name))
+
+    def server_info(self) -> ServerInfo:
+        """Name and version of the server."""
+        with self._failures_as_ours("itself", PROBE_TIMEOUT_S):
+            metadata = self._client.get_server_metadata(client_timeout=PROBE_TIMEOUT_S)
+        return ServerInfo(str(metadata.name), str(metadata.version))
+
+    def close(self) -> None:
+        """Ends the connection and with it the requests on their way."""
+        self._client.close()
+
+    @contextmanager
+    def _failures_as_ours(self, model: str, timeout_s: float) -> Iterator[None]:
+        try:
+            yield
+        except self._library.InferenceServerException as exc:
+            status = (exc.status() or "").removeprefix("StatusCode.")
+            message = exc.message() or ""
+            raise error_from_status(status, message, server=self.server, model=model, timeout_s=timeout_s) from exc
+        except ValueError as exc:  # what grpc raises once the channel is closed
+            raise ServerUnreachableError(f"The connection to {self.server} is closed: make a new one.") from exc
+
+
+def _open_circle(call: Any) -> None:
+    """Lets the request of a failed call be freed at once, not when the garbage collector comes by.
+
+    grpc raises the call itself; its traceback leads back to it, and to the request that was sent.
+    """
+    for future in vars(call).values():
+        if isinstance(future, BaseException):
+            future.__traceback__ = None
+
+
+def contract_problem(metadata: Any) -> str | None:
+    """How a served model's tensors differ from the contract, as the rest of a sentence; None if they do not.
+
+    Args:
+        metadata: Triton's ModelMetadataResponse, or anything with its `inputs` and `outputs`.
+    """
+    if len(metadata.inputs) != 1:
+        return f"takes {len(metadata.inputs)} tensors instead of one"
+    outputs = [tensor for tensor in metadata.outputs if tensor.name == contract.OUTPUT_NAME]
+    if not outputs:
+        return f"has no output {contract.OUTPUT_NAME}"
+    taken = list(metadata.inputs[0].shape)
+    size = taken[-2] if len(taken) > 1 else -1  # where the contract has a side of the square
+    if size < 1:
+        return f"takes {metadata.inputs[0].name} {taken} instead of pictures of one size"
+    input_shape = [-1, size, size, contract.CHANNELS]
+    return _difference("takes", metadata.inputs[0], contract.INPUT_NAME, (contract.INPUT_DTYPE,), input_shape) or (
+        _difference("gives", outputs[0], contract.OUTPUT_NAME, contract.OUTPUT_DTYPES, [-1, size, size])
+    )
+
+
+def _difference(verb: str, tensor: Any, name: str, dtypes: tuple[str, ...], shape: list[int]) -> str | None:
+    given = list(tensor.shape)
+    if tensor.name == name and tensor.datatype in dtypes and given == shape:
+        return None
+    return f"{verb} {tensor.name} {tensor.datatype} {given} instead of {name} {' or '.join(dtypes)} {shape}"
+
+
+def _saliency_from_reply(reply: Any, model: str, size: int) -> NDArray[np.float32]:
+    """(S, S) float32 saliency out of Triton's answer to one picture."""
+    try:
+        saliency = reply.as_numpy(contract.OUTPUT_NAME)
+    except ValueError as exc:
+        raise ContractError(
+            f"The model {model} sent a {contract.OUTPUT_NAME} without its values: "
+            "if the server runs from the Python wheel, install numpy < 2 beside it."
+        ) from exc
+    if saliency is None or saliency.shape != (1, size, size):
+        given = None if saliency is None else list(saliency.shape)
+        raise ContractError(
+            f"The model {model} sent {contract.OUTPUT_NAME} {given} instead of {[1, size, size]}: {_REMEDY}."
+        )
+    return np.asarray(saliency[0], dtype=np.float32)
+
+
+def _tritonclient() -> Any:
+    try:
+        import tritonclient.grpc
+    except (ImportError, RuntimeError) as exc:  # RuntimeError: tritonclient is there, grpc is not
+        raise SetupError("tritonclient is not installed: run `pip install 'tritonclient[grpc]'`.") from exc
+    return tritonclient.grpc

@@ -1,0 +1,26 @@
+"""A/B experiments: who is given which variant, what became of it, and what that proves."""
+
+from tuft.operations.experiments.analysis import Comparison, Summary, summarise, text
+from tuft.operations.experiments.assignment import share_of, weighted_choice
+from tuft.operations.experiments.definition import HOLDOUT, Assignment, Experiment, Variant
+from tuft.operations.experiments.log import Arm, Log, read_log
+from tuft.operations.experiments.page import html_page
+from tuft.operations.experiments.recorder import Recorder
+
+__all__ = [
+    "HOLDOUT",
+    "Arm",
+    "Assignment",
+    "Comparison",
+    "Experiment",
+    "Log",
+    "Recorder",
+    "Summary",
+    "Variant",
+    "html_page",
+    "read_log",
+    "share_of",
+    "summarise",
+    "text",
+    "weighted_choice",
+]

@@ -1,0 +1,51 @@
+"""`tuft-export adopt`: somebody else's ONNX model inside the wire contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuft.errors import SetupError
+from tuft_export.adopt import ACTIVATIONS, NORMALISATIONS, RUNTIMES, AdoptOptions, adopt
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tuft_export.cli import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Declares the command."""
+    customs = "; ".join(f"{row.name}: {row.summary}" for row in NORMALISATIONS.values())
+    parser = commands.add_parser("adopt", help="wrap and publish somebody else's ONNX model, with its proof")
+    parser.add_argument("model", type=Path, metavar="FILE", help="the .onnx file as its authors publish it")
+    parser.add_argument("--name", required=True, help="what the server calls it, for example birefnet_1024")
+    parser.add_argument("--normalize", required=True, choices=tuple(NORMALISATIONS), help=f"of pixels x: {customs}")
+    parser.add_argument("--output-activation", required=True, choices=ACTIVATIONS, help="what makes 0..1 of its answer")
+    parser.add_argument("--size", type=int, metavar="S", help="working size in pixels, where the model leaves it open")
+    parser.add_argument("--output", metavar="NAME", help="the output that is the mask, where there are several")
+    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
+    parser.add_argument("--runtime", choices=RUNTIMES, default="python")
+    parser.add_argument("--max-batch", type=int, metavar="N", help="largest batch (default: by size, as tuft's own)")
+    parser.add_argument("--version", default="1", metavar="N", help="the version folder (default: %(default)s)")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    wanted = AdoptOptions(
+        name=options.name,
+        normalize=options.normalize,
+        output_activation=options.output_activation,
+        size=options.size,
+        output=options.output,
+        repository=options.repository,
+        runtime=options.runtime,
+        max_batch_size=options.max_batch,
+        version=options.version,
+    )
+    try:
+        adopted = adopt(options.model, wanted)
+    except ImportError as exc:
+        raise SetupError(f"Adopting needs onnx and onnxruntime: pip install 'tuft[export]' ({exc}).") from exc
+    print(adopted)
+    print(adopted.folder)

@@ -1,0 +1,45 @@
+"""`tuft-export verify`: every file of the model repository against its provenance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuft.errors import IntegrityError
+from tuft.provenance import Provenance, check_repository, report, require_digest, short
+from tuft_export.checkpoints import CHECKPOINTS, verify
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from tuft_export.cli import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Declares the command."""
+    parser = commands.add_parser("verify", help="check every file of the model repository against its provenance")
+    parser.add_argument("repository", type=Path, nargs="?", default=Path("model_repository"), metavar="REPOSITORY")
+    parser.add_argument("--digest", metavar="SHA256", help="the repository's digest; with another one it is refused")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    records = check_repository(options.repository)
+    if options.digest is not None:
+        require_digest(records, options.digest)
+    _check_checkpoints(records)
+    print(report(records))
+
+
+def _check_checkpoints(records: Sequence[Provenance]) -> None:
+    """Checks that the checkpoints, where this machine has them, are those that the models were made from."""
+    named = {record.chain[0].get("name") for record in records if record.chain[0]["kind"] == "checkpoint"}
+    here = {row.name: verify(row) for row in CHECKPOINTS.values() if row.name in named and row.path.is_file()}
+    for record in records:
+        name, sha256 = record.chain[0].get("name"), record.chain[0]["sha256"]
+        if name in here and here[name] != sha256:
+            raise IntegrityError(
+                f"{record.model}, version {record.version}, was made from another {name} than {CHECKPOINTS[name].path} "
+                f"({short(sha256)} instead of {short(here[name])}): publish it again."
+            )

@@ -1,0 +1,1 @@
+"""Comparing what two implementations of one network compute."""

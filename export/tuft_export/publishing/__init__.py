@@ -1,0 +1,1 @@
+"""Putting models into a Triton model repository, whole or not at all."""

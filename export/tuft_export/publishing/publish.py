@@ -1,0 +1,169 @@
+"""Filling the model repository: the version folder of each size, its warm-up picture, and where it all came from."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tuft import contract
+from tuft.imaging import write_atomically
+from tuft.provenance import SERVED_FILES, Link, is_version, short
+from tuft_export.errors import PublishError
+from tuft_export.graphs.provider import GraphSource
+from tuft_export.graphs.weightless import PRECISIONS
+from tuft_export.provenance import engine_chain, onnx_link, write_version
+from tuft_export.sample_images import warmup_picture
+
+if TYPE_CHECKING:
+    from tuft_export.checkpoints import Checkpoint
+
+RUNTIMES: Final = ("tensorrt", "onnxruntime", "openvino", "python")
+VERSION: Final = "1"
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """What is put where.
+
+    Attributes:
+        repository: The folder of models, with their `config.pbtxt` files.
+        runtime: Which of `RUNTIMES` will serve them.
+        sizes: Working sizes in pixels.
+        blend: As in `ExportOptions`: None blends above the checkpoint's base size, or takes engines as they are.
+        precision: One of `PRECISIONS`: what the graph computes in; None is fp32, or takes engines as they are.
+        engines: For the runtime tensorrt: the folder that `tuft-export engine` has filled on the serving machine.
+        version: Name of the version folder.
+    """
+
+    repository: Path
+    runtime: str = "python"
+    sizes: tuple[int, ...] = contract.SIZES
+    blend: bool | None = None
+    precision: str | None = None
+    engines: Path | None = None
+    version: str = VERSION
+
+
+def publish(checkpoint: Checkpoint, options: PublishOptions) -> list[Path]:
+    """Fills the version folders for a checkpoint; each appears complete or not at all.
+
+    Returns:
+        The version folders.
+
+    Raises:
+        PublishError: The repository, a size or a runtime is not there, or an engine is missing or not what it claims.
+        CheckpointError: The weights are missing or not the published ones.
+    """
+    _check(options)
+    source = GraphSource(checkpoint)
+    if options.runtime != "tensorrt":
+        return [_publish_graph(source, options, size) for size in options.sizes]
+    if options.engines is None:
+        raise PublishError("The runtime tensorrt needs the folder that `tuft-export engine` has filled: --engines DIR.")
+    return _publish_engines(source, options, options.engines)
+
+
+def _check(options: PublishOptions) -> None:
+    if options.runtime not in RUNTIMES:
+        raise PublishError(f"There is no runtime {options.runtime!r}: choose one of {', '.join(RUNTIMES)}.")
+    if options.precision not in (None, *PRECISIONS):
+        raise PublishError(f"There is no precision {options.precision!r}: choose one of {', '.join(PRECISIONS)}.")
+    if not is_version(options.version):
+        raise PublishError(f"A version is a whole number from 1, not {options.version!r}.")
+    for size in options.sizes:
+        if size not in contract.MODELS:
+            known = ", ".join(map(str, contract.SIZES))
+            raise PublishError(f"There is no model of size {size}: choose from {known}.")
+        config = options.repository / contract.model_name(size) / "config.pbtxt"
+        if not config.is_file():
+            raise PublishError(f"{config} is not there: give the project's model_repository with --repository.")
+
+
+def _publish_graph(source: GraphSource, options: PublishOptions, size: int) -> Path:
+    precision = options.precision or "fp32"
+    model = source.graph(size, options.blend, precision)
+    content = model.SerializeToString()
+    chain = [source.link, onnx_link(source.link, model, content, size=size, precision=precision)]
+    folder = _staging(options, size)
+    try:
+        (folder / SERVED_FILES["onnx"]).write_bytes(content)
+        if options.runtime == "python":
+            shutil.copyfile(Path(__file__).parents[1] / "python_model.py", folder / "model.py")
+        return _finish(folder, chain, options, size)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish_engines(source: GraphSource, options: PublishOptions, engines: Path) -> list[Path]:
+    # All are checked before the first is put in place.
+    chains = {size: engine_chain(engines, size) for size in options.sizes}
+    for size, (origin, graph, _) in chains.items():
+        _require_as_asked(source, options, size, origin, graph)
+    return [_publish_engine(engines / f"model_{size}.plan", chain, options, size) for size, chain in chains.items()]
+
+
+def _require_as_asked(source: GraphSource, options: PublishOptions, size: int, origin: Link, graph: Link) -> None:
+    asked_for = source.checkpoint
+    # Engines may be published where the checkpoint is not.
+    same = origin["sha256"] == source.link["sha256"] if asked_for.path.is_file() else origin["name"] == asked_for.name
+    if not same:
+        raise PublishError(
+            f"model_{size}.plan was built from another checkpoint than {asked_for.name}, from {origin['name']} "
+            f"({short(origin['sha256'])}): name that with --checkpoint, or build the engine again."
+        )
+    for name, asked in (("precision", options.precision), ("blend", options.blend)):
+        if asked not in (None, graph.get(name)):
+            raise PublishError(
+                f"model_{size}.plan was built with {name} {graph.get(name)} instead of {asked}: build it again, or "
+                f"leave out --{name}."
+            )
+
+
+def _publish_engine(plan: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
+    folder = _staging(options, size)
+    try:
+        shutil.copyfile(plan, folder / SERVED_FILES["plan"])
+        return _finish(folder, chain, options, size)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _staging(options: PublishOptions, size: int) -> Path:
+    """A folder beside the version folder, empty, whose name says to everybody that it is not published."""
+    folder = options.repository / contract.model_name(size) / f".{options.version}.partial"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
+    """Completes what is in the staging folder and puts it in place."""
+    _write_warmup(folder.parent, size)
+    asked = {
+        "runtime": options.runtime,
+        "blend": options.blend,
+        "precision": options.precision,
+        "engines": None if options.engines is None else str(options.engines),
+    }
+    write_version(folder, version=options.version, chain=chain, options=asked)
+    target = folder.with_name(options.version)
+    replace_folder(folder, target)
+    return target
+
+
+def _write_warmup(folder: Path, size: int) -> None:
+    warmup = folder / "warmup"
+    warmup.mkdir(exist_ok=True)
+    write_atomically(warmup / "image", warmup_picture(size).tobytes())
+
+
+def replace_folder(staging: Path, target: Path) -> None:
+    """Puts a folder in the place of another, in two renames: one that is not empty cannot be replaced."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    staging.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tuft.cli import main
+from tuft.settings.values import NAMES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+    path = tmp_path / "mine.toml"
+    path.write_text('timeout_s = 7\nfallback_on = ["memory", "timeout"]\nstable_last = true\n')
+    return path
+
+
+def test_each_setting_is_told_with_its_value_and_origin(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUFT_URL", "gpu:9001")
+    assert main.main(["config", "--config", str(file), "--preset", "high"]) == 0
+    said = capsys.readouterr()
+    heading, *lines = said.out.splitlines()
+    assert heading.split() == ["setting", "value", "from"]
+    rows = {name: (value, origin) for name, value, origin in (re.split(r"  +", line) for line in lines)}
+    assert tuple(rows) == NAMES
+    assert rows["url"] == ("gpu:9001", "variable TUFT_URL")
+    assert rows["preset"] == ("high", "argument")
+    assert rows["timeout_s"] == ("7.0", f"file {file}")
+    assert rows["fallback_on"] == ("memory,timeout", f"file {file}")
+    assert rows["stable_last"] == ("yes", f"file {file}")
+    assert rows["retries"] == ("2", "default")
+    assert not said.err
+
+
+def test_programs_get_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["config", "--json", "--config", str(file)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["file"] == str(file)
+    assert tuple(document["settings"]) == NAMES
+    assert document["settings"]["stable_last"] == {"value": True, "from": f"file {file}"}
+    assert document["settings"]["fallback_on"]["value"] == ["memory", "timeout"]
+    assert main.main(["config", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] is None
+
+
+def test_a_variable_that_is_misspelt_is_hinted_at(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUFT_TIMEOUT", "3")
+    assert main.main(["config"]) == 0
+    assert capsys.readouterr().err == "tuft: TUFT_TIMEOUT sets nothing: did you mean TUFT_TIMEOUT_S?\n"
+
+
+def test_a_mistake_is_one_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("timeout = 7")
+    assert main.main(["config", "--config", str(file)]) == 1
+    assert capsys.readouterr().err == f"tuft: {file} sets timeout, which is no setting: write timeout_s.\n"

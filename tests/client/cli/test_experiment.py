@@ -1,0 +1,77 @@
+"""`tuft experiment`, from the file of an experiment to its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tuft.cli.main import main
+from tuft.operations.experiments import Experiment, Recorder, read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FILE = """
+name = "sharper"
+control = "today"
+planned_units = 40
+[variants.today]
+[variants.larger]
+preset = "high"
+[forced]
+me = "larger"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "experiment.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_report(serve: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    serve(range(60))
+    page = tmp_path / "report.html"
+    assert main(["experiment", "report", str(tmp_path / "log"), "--html", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "60 of 40 units planned" in out
+    assert f"The page with plots is {page}" in out
+    assert "<svg" in page.read_text()
+
+
+def test_assign(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["experiment", "assign", str(file), "me", "you"]) == 0
+    expected = Experiment.from_toml(file).assign("you").name
+    assert capsys.readouterr().out == f"me\tlarger (forced)\nyou\t{expected}\n"
+
+
+def test_rate(file: Path, serve: Callable[..., None], tmp_path: Path) -> None:
+    serve(["you"])
+    assert main(["experiment", "rate", str(file), str(tmp_path / "log"), "you-request", "4"]) == 0
+    ratings = [arm.rating for arm in read_log([tmp_path / "log"]).arms.values() if arm.units]
+    assert [list(one) for one in ratings] == [[4.0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["report", "none.jsonl"], "cannot be read"),
+        (["assign", "none.toml", "you"], "cannot be read"),
+        (["rate", "{file}", "{folder}", "r", "9"], "from 1 to 5"),
+    ],
+)
+def test_failures_are_one_line(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    filled = [one.format(file=file, folder=tmp_path / "log") for one in arguments]
+    assert main(["experiment", *filled]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_forced_by_the_file(file: Path, tmp_path: Path) -> None:
+    assert Recorder(Experiment.from_toml(file), tmp_path / "log").assign("me").forced

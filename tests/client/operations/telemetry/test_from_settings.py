@@ -1,0 +1,41 @@
+"""Settings become observers; without any, no library is needed and nothing listens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from tuft.errors import OptionError
+from tuft.operations.telemetry import Metrics, RequestLog, Traces, watchers
+
+
+class NoCircuits:
+    circuits: ClassVar[dict[str, str]] = {}
+
+
+def test_nothing_is_watched_unless_asked() -> None:
+    assert list(watchers(NoCircuits())) == []
+
+
+def test_each_setting_makes_its_observer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports: list[int] = []
+    monkeypatch.setattr(Metrics, "serve", lambda self, port: ports.append(port))
+    monkeypatch.setattr("tuft.operations.telemetry.from_settings.log_to", lambda target: None)
+    kinds = [type(watcher) for watcher in watchers(NoCircuits(), metrics_port=8003, log="stderr", tracing=True)]
+    assert kinds == [Metrics, RequestLog, Traces]
+    assert ports == [8003]
+
+
+def test_a_wrong_setting_is_an_error_at_once() -> None:
+    with pytest.raises(OptionError):
+        list(watchers(NoCircuits(), metrics_port=-1))
+
+
+def test_importing_it_needs_no_extra() -> None:
+    script = "import sys, tuft.operations.telemetry; print(any(name in sys.modules for name in ('prometheus_client', 'opentelemetry')))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
