@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import imaging
-from tuft.concurrency import DEFAULT_CONCURRENCY, MapResult, map_results, work_through
+from tuft.concurrency import DEFAULT_CONCURRENCY, MapResult, bounded_map, map_results
 from tuft.cutout import Cutout
 from tuft.errors import OptionError, ServerUnreachableError
 from tuft.imaging import compose
@@ -253,7 +253,7 @@ class Client:
             with cancelled_with(leaving, given) as token:
                 return self.remove(photograph, preset, cancel=token, **options)
 
-        results = work_through(photographs, cut_out, concurrency=concurrency, ordered=ordered)
+        results = bounded_map(photographs, cut_out, concurrency=concurrency, ordered=ordered)
         return map_results(results, leaving)
 
     def close(self) -> None:

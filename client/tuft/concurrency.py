@@ -1,4 +1,4 @@
-"""Many photographs at once: a few are worked on, none waits for long, and memory does not grow with their number."""
+"""Bounded concurrency: many items, a few of them at a time, in memory that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tuft.imaging import ImageSource
     from tuft.inference.resilience import CancelToken
 
-# One photograph is prepared while the server works on another; where more processors are, more are prepared.
+# The client prepares one photograph while the server works on another; more processors prepare more at once.
 DEFAULT_CONCURRENCY: Final = max(2, THREADS)
 
 Item = TypeVar("Item")
@@ -28,13 +28,13 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, eq=False)
 class MapResult:
-    """What became of one photograph of many; either `cutout` or `error` is None.
+    """The result for one of many photographs; either `cutout` or `error` is None.
 
     Attributes:
-        index: Its place among the photographs given, from 0.
+        index: Position in the input, from 0.
         source: The photograph as it was given.
         cutout: The result.
-        error: Why there is none.
+        error: Why there is no result.
     """
 
     index: int
@@ -44,14 +44,14 @@ class MapResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Finished(Generic[Item, Value]):
-    """What became of one item; `error` is None if `value` is what its work has returned.
+class TaskResult(Generic[Item, Value]):
+    """The result for one item.
 
     Attributes:
-        index: Its place among the items given, from 0.
+        index: Position in the input, from 0.
         item: The item.
-        value: What came out; None if it failed.
-        error: Why it failed.
+        value: The return value of the work; None if the work failed.
+        error: The exception that the work raised; None if it succeeded.
     """
 
     index: int
@@ -61,12 +61,16 @@ class Finished(Generic[Item, Value]):
 
 
 def map_results(
-    results: Generator[Finished[ImageSource, Cutout], None, None], leaving: CancelToken
+    results: Generator[TaskResult[ImageSource, Cutout], None, None], leaving: CancelToken
 ) -> Generator[MapResult, None, None]:
-    """What `tuft.Client.map` hands back; leaving its loop takes back, by `leaving`, what is on its way.
+    """The results of `tuft.Client.map`.
+
+    Args:
+        results: One for each photograph.
+        leaving: Cancelled when the caller stops iterating, to cancel the requests in flight.
 
     Raises:
-        OptionError: An argument has no such value: of no photograph, but of all.
+        OptionError: An argument is invalid. It is the same for every photograph, so the first one ends the iteration.
     """
     with closing(results):
         try:
@@ -75,31 +79,32 @@ def map_results(
             leaving.cancel()
 
 
-def _map_result(finished: Finished[ImageSource, Cutout]) -> MapResult:
+def _map_result(finished: TaskResult[ImageSource, Cutout]) -> MapResult:
     if isinstance(finished.error, OptionError):
         raise finished.error
     return MapResult(finished.index, finished.item, finished.value, finished.error)
 
 
-def work_through(
+def bounded_map(
     items: Iterable[Item],
     work: Callable[[Item], Value],
     *,
     concurrency: int = DEFAULT_CONCURRENCY,
     ordered: bool = True,
-) -> Generator[Finished[Item, Value], None, None]:
-    """Does `work` for all items, a few at a time; one that fails does not stop the others.
+) -> Generator[TaskResult[Item, Value], None, None]:
+    """Applies `work` to each item with bounded concurrency; a failure does not stop the other items.
 
-    At most `concurrency` items, twice as many if `ordered`, are taken and not yet handed back, however many there are:
-    `items` may be a generator without an end. It is advanced in the thread of whoever takes the results; what it
-    raises comes after the results of the items before. Closing the iterator, or an exception while it waits, drops
-    what has not begun and waits for nothing; what has begun ends on its own.
+    At most `concurrency` items (twice as many if `ordered`) have been taken from `items` without their result having
+    been yielded, so `items` may be an endless generator. It is advanced in the thread that iterates over the results.
+    An exception that `items` raises is re-raised after the results of the items before it. Closing the iterator, or an
+    exception while it waits, drops the items that have not been started and does not wait for the others, which finish
+    on their own.
 
     Args:
-        items: What to work on.
-        work: Called from several threads.
-        concurrency: How many are worked on at once.
-        ordered: Whether results come in the order of `items` rather than as they are completed.
+        items: The items.
+        work: Called with one item, from several threads.
+        concurrency: Maximum number of items in work at the same time.
+        ordered: Whether results are yielded in the order of `items` instead of in the order of completion.
 
     Raises:
         OptionError: `concurrency` is not above zero.
@@ -111,41 +116,41 @@ def work_through(
 
 def _results(
     items: Iterator[Item], work: Callable[[Item], Value], concurrency: int, ordered: bool
-) -> Generator[Finished[Item, Value], None, None]:
-    def finish(index: int, item: Item) -> Finished[Item, Value]:
+) -> Generator[TaskResult[Item, Value], None, None]:
+    def run_task(index: int, item: Item) -> TaskResult[Item, Value]:
         try:
-            return Finished(index, item, work(item), None)
-        except Exception as error:  # one item's trouble, a defect of tuft included, is not the others'
+            return TaskResult(index, item, work(item), None)
+        except Exception as error:  # any failure of one item, even a defect of tuft, must not affect the others
             _forget_locals(error)
-            return Finished(index, item, None, error)
+            return TaskResult(index, item, None, error)
 
-    # A few finished ones may wait for a slower one before them; otherwise the workers would wait for it as well.
+    # In order, finished results may have to wait for a slower one; with a larger window the workers do not wait too.
     window = 2 * concurrency if ordered else concurrency
-    begun: deque[Future[Finished[Item, Value]]] = deque()
+    begun: deque[Future[TaskResult[Item, Value]]] = deque()
     numbered = _Numbered(items)
     executor = ThreadPoolExecutor(concurrency, thread_name_prefix="tuft")
     try:
-        begun.extend(executor.submit(finish, *pair) for pair in numbered.next(window))
+        begun.extend(executor.submit(run_task, *pair) for pair in numbered.next(window))
         while begun:
             result = _taken(begun, ordered).result()
-            # Before the result is handed out: the others go on while somebody works with it.
-            begun.extend(executor.submit(finish, *pair) for pair in numbered.next(1))
+            # Submit before yielding, so that the workers stay busy while the caller handles the result.
+            begun.extend(executor.submit(run_task, *pair) for pair in numbered.next(1))
             yield result
-            del result  # not kept while the next is waited for: a photograph of 12 megapixels takes 120 MB
+            del result  # do not keep it while waiting for the next: a 12-megapixel photograph takes 120 MB
         numbered.raise_failure()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
 def _forget_locals(error: BaseException | None) -> None:
-    """Empties the frames that led to `error`: the photograph is in them, and whoever collects errors keeps them."""
+    """Clears the frames in the traceback of `error`: they hold the photograph, and callers may keep many errors."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 
 
 def _taken(begun: deque[Future[Value]], ordered: bool) -> Future[Value]:
-    """The first of `begun`, or one that is done, taken out of it."""
+    """Removes and returns the first of `begun` if `ordered`, else one that is done."""
     if ordered:
         return begun.popleft()
     done = next(iter(wait(begun, return_when=FIRST_COMPLETED).done))
@@ -154,14 +159,14 @@ def _taken(begun: deque[Future[Value]], ordered: bool) -> Future[Value]:
 
 
 class _Numbered(Generic[Item]):
-    """Items with their numbers, some at a time; what the iterator raises ends it, and is kept for the end."""
+    """Takes numbered items from an iterator; an exception of the iterator ends it and is kept for `raise_failure`."""
 
     def __init__(self, items: Iterator[Item]) -> None:
         self._pairs = enumerate(items)
         self._failure: Exception | None = None
 
     def next(self, count: int) -> list[tuple[int, Item]]:
-        """Up to `count` more."""
+        """Up to `count` more items."""
         pairs: list[tuple[int, Item]] = []
         try:
             while len(pairs) < count and self._failure is None:
@@ -173,6 +178,6 @@ class _Numbered(Generic[Item]):
         return pairs
 
     def raise_failure(self) -> None:
-        """Raises what the iterator has raised, if it has."""
+        """Re-raises the exception of the iterator, if there was one."""
         if self._failure is not None:
             raise self._failure

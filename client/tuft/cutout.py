@@ -13,6 +13,7 @@ from PIL import Image
 
 from tuft import imaging
 from tuft.errors import OptionError
+from tuft.files import write_atomically
 from tuft.imaging import compose
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Cutout:
         """
         format = format or imaging.format_from_path(path)
         data = self.to_bytes(format, background=background, lossless=lossless, quality=quality)
-        imaging.write_atomically(path, data)
+        write_atomically(path, data)
 
 
 def resolve_background(background: Background) -> compose.Background:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from tuft import imaging
 from tuft.client import Client
 from tuft.errors import ImageError, SetupError
+from tuft.files import write_atomically
 from tuft.presets import PRESETS
 from tuft.report import LONG_SIDE_PX, Exhibit, Layer, Run, html_report, layers_of, note_of
 
@@ -58,7 +59,7 @@ def demo(options: DemoOptions) -> Path:
     page = options.folder / PAGE_NAME
     photographs = "1 photograph" if len(exhibits) == 1 else f"{len(exhibits)} photographs"
     subtitle = f"{photographs}, {len(PRESETS)} presets, served by {options.url}"
-    imaging.write_atomically(page, html_report(exhibits, title="tuft", subtitle=subtitle).encode())
+    write_atomically(page, html_report(exhibits, title="tuft", subtitle=subtitle).encode())
     return page
 
 

@@ -1,6 +1,6 @@
-"""Files written once and for all: whole or not at all, line by line, and where tuft keeps its own.
+"""Writing, appending to and hashing files, and the folders that tuft uses.
 
-Imports the standard library only at its top: `deploy/verify.py` runs where nothing else is installed.
+At module level only the standard library is imported: `deploy/verify.py` runs where nothing else is installed.
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tuft.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CACHE_VARIABLE: Final = "TUFT_CACHE"
 
@@ -42,17 +46,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def append_lines(path: str | os.PathLike[str], data: bytes) -> None:
+def append_lines(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666) -> None:
     """Appends `data`, one or more complete lines, in a single write; creates the file if there is none.
 
     Several threads and processes may append to one file: `O_APPEND` places each write at its end. If the previous
-    writer crashed in the middle of a line, `data` starts on a new one; a blank line in between does no harm.
+    writer crashed in the middle of a line, `data` starts on a new one. If that writer is still writing, its line only
+    looks incomplete, and readers have to skip a blank line.
+
+    Args:
+        path: The file. It is opened for each call, so that it may be moved away between two calls.
+        data: The lines, each with its line feed.
+        mode: Permission bits of a new file, before the umask is applied.
 
     Raises:
         OutputError: The file cannot be written, or not to its end.
     """
     try:
-        with Path(path).open("a+b", buffering=0) as file:
+        with open(path, "a+b", buffering=0, opener=lambda name, flags: os.open(name, flags, mode)) as file:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(size - 1)
@@ -99,8 +109,20 @@ def cache_folder() -> Path:
     return Path(override) if override else platformdirs.user_cache_path("tuft", appauthor=False)
 
 
-def config_folder() -> Path:
-    """Where a user's configuration is: on Linux `$XDG_CONFIG_HOME/tuft`, by default `~/.config/tuft`."""
+def config_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder of a user's configuration.
+
+    On Linux this is `$XDG_CONFIG_HOME/tuft`, by default `~/.config/tuft`; elsewhere it is the platform's folder.
+
+    Args:
+        environment: Where `XDG_CONFIG_HOME` and `HOME` are looked up on Linux.
+    """
+    if sys.platform.startswith("linux"):
+        # Not platformdirs, which reads `os.environ` only, and fails for a user without a home folder.
+        folder = Path(environment.get("XDG_CONFIG_HOME") or "")
+        if not folder.is_absolute():  # the XDG specification says that a relative path must be ignored
+            folder = Path(environment.get("HOME") or "/", ".config")
+        return folder / "tuft"
     import platformdirs
 
     return platformdirs.user_config_path("tuft", appauthor=False)

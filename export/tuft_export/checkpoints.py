@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft_export.architecture import SWIN_B, NetworkConfig
 from tuft_export.download import download
 from tuft_export.errors import CheckpointError

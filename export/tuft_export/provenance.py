@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import provenance
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft.provenance import Link, file_sha256
 from tuft_export.errors import PublishError
 from tuft_export.graphs.weightless import metadata

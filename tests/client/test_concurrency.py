@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuft import Client, FakeTransport, Settings
-from tuft.concurrency import MapResult, work_through
+from tuft.concurrency import MapResult, bounded_map
 from tuft.errors import NotAnImageError, OptionError, RequestCancelledError, ServerBusyError
 from tuft.inference.resilience import CancelToken
 from tuft.inference.transport.fake import centred_disk
@@ -64,7 +64,7 @@ def test_each_item_comes_once_with_its_own_outcome(outcomes: list[bool], concurr
             raise ServerBusyError(str(pair[0]))
         return pair[0] * 10
 
-    results = list(work_through(enumerate(outcomes), work, concurrency=concurrency, ordered=ordered))
+    results = list(bounded_map(enumerate(outcomes), work, concurrency=concurrency, ordered=ordered))
     if ordered:
         assert [result.index for result in results] == list(range(len(outcomes)))
     assert sorted(result.index for result in results) == list(range(len(outcomes)))
@@ -76,7 +76,7 @@ def test_each_item_comes_once_with_its_own_outcome(outcomes: list[bool], concurr
 
 
 def test_as_completed_does_not_wait_for_the_slow_one(gate: Gate) -> None:
-    results = work_through(range(3), gate, concurrency=2, ordered=False)
+    results = bounded_map(range(3), gate, concurrency=2, ordered=False)
     gate.open(1, 2)
     assert [next(results).index, next(results).index] == [1, 2]
     gate.open(0)
@@ -84,7 +84,7 @@ def test_as_completed_does_not_wait_for_the_slow_one(gate: Gate) -> None:
 
 
 def test_in_order_the_workers_go_on_while_one_is_slow(gate: Gate) -> None:
-    results = work_through(range(10), gate, concurrency=2)
+    results = bounded_map(range(10), gate, concurrency=2)
     gate.open(*range(1, 10))
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(next, results)
@@ -104,7 +104,7 @@ def test_an_endless_source_is_taken_a_few_at_a_time(ordered: bool) -> None:
             taken += 1
             yield taken
 
-    results = work_through(source(), lambda item: item, concurrency=3, ordered=ordered)
+    results = bounded_map(source(), lambda item: item, concurrency=3, ordered=ordered)
     for handed_out in range(1, 200):
         next(results)
         assert taken - handed_out <= (6 if ordered else 3)
@@ -121,7 +121,7 @@ def test_a_result_is_not_kept_while_the_next_is_waited_for() -> None:
         assert number == 0 or gone[number - 1].wait(5)
         return Photograph()
 
-    for result in work_through(range(5), work, concurrency=1, ordered=False):
+    for result in bounded_map(range(5), work, concurrency=1, ordered=False):
         assert result.value is not None
         weakref.finalize(result.value, gone[result.index].set)
         del result
@@ -129,7 +129,7 @@ def test_a_result_is_not_kept_while_the_next_is_waited_for() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_no_more_at_once_than_allowed(gate: Gate, ordered: bool) -> None:
-    results = work_through(range(20), gate, concurrency=3, ordered=ordered)
+    results = bounded_map(range(20), gate, concurrency=3, ordered=ordered)
     gate.open(0)
     next(results)
     gate.wait_for(4)
@@ -138,7 +138,7 @@ def test_no_more_at_once_than_allowed(gate: Gate, ordered: bool) -> None:
 
 
 def test_leaving_waits_for_nothing_and_drops_what_has_not_begun(gate: Gate) -> None:
-    results = work_through(range(20), gate, concurrency=2)
+    results = bounded_map(range(20), gate, concurrency=2)
     gate.open(0)
     next(results)
     gate.wait_for(3)
@@ -155,7 +155,7 @@ def test_a_source_that_breaks_is_told_after_what_it_gave(ordered: bool) -> None:
         yield from range(5)
         raise ZeroDivisionError
 
-    results = work_through(source(), lambda item: item, concurrency=2, ordered=ordered)
+    results = bounded_map(source(), lambda item: item, concurrency=2, ordered=ordered)
     given: list[int] = []
     with pytest.raises(ZeroDivisionError):
         given.extend(result.index for result in results)
@@ -165,7 +165,7 @@ def test_a_source_that_breaks_is_told_after_what_it_gave(ordered: bool) -> None:
 def test_no_concurrency_is_refused_at_once() -> None:
     for concurrency in (0, -1):
         with pytest.raises(OptionError, match="concurrency above zero"):
-            work_through([1], lambda item: item, concurrency=concurrency)
+            bounded_map([1], lambda item: item, concurrency=concurrency)
 
 
 def test_the_client_maps_what_it_would_remove(client: Client, scene: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tuft import imaging
 from tuft.batch.manifest import DONE, Entry, Source
-from tuft.concurrency import DEFAULT_CONCURRENCY, work_through
+from tuft.concurrency import DEFAULT_CONCURRENCY, bounded_map
 from tuft.errors import OptionError
 from tuft.provenance import file_sha256
 
@@ -129,7 +129,7 @@ def run(
         KeyboardInterrupt: As usual; jobs that have not begun are dropped, those that have end on their own.
     """
     outcomes = []
-    with closing(work_through(jobs, work, concurrency=concurrency)) as results:
+    with closing(bounded_map(jobs, work, concurrency=concurrency)) as results:
         for result in results:
             outcome = result.value or Outcome(result.item, error=result.error)
             on_outcome(outcome)

@@ -7,12 +7,11 @@ a line that cannot be read, such as the last one of a run that was killed, count
 from __future__ import annotations
 
 import json
-import os
 import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from tuft.errors import OutputError
+from tuft.files import append_lines
 from tuft.provenance import file_sha256
 
 if TYPE_CHECKING:
@@ -146,22 +145,8 @@ class Manifest:
             self._entries[entry.target] = entry
             self._unwritten += entry.to_line()
             if self._folder.is_dir():
-                self._write()
-
-    def _write(self) -> None:
-        try:
-            with self._file.open("a+b", buffering=0) as file:
-                size = file.seek(0, os.SEEK_END)
-                # Where the end was, not where it is: another run may have written meanwhile. A line that it is just
-                # writing looks torn as well; a blank line between the two does no harm.
-                torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-                # In one piece: several runs may append at the same time.
-                file.write(b"\n" * torn + self._unwritten)
-        except OSError as exc:
-            raise OutputError(
-                f"{self._file} cannot be written ({exc.strerror}): check its folder and the space left."
-            ) from exc
-        self._unwritten = b""
+                append_lines(self._file, self._unwritten)
+                self._unwritten = b""
 
 
 def _entries_in(file: Path) -> dict[str, Entry]:

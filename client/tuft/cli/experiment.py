@@ -1,22 +1,22 @@
-"""`tuft experiment`: what a comparison of variants has shown, who gets which, and what people think of a result."""
+"""`tuft experiment`: reports results, shows assignments and records ratings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuft import imaging
-from tuft.cli import DONE, add_command
+from tuft.cli._shared import DONE, add_command
+from tuft.files import write_atomically
 from tuft.operations.experiments import Experiment, Recorder, html_page, read_log, summarise, text
 
 if TYPE_CHECKING:
     import argparse
 
-    from tuft.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command and its own commands."""
+    """Adds the command and its subcommands."""
     parser = add_command(commands, "experiment", _report, "compare variants on real requests")
     actions = parser.add_subparsers(title="commands", required=True, metavar="ACTION")
 
@@ -45,7 +45,7 @@ def _report(arguments: argparse.Namespace) -> int:
     summary = summarise(read_log(arguments.files))
     print(text(summary))
     if arguments.html is not None:
-        imaging.write_atomically(arguments.html, html_page(summary).encode())
+        write_atomically(arguments.html, html_page(summary).encode())
         print(f"\nThe page with plots is {arguments.html}")
     return DONE
 

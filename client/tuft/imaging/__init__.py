@@ -6,7 +6,7 @@ taken.
 """
 
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, ImageSource, Photo, load_photo
-from tuft.imaging.encoding import FORMATS, encode, format_from_path, write_atomically
+from tuft.imaging.encoding import FORMATS, encode, format_from_path
 from tuft.imaging.sandbox.pool import IsolatedDecoder
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "encode",
     "format_from_path",
     "load_photo",
-    "write_atomically",
 ]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tuft.errors import OptionError, OutputError
+from tuft.errors import OptionError
 from tuft.imaging.png import encode_png
 
 FORMATS: Final = ("png", "webp", "zip", "jpeg")
@@ -101,23 +99,3 @@ def _spread_colours(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray
     spread: NDArray[np.uint8] = cv2.divide(cv2.blur(shown, (17, 17)), nearby, scale=255)
     cv2.copyTo(rgb, visible, spread)
     return spread
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path`, wholly or not at all: a temporary file beside it, then renamed.
-
-    Raises:
-        OutputError: The folder is missing or read-only, the disk is full, or `path` is a folder.
-    """
-    target = Path(path)
-    temporary = target.parent / f".tuft-{secrets.token_hex(8)}.part"
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(target)
-    except (OSError, ValueError) as exc:  # ValueError: a path with a null byte
-        reason = getattr(exc, "strerror", None) or exc
-        raise OutputError(f"{target} cannot be written ({reason}): check its folder and the space left.") from exc
-    finally:
-        with suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)

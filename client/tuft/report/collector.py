@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from tuft import imaging
+from tuft.files import write_atomically
 from tuft.report.cutouts import layers_of, note_of
 from tuft.report.exhibit import Exhibit, Layer, Run
 from tuft.report.page import fitting_px, html_report
@@ -64,7 +64,7 @@ class Collector:
         """
         exhibits = [self._exhibits[number] for number in sorted(self._exhibits)]
         page = html_report(exhibits, title="Cut-outs", subtitle=self._subtitle())
-        imaging.write_atomically(self.file, page.encode())
+        write_atomically(self.file, page.encode())
 
     def _name(self, source: Path, target: Path) -> str:
         """The photograph's name within the folder that holds all cut-outs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tuft.serve.locate import cache_folder
+from tuft.files import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft.errors import SetupError
+from tuft.files import cache_folder
 from tuft.serve.options import RUNTIMES
 
 if TYPE_CHECKING:
@@ -149,11 +150,6 @@ def _arranged(root: Path, version: str) -> Path:
     except OSError as exc:
         raise SetupError(f"Cannot write to {folder} ({exc.strerror}): set XDG_CACHE_HOME to a folder you own.") from exc
     return folder
-
-
-def cache_folder() -> Path:
-    """Where tuft keeps what can be made again: `$XDG_CACHE_HOME/tuft`, by default `~/.cache/tuft`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tuft"
 
 
 def _link(link: Path, target: Path) -> None:

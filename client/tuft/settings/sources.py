@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft.errors import OptionError
+from tuft.files import config_folder
 from tuft.settings.parsing import value_from_text, value_from_toml
 from tuft.settings.values import NAMES, Settings
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 VARIABLE_PREFIX: Final = "TUFT_"
 CONFIG_VARIABLE: Final = "TUFT_CONFIG"
 WORKING_DIRECTORY_FILE: Final = "tuft.toml"
-USER_FILE: Final = Path("tuft", "config.toml")
+USER_FILE: Final = "config.toml"  # in `tuft.files.config_folder`
 
 VARIABLES: Final[Mapping[str, str]] = MappingProxyType({name: f"{VARIABLE_PREFIX}{name.upper()}" for name in NAMES})
 
@@ -129,14 +130,8 @@ def _nearest(name: str, known: tuple[str, ...], cutoff: float = 0.6) -> str | No
 def _config_file(environment: Mapping[str, str]) -> Path | None:
     if environment.get(CONFIG_VARIABLE):
         return Path(environment[CONFIG_VARIABLE])
-    return next((path for path in (Path(WORKING_DIRECTORY_FILE), _user_file(environment)) if path.is_file()), None)
-
-
-def _user_file(environment: Mapping[str, str]) -> Path:
-    folder = Path(environment.get("XDG_CONFIG_HOME") or "")
-    if not folder.is_absolute():  # the specification has such a path ignored
-        folder = Path(environment.get("HOME") or "/", ".config")
-    return folder / USER_FILE
+    candidates = (Path(WORKING_DIRECTORY_FILE), config_folder(environment) / USER_FILE)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _read(file: Path) -> dict[str, Any]:

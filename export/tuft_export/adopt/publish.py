@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft import provenance
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft.provenance import SERVED_FILES, file_sha256
 from tuft_export.provenance import onnx_link
 from tuft_export.publishing import publish

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuft.errors import SetupError
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft_export.cli._checkpoint import add_checkpoint, chosen_checkpoint
 from tuft_export.graphs.provider import GraphSource, in_precision
 from tuft_export.graphs.weightless import PRECISIONS

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tuft import contract
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft_export.engines.bindings import load_tensorrt
 from tuft_export.engines.builder import BuildOptions, Tuning, plan_from_onnx
 from tuft_export.engines.callbacks import file_logger, progress_monitor

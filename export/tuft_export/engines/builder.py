@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import contract
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft_export.errors import EngineError
 
 if TYPE_CHECKING:

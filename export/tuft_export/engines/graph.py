@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import tuft
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft_export.engines.files import sound_record
 from tuft_export.errors import EngineError
 from tuft_export.provenance import graph_record, write_record

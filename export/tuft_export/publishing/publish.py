@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft import contract
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft.provenance import SERVED_FILES, Link, is_version, short
 from tuft_export.errors import PublishError
 from tuft_export.graphs.provider import GraphSource

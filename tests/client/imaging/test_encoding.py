@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
-import stat
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +9,8 @@ import pytest
 from PIL import Image
 
 from tuft import imaging
-from tuft.errors import OptionError, OutputError
-from tuft.imaging import encode, format_from_path, write_atomically
+from tuft.errors import OptionError
+from tuft.imaging import encode, format_from_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,44 +114,3 @@ def test_format_follows_the_suffix() -> None:
     for name in ("a.tiff", "a", ".png"):
         with pytest.raises(OptionError, match=r"\.png, \.webp, \.zip"):
             format_from_path(name)
-
-
-def test_writing_replaces_the_old_file_with_ordinary_permissions(tmp_path: Path) -> None:
-    path = tmp_path / "out.png"
-    path.write_bytes(b"old")
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
-    ordinary = tmp_path / "ordinary"
-    ordinary.touch()
-    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "out.png"
-    path.write_bytes(b"old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    monkeypatch.setattr("pathlib.Path.replace", full)
-    with pytest.raises(OutputError, match="No space left"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out.png"]
-
-
-def test_a_place_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").touch()
-    for path in (
-        tmp_path / "folder",
-        tmp_path / "missing" / "a.png",
-        tmp_path / "file" / "a.png",
-        tmp_path / "a\0.png",
-        "/",
-    ):
-        with pytest.raises(OutputError):
-            write_atomically(path, b"data")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]

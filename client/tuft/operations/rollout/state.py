@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from tuft.errors import OptionError, OutputError
-from tuft.imaging import write_atomically
+from tuft.files import write_atomically
 from tuft.operations.experiments import share_of
 from tuft.operations.rollout.guardrails import Guards
 
