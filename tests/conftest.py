@@ -109,8 +109,8 @@ def client(fake: FakeTransport) -> Iterator[Client]:
 def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
     """What every client of the command line talks to."""
     monkeypatch.setattr(fake, "close", lambda: None)  # several commands may be run
-    for command in (cli.remove, cli.doctor):
-        monkeypatch.setattr(command, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
+    monkeypatch.setattr(cli.remove, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
+    monkeypatch.setattr(cli.doctor, "TritonTransport", lambda url: fake)
     return fake
 
 

@@ -1,4 +1,4 @@
-"""`tuft config`: each setting, its value, and where that comes from."""
+"""`tuft config`: lists each setting, its value, and the source of the value."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from tuft.cli import DONE, add_command
-from tuft.cli._arguments import add_server_options
-from tuft.cli._telling import complain
+from tuft.cli._shared import DONE, add_command, add_server_options, print_error
 from tuft.settings import misspelt_variables, resolve
+from tuft.text import aligned_table
 
 if TYPE_CHECKING:
     import argparse
 
-    from tuft.cli import Commands
+    from tuft.cli._shared import Commands
     from tuft.settings import Resolved
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
+    """Adds the command."""
     parser = add_command(commands, "config", _run, "list the settings, their values and where these come from")
     add_server_options(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -28,7 +27,7 @@ def add_to(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     resolved = resolve({"url": arguments.url, "preset": arguments.preset}, config=arguments.config)
     for variable, meant in misspelt_variables(os.environ).items():
-        complain(f"{variable} sets nothing: did you mean {meant}?")
+        print_error(f"{variable} sets nothing: did you mean {meant}?")
     print(json.dumps(_document(resolved), indent=2) if arguments.json else _table(resolved))
     return DONE
 
@@ -45,9 +44,7 @@ def _table(resolved: Resolved) -> str:
     values = vars(resolved.settings)
     rows = [("setting", "value", "from")]
     rows += [(name, _text(values[name]), origin) for name, origin in resolved.origins.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return aligned_table(rows)
 
 
 def _text(value: object) -> str:

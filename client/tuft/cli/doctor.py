@@ -1,29 +1,145 @@
-"""`tuft doctor`: what is installed, what answers."""
+"""`tuft doctor`: reports what is installed, whether the server answers, and which models are ready."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import platform
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import tuft
-from tuft import doctor
-from tuft.cli import DONE, FAILED, add_command
-from tuft.cli._arguments import add_server_options
-from tuft.client import Client
+from tuft import contract
+from tuft.cli._shared import DONE, FAILED, add_command, add_server_options
+from tuft.errors import ServerError, SetupError
+from tuft.inference.transport.triton import TritonTransport
+from tuft.presets import PRESETS, working_size
+from tuft.serve.locate import find_tritonserver
+from tuft.settings import load_settings
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Mapping
 
-    from tuft.cli import Commands
+    from tuft.cli._shared import Commands
+    from tuft.inference.transport.base import ServerInfo, Transport
+    from tuft.settings import Settings
+
+# From each distribution to what needs it.
+PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "numpy": "the client",
+        "pillow": "the client",
+        "opencv-python-headless": "the client",
+        "tritonclient": "the client",
+        "grpcio": "the client",
+        "nvidia-pytriton": "tuft serve without a container",
+        "openvino": "tuft serve without a container",
+        "torch": "tuft-export",
+        "onnx": "tuft-export",
+        "onnxruntime": "tuft-export",
+    }
+)
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
+    """Adds the command."""
     parser = add_command(commands, "doctor", _run, "tell what is installed, what answers and which models are ready")
     add_server_options(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = tuft.load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
-    diagnosis = doctor.examine(settings, lambda: Client(settings.url).transport)
+    settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
+    diagnosis = examine(settings, partial(TritonTransport, settings.url))
     print(f"{'tuft':<14}{tuft.__version__}\n{diagnosis}")
     return DONE if diagnosis else FAILED
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The state of the installation and of the server; true if the server is ready for the preset.
+
+    Attributes:
+        versions: From each of `PACKAGES` to its version; None if it is not installed.
+        tritonserver: Path of the tritonserver that `tuft serve` would start, or why there is none.
+        url: Address of the server.
+        server: Name and version of the server; None if it did not answer.
+        problem: Why the server did not answer; None if it did.
+        models: From each model of `tuft.contract` to whether it is ready.
+        preset: Name of the preset to be served.
+    """
+
+    versions: Mapping[str, str | None]
+    tritonserver: str
+    url: str
+    server: ServerInfo | None
+    problem: str | None
+    models: Mapping[str, bool]
+    preset: str
+
+    def __bool__(self) -> bool:
+        return all(self.models.get(model, False) for model in models_of_preset(self.preset))
+
+    def __str__(self) -> str:
+        answer = f"{self.server.name} {self.server.version} answers at {self.url}" if self.server else self.problem
+        verdict = "is ready" if self else "is not ready"
+        packages = {name: installed or f"missing ({PACKAGES[name]})" for name, installed in self.versions.items()}
+        models = {name: "ready" if ready else "not ready" for name, ready in self.models.items()}
+        return "\n".join(
+            (
+                f"Python        {platform.python_version()} on {platform.system()} {platform.machine()}",
+                *_section("Packages", packages),
+                f"tritonserver  {self.tritonserver}",
+                f"Server        {answer}",
+                *_section("Models", models),
+                f"Preset        {self.preset} {verdict}",
+            )
+        )
+
+
+def _section(title: str, rows: Mapping[str, str]) -> list[str]:
+    """Lines of names and values, the first one headed by `title`."""
+    return [f"{'' if row else title:<14}{name:<24}{value}" for row, (name, value) in enumerate(rows.items())]
+
+
+def models_of_preset(name: str) -> tuple[str, ...]:
+    """The models that must be ready for the preset `name`: one, or for `auto` one for each size of photograph."""
+    sides = (*contract.SIZES, max(contract.SIZES) + 1)
+    sizes = {working_size(PRESETS[name], (side, side)) for side in sides}
+    return tuple(contract.model_name(size) for size in sorted(sizes))
+
+
+def examine(settings: Settings, connect: Callable[[], Transport]) -> Diagnosis:
+    """Examines this installation and the server of `settings`.
+
+    Args:
+        settings: Name the server and the preset.
+        connect: Opens the connection, which is closed again.
+    """
+    server, models, problem = None, dict.fromkeys((spec.name for spec in contract.MODELS.values()), False), None
+    try:
+        transport = connect()
+        try:
+            server = transport.server_info()
+            models.update(dict.fromkeys(transport.ready_models(), True))
+        finally:
+            transport.close()
+    except (ServerError, SetupError) as error:
+        problem = str(error)
+    versions = {name: _version(name) for name in PACKAGES}
+    return Diagnosis(versions, _tritonserver(), settings.url, server, problem, models, settings.preset)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _tritonserver() -> str:
+    try:
+        return str(find_tritonserver().executable)
+    except SetupError as error:
+        return str(error)

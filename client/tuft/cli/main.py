@@ -1,57 +1,25 @@
-"""The command line: arguments in, exit codes and lines of text out."""
+"""The command line `tuft`: its parser and its entry point."""
 
 from __future__ import annotations
 
 import argparse
-import io
-import os
-import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import tuft
-from tuft.cli import FAILED, config, demo, doctor, experiment, presets, remove, rollout, serve
-from tuft.cli._telling import complain, sentence
+from tuft.cli import config, demo, doctor, experiment, presets, remove, rollout, serve
+from tuft.cli.scaffold import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# As the shell reports a program that SIGINT or SIGPIPE has ended.
-INTERRUPTED: Final = 130
-PIPE_CLOSED: Final = 141
-
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Args:
-        argv: The arguments; those of the process by default.
-
-    Returns:
-        0 if all went well, 1 if something failed, 130 after Ctrl-C.
-
-    Raises:
-        SystemExit: With 2 for arguments that make no sense, with 0 after `--help` and `--version`.
-    """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does it: any file name can be shown
-    arguments = _parser().parse_args(argv)
-    try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        complain("interrupted.")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # What is still in the buffer must not be flushed at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except Exception as error:
-        complain(sentence(error))
-        return FAILED
+    """Runs `tuft` and returns its exit code, see `tuft.cli.scaffold.run`."""
+    return run(build_parser(), argv)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `tuft` with all commands."""
     parser = argparse.ArgumentParser(prog="tuft", description=tuft.__doc__)
     parser.add_argument("--version", action="version", version=f"tuft {tuft.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

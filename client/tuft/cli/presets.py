@@ -1,20 +1,21 @@
-"""`tuft presets`: what there is."""
+"""`tuft presets`: lists the presets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuft.cli import DONE, add_command
+from tuft.cli._shared import DONE, add_command
 from tuft.presets import PRESETS
+from tuft.text import aligned_table
 
 if TYPE_CHECKING:
     import argparse
 
-    from tuft.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
+    """Adds the command."""
     add_command(commands, "presets", _run, "list the presets")
 
 
@@ -24,7 +25,5 @@ def _run(_: argparse.Namespace) -> int:
         (preset.name, str(preset.size or "by photo"), preset.resize, preset.refine, preset.summary)
         for preset in PRESETS.values()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(aligned_table(rows))
     return DONE

@@ -1,4 +1,4 @@
-"""`tuft remove`: photographs and folders of them."""
+"""`tuft remove`: cuts the subjects out of photographs and folders of photographs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import numpy as np
 from tqdm import tqdm
@@ -17,9 +17,7 @@ import tuft
 from tuft import contract, imaging
 from tuft.batch import folder
 from tuft.batch.manifest import Manifest
-from tuft.cli import DONE, FAILED, add_command
-from tuft.cli._arguments import add_server_options, positive
-from tuft.cli._telling import complain, sentence
+from tuft.cli._shared import DONE, FAILED, add_command, add_server_options, error_line, positive, print_error
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
 from tuft.cutout import require_fitting, resolve_background
@@ -29,18 +27,27 @@ from tuft.report import Collector
 from tuft.settings import load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from tuft.cli import Commands
+    from tuft.cli._shared import Commands
     from tuft.cutout import Cutout
     from tuft.imaging import compose
+    from tuft.presets import Refinement
 
 REPORT_NAME: Final = "report.html"
 _BESIDE_THE_CUTOUTS: Final = Path()  # --report without a file
 
 
+class RemoveOptions(TypedDict, total=False):
+    """Options of `tuft.Client.remove` that the command line sets."""
+
+    size: int | None
+    model: str | None
+    refine: Refinement | None
+
+
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
+    """Adds the command."""
     parser = add_command(commands, "remove", _run, "cut the subjects out of photographs")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photograph, or folder of photographs")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder, or file for one")
@@ -68,28 +75,20 @@ def add_to(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     background = None if arguments.background is None else resolve_background(arguments.background)
-    jobs = folder.plan(arguments.paths, arguments.output, format=arguments.format)
-    for job in jobs[:1]:  # all have the same format
-        require_fitting(arguments.format or imaging.format_from_path(job.target), background)
-    if arguments.skip_existing:
-        jobs = tuple(job for job in jobs if not job.target.exists())
+    jobs = _jobs(arguments, background)
     collector = _collector(arguments, jobs)
     settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset, timeout_s=arguments.timeout)
     with Client(settings=settings) as client:
-        # One line if nobody answers, or not that model, and not one for each photograph.
-        client.transport.server_info()
-        if arguments.model is not None:
-            client.transport.model_size(arguments.model, timeout_s=client.settings.timeout_s)
+        _require_served(client, arguments.model)
         folder.remove_leftovers(jobs)
+        save = partial(_save, background=background, format=arguments.format, quality=arguments.quality)
         work = folder.resumable(
-            partial(_cut_out, client, arguments, background, collector),
+            partial(_cut_out, client, _options(arguments), save, collector),
             None if folder.names_a_file(arguments.output) else Manifest(arguments.output),
             options=_digest(client.settings.preset, arguments, background),
             again=arguments.again or collector is not None,
         )
-        with tqdm(total=len(jobs), unit="photo", disable=None) as bar:
-            tell = partial(_tell, bar, collector)
-            report = folder.run(jobs, work, concurrency=arguments.concurrency, on_outcome=tell)
+        report = _run_all(jobs, work, collector, concurrency=arguments.concurrency)
     print(_summary(report, arguments.output))
     if collector is not None:
         _make_folder(collector.file.parent)
@@ -98,26 +97,81 @@ def _run(arguments: argparse.Namespace) -> int:
     return DONE if report else FAILED
 
 
+def _options(arguments: argparse.Namespace) -> RemoveOptions:
+    return {"size": arguments.size, "model": arguments.model, "refine": arguments.refine}
+
+
+def _jobs(arguments: argparse.Namespace, background: compose.Background | None) -> tuple[folder.Job, ...]:
+    """The photographs to cut out.
+
+    Raises:
+        OptionError: The paths, or the background and the format, do not fit together.
+    """
+    jobs = folder.plan(arguments.paths, arguments.output, format=arguments.format)
+    for job in jobs[:1]:  # all have the same format
+        require_fitting(arguments.format or imaging.format_from_path(job.target), background)
+    return tuple(job for job in jobs if not (arguments.skip_existing and job.target.exists()))
+
+
+def _require_served(client: Client, model: str | None) -> None:
+    """Fails once if the server or the model is missing, instead of once for each photograph."""
+    client.transport.server_info()
+    if model is not None:
+        client.transport.model_size(model, timeout_s=client.settings.timeout_s)
+
+
+def _run_all(
+    jobs: Sequence[folder.Job],
+    work: Callable[[folder.Job], folder.Outcome],
+    collector: Collector | None,
+    *,
+    concurrency: int,
+) -> folder.Report:
+    """Runs `work` on each job; shows progress, and prints and collects the failures."""
+    with tqdm(total=len(jobs), unit="photo", disable=None) as bar:
+
+        def on_outcome(outcome: folder.Outcome) -> None:
+            bar.update()
+            if outcome.error is not None:
+                line = error_line(outcome.error, subject=str(outcome.job.source))
+                print_error(line)
+                if collector is not None:
+                    collector.fail(outcome.job.source, outcome.job.target, line)
+
+        return folder.run(jobs, work, concurrency=concurrency, on_outcome=on_outcome)
+
+
 def _cut_out(
     client: Client,
-    arguments: argparse.Namespace,
-    background: compose.Background | None,
+    options: RemoveOptions,
+    save: Callable[[Cutout, Path], None],
     collector: Collector | None,
     job: folder.Job,
 ) -> Cutout:
-    """One cut-out, made and written."""
-    cutout = client.remove(job.source, size=arguments.size, model=arguments.model, refine=arguments.refine)
+    """Makes one cut-out and writes it."""
+    cutout = client.remove(job.source, **options)
     _make_folder(job.target.parent)
     began_s = time.perf_counter()
-    encoding = {} if arguments.quality is None else {"lossless": False, "quality": arguments.quality}
-    cutout.save(job.target, background=background, format=arguments.format, **encoding)
+    save(cutout, job.target)
     if collector is not None:
         collector.add(job.source, job.target, cutout, encode_ms=(time.perf_counter() - began_s) * 1e3)
     return cutout
 
 
+def _save(
+    cutout: Cutout,
+    target: Path,
+    *,
+    background: compose.Background | None,
+    format: str | None,
+    quality: int | None,
+) -> None:
+    encoding = {} if quality is None else {"lossless": False, "quality": quality}
+    cutout.save(target, background=background, format=format, **encoding)
+
+
 def _digest(preset: str, arguments: argparse.Namespace, background: compose.Background | None) -> str:
-    """What makes the cut-outs of two runs the same if photographs and names are, as a line of hexadecimal digits."""
+    """SHA-256 of everything but photograph and file name that a cut-out depends on, in hexadecimal."""
     behind: object = background
     if isinstance(background, np.ndarray):
         behind = [background.shape, hashlib.sha256(background.data).hexdigest()]
@@ -125,17 +179,8 @@ def _digest(preset: str, arguments: argparse.Namespace, background: compose.Back
     return hashlib.sha256(json.dumps([tuft.__version__, *options]).encode()).hexdigest()
 
 
-def _tell(bar: tqdm[Any], collector: Collector | None, outcome: folder.Outcome) -> None:
-    bar.update()
-    if outcome.error is not None:
-        line = sentence(outcome.error, about=str(outcome.job.source))
-        complain(line)
-        if collector is not None:
-            collector.fail(outcome.job.source, outcome.job.target, line)
-
-
 def _collector(arguments: argparse.Namespace, jobs: Sequence[folder.Job]) -> Collector | None:
-    """What gathers the report that is asked for; its place is checked before any photograph is sent."""
+    """Collects the report if one is asked for; its path is checked before any photograph is sent."""
     if arguments.report is None:
         return None
     beside = arguments.output.parent if folder.names_a_file(arguments.output) else arguments.output
@@ -169,7 +214,7 @@ def _quality(text: str) -> int:
 
 
 def _html_file(text: str) -> Path:
-    """Only a page is ever overwritten: `--report dog.jpg` names the photograph to cut out."""
+    """Parses the path of a page: after `--report dog.jpg` the photograph would be overwritten."""
     path = Path(text)
     if path.suffix.lower() not in (".html", ".htm"):
         raise argparse.ArgumentTypeError(f"{text} does not end in .html: put photographs before --report")

@@ -1,4 +1,4 @@
-"""`tuft rollout`: gives a new version of a model to a growing share of the requests, or takes it back."""
+"""`tuft rollout`: gives a new version of a model to a growing share of the requests, or withdraws it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tuft.cli import DONE, FAILED, add_command
-from tuft.cli._arguments import add_repository
-from tuft.cli._rollout_text import sentence, status, warning
-from tuft.operations.rollout import Conductor, Guards, Plan
+from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_url
+from tuft.operations.rollout import Conductor, Guards, Outcomes, Plan
 from tuft.settings import load_settings
+from tuft.text import aligned_table
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-    from tuft.cli import Commands
+    from tuft.cli._shared import Commands
+    from tuft.operations.rollout import Verdict
 
 _GUARDS: Final = {
     "errors": "guard rail: more failures, a share",
@@ -28,44 +29,42 @@ _GUARDS: Final = {
     "min_requests": "requests before a verdict",
     "standard_errors": "how far beyond chance",
 }
+_VERDICTS: Final = {None: "too few", False: "holds", True: "tripped"}
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command and its own commands."""
+    """Adds the command and its subcommands."""
     parser = add_command(commands, "rollout", _status, "change the version of a model that is served, step by step")
     actions = parser.add_subparsers(title="commands", required=True, metavar="ACTION")
-
     start = add_command(actions, "start", _start, "load a version beside the one that serves, give it 1 %, and watch")
-    start.add_argument("model", metavar="MODEL", help="name of the model, such as inspyrenet_1024")
-    start.add_argument("version", metavar="VERSION", help="number of the version, published in the repository")
-    add_repository(start)
-    start.add_argument("--url", help="the server's gRPC address; TUFT_URL, else localhost:8001 by default")
-    start.add_argument("--detach", action="store_true", help="do not watch; run `tuft rollout watch` somewhere else")
-    for guard in fields(Guards):
-        kind = int if guard.name == "min_requests" else float
-        start.add_argument(f"--{guard.name.replace('_', '-')}", type=kind, metavar="N", dest=guard.name,
-                           default=guard.default, help=f"{_GUARDS[guard.name]}; %(default)s by default")  # fmt: skip
     watch = add_command(actions, "watch", _watch, "withdraw the new version as soon as a guard rail trips")
     show = add_command(actions, "status", _status, "tell shares, figures, and what would trip")
     promote = add_command(
         actions, "promote", _promote, "give the new version its next share; at last unload the old one"
     )
-    promote.add_argument("--all", action="store_true", help="give it all requests now")
     abort = add_command(actions, "abort", _abort, "give all requests back to the old version")
+    _add_start_options(start)
+    promote.add_argument("--all", action="store_true", help="give it all requests now")
     for action in (start, watch):
-        action.add_argument(
-            "--every",
-            type=float,
-            default=math.inf,
-            metavar="MINUTES",
-            help="promote by itself after so long in each step",
-        )
+        action.add_argument("--every", type=float, default=math.inf, metavar="MINUTES",
+                            help="promote by itself after so long in each step")  # fmt: skip
     for action in (start, watch, show, promote, abort):
-        action.add_argument(
-            "--state", type=Path, required=True, metavar="DIR", help="the folder that all clients share"
-        )
+        action.add_argument("--state", type=Path, required=True, metavar="DIR",
+                            help="the folder that all clients share")  # fmt: skip
     for action in (start, watch, promote, abort):
         action.add_argument("--key", default="", help="opens the server's model control; TUFT_KEY by default")
+
+
+def _add_start_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="name of the model, such as inspyrenet_1024")
+    parser.add_argument("version", metavar="VERSION", help="number of the version, published in the repository")
+    add_repository(parser)
+    add_url(parser)
+    parser.add_argument("--detach", action="store_true", help="do not watch; run `tuft rollout watch` somewhere else")
+    for guard in fields(Guards):
+        kind = int if guard.name == "min_requests" else float
+        parser.add_argument(f"--{guard.name.replace('_', '-')}", type=kind, metavar="N", dest=guard.name,
+                            default=guard.default, help=f"{_GUARDS[guard.name]}; %(default)s by default")  # fmt: skip
 
 
 def _conductor(arguments: argparse.Namespace) -> Conductor:
@@ -76,36 +75,65 @@ def _start(arguments: argparse.Namespace) -> int:
     guards = Guards(**{name: getattr(arguments, name) for name in _GUARDS})
     url = arguments.url or load_settings().url
     plan = _conductor(arguments).start(arguments.repository, arguments.model, arguments.version, url, guards)
-    print(sentence(plan), flush=True)
+    _print_state(plan)
     return DONE if arguments.detach else _watch(arguments)
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    return _told(
-        _conductor(arguments).watch(every_s=60 * arguments.every, told=lambda plan: print(sentence(plan), flush=True))
-    )
+    return _exit_code(_conductor(arguments).watch(every_s=60 * arguments.every, told=_print_state))
 
 
 def _status(arguments: argparse.Namespace) -> int:
     plan, verdicts = Conductor(arguments.state, "").standing()
-    print(status(arguments.state, plan, verdicts))
+    print(_report(arguments.state, plan, verdicts))
     return DONE
 
 
 def _promote(arguments: argparse.Namespace) -> int:
     plan = _conductor(arguments).promote(all_at_once=arguments.all)
-    print(sentence(plan))
-    return _told(plan)
+    _print_state(plan)
+    return _exit_code(plan)
 
 
 def _abort(arguments: argparse.Namespace) -> int:
     plan = _conductor(arguments).abort()
-    print(f"{sentence(plan)}\n{warning(plan)}")
+    print(f"{_sentence(plan)}\n{_warning(plan)}")
     return DONE
 
 
-def _told(plan: Plan) -> int:
-    """Failed, and what is to be done, if the version was withdrawn."""
+def _exit_code(plan: Plan) -> int:
+    """`FAILED`, after printing what to do, if the version was withdrawn; else `DONE`."""
+    if plan.phase != "withdrawn":
+        return DONE
+    print(_warning(plan))
+    return FAILED
+
+
+def _print_state(plan: Plan) -> None:
+    print(_sentence(plan), flush=True)
+
+
+def _sentence(plan: Plan) -> str:
+    """The share of each version in one line."""
+    if plan.phase == "finished":
+        return f"{plan.model}: version {plan.new} serves all requests; version {plan.old} is unloaded."
     if plan.phase == "withdrawn":
-        print(warning(plan))
-    return FAILED if plan.phase == "withdrawn" else DONE
+        return f"{plan.model}: version {plan.new} is withdrawn, version {plan.old} serves. {plan.reason}"
+    return f"{plan.model}: version {plan.new} is given {plan.share:.0%} of the requests, version {plan.old} the rest."
+
+
+def _report(folder: Path, plan: Plan, verdicts: Sequence[Verdict]) -> str:
+    """The shares, the request counts of this step, and a table with a row for each guard rail."""
+    old, new = Outcomes(folder).samples(plan)
+    counts = f"Latest requests in step {plan.step}: {len(new)} of version {plan.new}, {len(old)} of version {plan.old}."
+    rows = [["guard rail", f"version {plan.old}", f"version {plan.new}", "trips at", ""]]
+    rows += [[one.figure, one.old, one.new, one.limit, _VERDICTS[one.tripped]] for one in verdicts]
+    return "\n".join([_sentence(plan), counts, "", aligned_table(rows)])
+
+
+def _warning(plan: Plan) -> str:
+    """What the operator must do after a version was withdrawn."""
+    return (
+        f"Delete {plan.model}/{plan.new} from the model repository before the server is started again: "
+        "it loads the highest version that it finds."
+    )

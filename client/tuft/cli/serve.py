@@ -1,4 +1,4 @@
-"""`tuft serve`: a model server, until it is told to stop."""
+"""`tuft serve`: runs a model server until it is stopped."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft import contract
-from tuft.cli import DONE, add_command
-from tuft.cli._arguments import add_repository
+from tuft.cli._shared import DONE, add_command, add_repository
 from tuft.serve import RUNTIMES, ServeOptions, serve, shell_command
 
 if TYPE_CHECKING:
     import argparse
 
-    from tuft.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
+    """Adds the command."""
     parser = add_command(commands, "serve", _run, "start a model server and wait")
     add_repository(parser)
     parser.add_argument("--runtime", choices=RUNTIMES, help="by default the best that is published and runs here")

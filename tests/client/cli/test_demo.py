@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from support.outputs import files, mode
 
-from tuft import PRESETS, Client, FakeTransport, demo
-from tuft.demo import DemoOptions
+from tuft import PRESETS, Client, FakeTransport
+from tuft.cli import demo
+from tuft.cli.demo import DemoOptions
 from tuft.errors import NoSubjectError, SetupError
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tuft import FakeTransport, Settings, SetupError, contract, doctor
+from tuft import FakeTransport, Settings, SetupError, contract
+from tuft.cli import doctor
 from tuft.errors import ServerUnreachableError
 from tuft.presets import PRESETS
 

@@ -15,8 +15,8 @@ from PIL import Image
 from support.outputs import files
 
 import tuft
-from tuft import Client, FakeTransport, cli, doctor
-from tuft.cli import main
+from tuft import Client, FakeTransport, cli
+from tuft.cli import doctor, main
 from tuft.errors import ServerBusyError, TuftError
 
 ERRORS = sorted(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from support.experiments import event
 
 from tuft.cli.main import main
 from tuft.operations.experiments import Experiment, Recorder, read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 FILE = """
@@ -32,7 +33,19 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_report(serve: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def serve(file: Path, tmp_path: Path) -> Callable[[Iterable[object]], None]:
+    """Records one request of each unit."""
+    recorder = Recorder(Experiment.from_toml(file), tmp_path / "log")
+
+    def serve_each(units: Iterable[object]) -> None:
+        for unit in map(str, units):
+            recorder.request_finished(event(f"{unit}-request", unit, variant=recorder.assign(unit).name))
+
+    return serve_each
+
+
+def test_report(serve: Callable[[Iterable[object]], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     serve(range(60))
     page = tmp_path / "report.html"
     assert main(["experiment", "report", str(tmp_path / "log"), "--html", str(page)]) == 0
@@ -48,7 +61,7 @@ def test_assign(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"me\tlarger (forced)\nyou\t{expected}\n"
 
 
-def test_rate(file: Path, serve: Callable[..., None], tmp_path: Path) -> None:
+def test_rate(file: Path, serve: Callable[[Iterable[object]], None], tmp_path: Path) -> None:
     serve(["you"])
     assert main(["experiment", "rate", str(file), str(tmp_path / "log"), "you-request", "4"]) == 0
     ratings = [arm.rating for arm in read_log([tmp_path / "log"]).arms.values() if arm.units]

@@ -24,17 +24,20 @@ if TYPE_CHECKING:
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 sys.path.insert(0, {root!r})
-from tuft import Client, FakeTransport, cli, commands
-from tuft.transport.fake import centred_disk
+from tuft import Client, FakeTransport
+from tuft.cli import main, remove
+from tuft.inference.transport.fake import centred_disk
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by default in a background job of a shell
 
 def saliency(image):
     time.sleep({delay_s})
     return centred_disk(image)
 
-commands.remove.Client = lambda url=None, **options: Client(url, transport=FakeTransport(saliency), **options)
-sys.exit(cli.main(sys.argv[1:]))
+remove.Client = lambda url=None, **options: Client(url, transport=FakeTransport(saliency), **options)
+sys.exit(main.main(sys.argv[1:]))
 """
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from support.outputs import files, mode
 
 import tuft
-from tuft import FakeTransport, cli, doctor
-from tuft.cli import main
+from tuft import FakeTransport, cli
+from tuft.cli import doctor, main
 from tuft.errors import ServerOutOfMemoryError
 from tuft.presets import PRESETS
 
