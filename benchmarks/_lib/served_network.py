@@ -1,23 +1,22 @@
-"""What the server's process does for a picture, in this one: `model.py` without Triton around it."""
+"""A graph computed in this process as the server computes it, with a record of how much was computed in tiles."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 
+import tuft_runtime
+from tuft_runtime import tiled
+from tuft_runtime.seams import tile_px
+from tuft_runtime.tiled import needed_tiles
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
-
-    Network = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-
-_MODEL: Final = Path(__file__).parents[1] / "export" / "tuft_export" / "python_model.py"
 
 
 class ServedNetwork:
@@ -25,64 +24,35 @@ class ServedNetwork:
 
     Args:
         graph: The ONNX file.
-        settings: As in `configs/python.pbtxt`.
-        needed: Where the stage at full resolution is computed, bool [S, S], instead of where the network is uncertain:
-            with random weights, whose time is that of trained ones, it is so nearly everywhere.
+        settings: `precision` and `full_resolution` as in `configs/python.pbtxt`.
+        needed: bool [S, S], where the stage at full resolution is computed, instead of where the network is uncertain:
+            with random weights, which take the same time as trained ones, it is uncertain nearly everywhere.
 
     Attributes:
-        shares: Of each picture so far, the share of it that was computed in tiles.
+        shares: The share of each picture so far that was computed in tiles.
     """
 
     def __init__(self, graph: Path, settings: Mapping[str, str], needed: NDArray[np.bool_] | None = None) -> None:
-        module = model_module(_MODEL)
         self.shares: list[float] = []
-        tiles = module._tiles
-
-        def noted(uncertain: NDArray[np.bool_], tile_px: int) -> Any:
-            corners = tiles(uncertain if needed is None else needed, tile_px)
-            self.shares.append(len(corners) * tile_px**2 / uncertain.size)
-            return corners
-
-        module._tiles = noted
-        self._network: Network = module._network(graph, settings)
+        self._needed = needed
+        self._graph = tuft_runtime.load(
+            graph,
+            precision=settings.get("precision", "f32"),
+            full_resolution=settings.get("full_resolution", "exact"),
+        )
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The saliency [1, S, S] of an image uint8 [1, S, S, 3]."""
-        return self._network(image)
+        """Maps an image uint8 [1, S, S, 3] to its saliency float32 [1, S, S]."""
+        with mock.patch.object(tiled, "needed_tiles", self._tiles):
+            return self._graph.infer(image[0])[np.newaxis]
+
+    def _tiles(self, uncertain: NDArray[np.bool_], side_px: int) -> NDArray[np.intp]:
+        corners = needed_tiles(uncertain if self._needed is None else self._needed, side_px)
+        self.shares.append(len(corners) * side_px**2 / uncertain.size)
+        return corners
 
 
 def tiles_share(needed: NDArray[np.bool_]) -> float:
-    """The share of a picture that is computed in tiles where the stage is needed in bool [S, S]."""
-    module = model_module(_MODEL)
-    tile_px = module._tile_px(len(needed))
-    return float(len(module._tiles(needed, tile_px)) * tile_px**2 / needed.size)
-
-
-class Tensor:
-    """Triton's, as far as `model.py` uses it."""
-
-    def __init__(self, name: str, array: NDArray[Any]) -> None:
-        self.name, self._array = name, array
-
-    def as_numpy(self) -> NDArray[Any]:
-        """Its values."""
-        return self._array
-
-
-def model_module(path: Path) -> Any:
-    """A `model.py` as a module, with a stand-in for what Triton gives it; requests are dictionaries of `Tensor`."""
-    stand_in: Any = ModuleType("triton_python_backend_utils")
-    stand_in.TritonModelException = RuntimeError
-    stand_in.Tensor = Tensor
-    stand_in.InferenceResponse = list
-    stand_in.get_input_tensor_by_name = lambda request, name: request[name]
-    stand_in.get_output_config_by_name = lambda config, name: next(o for o in config["output"] if o["name"] == name)
-    stand_in.triton_string_to_numpy = {"TYPE_FP32": np.float32, "TYPE_FP16": np.float16}.__getitem__
-    sys.modules[stand_in.__name__] = stand_in
-    spec = importlib.util.spec_from_file_location("served_model", path)
-    assert spec is not None
-    assert spec.loader is not None
-    sys.dont_write_bytecode = True  # a version folder stays as it was sealed
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The share of a picture that is computed in tiles if the stage is needed in bool [S, S]."""
+    side_px = tile_px(len(needed))
+    return float(len(needed_tiles(needed, side_px)) * side_px**2 / needed.size)

@@ -13,11 +13,17 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from support.tiny import seal, tiny_repository
+from support.tiny import PYTHON_MODEL, seal, tiny_repository
 
 from tuft import provenance
 from tuft.errors import IntegrityError, SetupError
 from tuft.provenance import check_model, check_repository, read, repository_digest, require_digest
+
+# As `tuft-export publish --runtime python` puts them into a version folder.
+PYTHON_FILES = [
+    "model.py",
+    *(f"tuft_runtime/{path.name}" for path in sorted(PYTHON_MODEL.parent.glob("*.py")) if path != PYTHON_MODEL),
+]
 
 
 @pytest.fixture
@@ -56,6 +62,7 @@ def test_a_record_lists_every_file_of_the_model_with_its_hash(model: Path, versi
     expected = {os.path.relpath(path, version): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     assert record["files"] == expected
     assert {"model.onnx", "model.py", "../config.pbtxt", "../configs/python.pbtxt", "../warmup/image"} <= set(expected)
+    assert set(PYTHON_FILES) <= set(expected)
     digest = record.pop("digest")
     assert digest == canonical_sha256(record)
     assert (record["schema"], record["model"], record["version"]) == (2, "inspyrenet_384", "1")
@@ -124,8 +131,19 @@ def test_a_change_that_json_does_not_see_is_seen(version: Path, change: Callable
         read(version)
 
 
+@pytest.mark.parametrize("name", PYTHON_FILES)
+def test_a_flipped_bit_in_any_file_of_the_runtime_is_found(model: Path, name: str) -> None:
+    path = model / "1" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError, match=rf"1/{name} is not the file that was published"):
+        check_model(model)
+
+
 @pytest.mark.parametrize(
-    "name", ["1/model.onnx", "1/model.py", "config.pbtxt", "configs/openvino.pbtxt", "warmup/image"]
+    "name",
+    ["1/model.onnx", "1/model.py", "1/tuft_runtime/graph.py", "config.pbtxt", "configs/openvino.pbtxt", "warmup/image"],
 )
 def test_a_missing_file_is_named(model: Path, name: str) -> None:
     (model / name).unlink()
@@ -134,7 +152,17 @@ def test_a_missing_file_is_named(model: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["1/model.so", "1/deep/er.txt", "1/.hidden", "configs/rogue.pbtxt", "numpy.py", "01/model.py", "warmup/b"]
+    "name",
+    [
+        "1/model.so",
+        "1/deep/er.txt",
+        "1/tuft_runtime/more.py",
+        "1/.hidden",
+        "configs/rogue.pbtxt",
+        "numpy.py",
+        "01/model.py",
+        "warmup/b",
+    ],
 )
 def test_a_file_that_was_not_published_is_named(model: Path, name: str) -> None:
     (model / name).parent.mkdir(parents=True, exist_ok=True)
@@ -157,11 +185,12 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(model: Path) -> None:
         check_model(model)
 
 
+@pytest.mark.parametrize("folder", ["1", "1/tuft_runtime"])
 @pytest.mark.parametrize("kind", ["folder", "link"])
 def test_compiled_python_is_refused_for_it_would_run_instead_of_the_source(
-    model: Path, tmp_path: Path, kind: str
+    model: Path, tmp_path: Path, kind: str, folder: str
 ) -> None:
-    barrier = model / "1" / "__pycache__"
+    barrier = model / folder / "__pycache__"
     assert barrier.read_bytes() == b""
     barrier.unlink()
     assert len(check_model(model)) == 1  # it may get lost on the way: what it keeps away is not there
@@ -170,7 +199,7 @@ def test_compiled_python_is_refused_for_it_would_run_instead_of_the_source(
         (barrier / "model.cpython-311.pyc").touch()
     else:
         barrier.symlink_to(tmp_path)
-    with pytest.raises(IntegrityError, match=r"1/__pycache__.* was not published with the model: delete it"):
+    with pytest.raises(IntegrityError, match=rf"{folder}/__pycache__.* was not published with the model: delete it"):
         check_model(model)
 
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tritonclient.grpc import model_config_pb2
 
 from tuft import contract, provenance
+from tuft_export.publishing.python_backend import copy_python_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATIONS = ROOT / "model_repository"
-PYTHON_MODEL = ROOT / "export" / "tuft_export" / "python_model.py"
+PYTHON_MODEL = ROOT / "runtime" / "tuft_runtime" / "model.py"
 
 
 def mean_graph(size: int) -> onnx.ModelProto:
@@ -112,7 +113,10 @@ def tiny_repository(
         model_folder = folder / contract.model_name(size)
         (model_folder / "1").mkdir()
         onnx.save(graph(size), model_folder / "1" / "model.onnx")
-        (model_folder / "1" / "model.py").write_text(PYTHON_MODEL.read_text() if model is None else model)
+        if model is None:
+            copy_python_backend(model_folder / "1")
+        else:
+            (model_folder / "1" / "model.py").write_text(model)
         (model_folder / "warmup").mkdir()
         (model_folder / "warmup" / "image").write_bytes(bytes(size * size * contract.CHANNELS))
         if configure is not None:

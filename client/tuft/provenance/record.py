@@ -102,8 +102,8 @@ def write(
     Raises:
         IntegrityError: The chain is broken, or does not end in the file that is there.
     """
-    if (folder / "model.py").exists():
-        (folder / COMPILED).touch()
+    for python_folder in {path.parent for path in own_files(folder).values() if path.suffix == ".py"}:
+        (python_folder / COMPILED).touch()
     files = {**own_files(folder), **shared_files(folder.parent)}
     files.pop(RECORD, None)
     record = {

@@ -18,10 +18,11 @@ from tuft_export.adopt.configuration import Templates, require_room, templates_f
 from tuft_export.adopt.normalisation import NORMALISATIONS
 from tuft_export.adopt.onnx_model import read_source
 from tuft_export.adopt.parity import proof_pictures, prove
-from tuft_export.adopt.publish import finish, staging
+from tuft_export.adopt.publish import finish
 from tuft_export.adopt.reference import answers_of, saliency_from_answers
 from tuft_export.adopt.wrapping import ACTIVATIONS, Activation, Wrapping, save, wrapped
 from tuft_export.errors import AdoptError
+from tuft_export.publishing.staging import staging
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +128,7 @@ def adopt(path: Path, options: AdoptOptions) -> Adopted:
     require_room(folder, size, options.version)
     pictures = proof_pictures(size)
     wrapping, expected = _planned(source, options, pictures)
-    with staging(folder, options.version) as staged:
+    with staging(folder / options.version) as staged:
         save(wrapped(source, wrapping), staged / SERVED_FILES["onnx"])
         proof = prove(staged / SERVED_FILES["onnx"], expected, pictures, source)
         proof.require()

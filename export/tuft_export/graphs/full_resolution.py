@@ -1,28 +1,20 @@
-"""Names for the values at which a graph can be cut in two: all but the last stage, and the stage at full resolution.
+"""Names the values at which `tuft_runtime` splits a graph: where the stage at full resolution starts and ends.
 
-That stage takes a third of the time and changes nothing but edges. With its seams named, a runtime can compute it in
-tiles, and only where it matters (`tuft_export/python_model.py`): no operator in it depends on the picture's size.
+`tuft_runtime.seams` says what each value is, and why a graph is split there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from tuft_runtime.seams import COARSE, DETAIL, EDGE, FEATURES, KEY, VALUE
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-# The saliency's logits are COARSE + DETAIL: without the stage, and what it adds; EDGE · DETAIL where pyramids blend.
-# The stage computes DETAIL from FEATURES at half the size, and what it knows of the whole picture, KEY and VALUE.
-FEATURES: Final = "full_resolution.features"
-KEY: Final = "full_resolution.key"
-VALUE: Final = "full_resolution.value"
-COARSE: Final = "full_resolution.coarse"
-EDGE: Final = "full_resolution.edge"
-DETAIL: Final = "full_resolution.detail"
-
 
 def name_full_resolution_stage(model: ir.Model) -> None:
-    """Gives the seams their names; `model` is changed. The operators between them are those of `attention0`."""
+    """Names the seams; `model` is changed. The operators between them are those of `attention0`."""
     coarse, detail = _back(model.graph.outputs[0], "Squeeze", "Sigmoid", "Add")
     coarse.name = COARSE
     if _producer(detail).op_type == "Mul":
@@ -38,7 +30,7 @@ def name_full_resolution_stage(model: ir.Model) -> None:
 
 
 def _back(value: ir.Value, *operators: str) -> list[ir.Value]:
-    """Follows first inputs back through these operators; the inputs of the last."""
+    """Follows first inputs back through these operators and returns the inputs of the last."""
     inputs = [value]
     for operator in operators:
         node = _producer(inputs[0])

@@ -14,6 +14,8 @@ from tuft_export.errors import PublishError
 from tuft_export.graphs.provider import GraphSource
 from tuft_export.graphs.weightless import PRECISIONS
 from tuft_export.provenance import engine_chain, onnx_link, write_version
+from tuft_export.publishing.python_backend import copy_python_backend
+from tuft_export.publishing.staging import replace_folder, staging
 from tuft_export.sample_images import warmup_picture
 
 if TYPE_CHECKING:
@@ -86,14 +88,11 @@ def _publish_graph(source: GraphSource, options: PublishOptions, size: int) -> P
     model = source.graph(size, options.blend, precision)
     content = model.SerializeToString()
     chain = [source.link, onnx_link(source.link, model, content, size=size, precision=precision)]
-    folder = _staging(options, size)
-    try:
+    with staging(_version_folder(options, size)) as folder:
         (folder / SERVED_FILES["onnx"]).write_bytes(content)
         if options.runtime == "python":
-            shutil.copyfile(Path(__file__).parents[1] / "python_model.py", folder / "model.py")
+            copy_python_backend(folder)
         return _finish(folder, chain, options, size)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish_engines(source: GraphSource, options: PublishOptions, engines: Path) -> list[Path]:
@@ -122,20 +121,13 @@ def _require_as_asked(source: GraphSource, options: PublishOptions, size: int, o
 
 
 def _publish_engine(plan: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
-    folder = _staging(options, size)
-    try:
+    with staging(_version_folder(options, size)) as folder:
         shutil.copyfile(plan, folder / SERVED_FILES["plan"])
         return _finish(folder, chain, options, size)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _staging(options: PublishOptions, size: int) -> Path:
-    """A folder beside the version folder, empty, whose name says to everybody that it is not published."""
-    folder = options.repository / contract.model_name(size) / f".{options.version}.partial"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    return folder
+def _version_folder(options: PublishOptions, size: int) -> Path:
+    return options.repository / contract.model_name(size) / options.version
 
 
 def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
@@ -148,7 +140,7 @@ def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int)
         "engines": None if options.engines is None else str(options.engines),
     }
     write_version(folder, version=options.version, chain=chain, options=asked)
-    target = folder.with_name(options.version)
+    target = _version_folder(options, size)
     replace_folder(folder, target)
     return target
 
@@ -157,13 +149,3 @@ def _write_warmup(folder: Path, size: int) -> None:
     warmup = folder / "warmup"
     warmup.mkdir(exist_ok=True)
     write_atomically(warmup / "image", warmup_picture(size).tobytes())
-
-
-def replace_folder(staging: Path, target: Path) -> None:
-    """Puts a folder in the place of another, in two renames: one that is not empty cannot be replaced."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    staging.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -40,6 +40,7 @@ def test_the_demo_is_published_without_torch(target: Path) -> None:
         "model.onnx",
         "model.py",
         "provenance.json",
+        "tuft_runtime",
     ]
     model = onnx.load(folder / "model.onnx")
     onnx.checker.check_model(model)

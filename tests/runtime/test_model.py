@@ -1,9 +1,11 @@
-"""`python_model.py` outside Triton: OpenVINO is real, Triton's module is a stand-in."""
+"""`tuft_runtime`, by itself and as `model.py` outside Triton: OpenVINO is real, Triton's module is a stand-in."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +21,13 @@ from support.photographs import photographs
 from support.tiny import CONFIGURATIONS, PYTHON_MODEL, mean_saliency, mixing_graph, tiny_repository
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
+import tuft_runtime
 from tuft_export.checkpoints import CHECKPOINTS, load_weights
 from tuft_export.graphs import full_resolution
 from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
 from tuft_export.parity.ort_session import Saliency
+from tuft_runtime import FullGraph, loading, seams, tiled
+from tuft_runtime.graph_split import split_joined_convolutions
 
 SIZE = 384
 
@@ -107,54 +112,49 @@ def test_an_answer_is_not_overwritten_by_the_next(model: Any, tmp_path: Path, im
 @pytest.mark.parametrize(("parameters", "threads"), [({}, None), ({"threads": "1"}, 1)])
 def test_parameters_reach_openvino(model: Any, tmp_path: Path, parameters: dict[str, str], threads: int | None) -> None:
     model.initialize(arguments(tiny_repository(tmp_path), **parameters))
-    compiled = model._network._request.get_compiled_model()
+    compiled = model._graph._request.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert threads in (None, compiled.get_property("INFERENCE_NUM_THREADS"))
 
 
 @pytest.fixture
-def module(model: Any) -> Any:
-    """All of `model.py`."""
-    return sys.modules[type(model).__module__]
-
-
-@pytest.fixture
-def computed_tiles(module: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, int, np.ndarray]]:
+def computed_tiles(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, int, np.ndarray]]:
     """What was needed, the side of tiles, and the corners of those computed: of each picture from now on."""
     found: list[tuple[np.ndarray, int, np.ndarray]] = []
-    tiles = module._tiles
+    tiles = tiled.needed_tiles
 
     def noted(needed: np.ndarray, tile_px: int) -> Any:
         corners = tiles(needed, tile_px)
         found.append((needed, tile_px, corners))
         return corners
 
-    monkeypatch.setattr(module, "_tiles", noted)
+    monkeypatch.setattr(tiled, "needed_tiles", noted)
     return found
 
 
-def whole_and_served(module: Any, graph: onnx.ModelProto, folder: Path, **settings: str) -> tuple[Any, Any]:
-    """The graph in ONNX Runtime, and as `model.py` computes it."""
+def whole_and_served(graph: onnx.ModelProto, folder: Path, **settings: Any) -> tuple[Any, Any]:
+    """The graph in ONNX Runtime, and as `tuft_runtime` computes it: both from uint8 [1, S, S, 3] to [1, S, S]."""
     path = folder / "model.onnx"
     path.write_bytes(graph.SerializeToString())
-    return Saliency(graph), module._network(path, settings)
+    served = tuft_runtime.load(path, **settings)
+    return Saliency(graph), lambda picture: served.infer(picture[0])[np.newaxis]
 
 
 def square_photograph(size: int) -> np.ndarray:
     return photographs(size, 1)
 
 
-def test_the_seams_have_the_names_that_the_export_gives_them(module: Any) -> None:
+def test_the_seams_have_the_names_that_the_export_gives_them() -> None:
     for name in ("FEATURES", "KEY", "VALUE", "COARSE", "EDGE", "DETAIL"):
-        assert getattr(module, name) == getattr(full_resolution, name)
+        assert getattr(seams, name) == getattr(full_resolution, name)
 
 
 @pytest.mark.slow
 def test_where_pyramids_blend_the_stage_is_left_out_where_it_cannot_count(
-    module: Any, tmp_path: Path, computed_tiles: list[Any]
+    tmp_path: Path, computed_tiles: list[Any]
 ) -> None:
     demo = with_weights(read_bare(demo_graph(1024)), load_weights(CHECKPOINTS["demo"]).arrays)
-    whole, served = whole_and_served(module, demo, tmp_path)
+    whole, served = whole_and_served(demo, tmp_path)
     picture = square_photograph(1024)
     np.testing.assert_allclose(served(picture), whole(picture), atol=1e-4)
     ((needed, tile_px, corners),) = computed_tiles
@@ -163,15 +163,14 @@ def test_where_pyramids_blend_the_stage_is_left_out_where_it_cannot_count(
 
 @pytest.mark.parametrize("certain_logit", [np.inf, 0.01])
 def test_a_tile_is_what_the_whole_network_gives_there(
-    module: Any,
     tmp_path: Path,
     plain_graph: onnx.ModelProto,
     monkeypatch: pytest.MonkeyPatch,
     computed_tiles: list[Any],
     certain_logit: float,
 ) -> None:
-    monkeypatch.setattr(module, "CERTAIN_LOGIT", certain_logit)
-    whole, served = whole_and_served(module, plain_graph, tmp_path, full_resolution="uncertain")
+    monkeypatch.setattr(tiled, "CERTAIN_LOGIT", certain_logit)
+    whole, served = whole_and_served(plain_graph, tmp_path, full_resolution="uncertain")
     picture = square_photograph(whole_size(plain_graph))
     answer, expected = served(picture)[0], whole(picture)[0]
     ((_, tile_px, corners),) = computed_tiles
@@ -183,17 +182,15 @@ def test_a_tile_is_what_the_whole_network_gives_there(
     assert inside.all() == (certain_logit == np.inf)
 
 
-def test_a_plain_network_is_whole_unless_asked_otherwise(
-    module: Any, tmp_path: Path, plain_graph: onnx.ModelProto
-) -> None:
-    whole, served = whole_and_served(module, plain_graph, tmp_path)
-    assert isinstance(served, module._Whole)
+def test_a_plain_network_is_whole_unless_asked_otherwise(tmp_path: Path, plain_graph: onnx.ModelProto) -> None:
+    whole, served = whole_and_served(plain_graph, tmp_path)
+    assert isinstance(tuft_runtime.load(tmp_path / "model.onnx"), FullGraph)
     picture = square_photograph(whole_size(plain_graph))
     np.testing.assert_allclose(served(picture), whole(picture), atol=2e-5)
 
 
 @pytest.mark.parametrize(("axis", "padding"), [(1, "explicit"), (1, "same_upper"), (2, "explicit")])
-def test_joined_maps_are_convolved_apart_whatever_the_convolution(module: Any, axis: int, padding: str) -> None:
+def test_joined_maps_are_convolved_apart_whatever_the_convolution(axis: int, padding: str) -> None:
     ops, random = openvino.opset15, np.random.default_rng(0)
     maps = ops.parameter([1, 2, 9, 9], np.float32)
     joined = ops.concat([maps, ops.multiply(maps, maps)], axis)
@@ -205,38 +202,45 @@ def test_joined_maps_are_convolved_apart_whatever_the_convolution(module: Any, a
         assert [node.get_type_name() for node in model.get_ops()].count("Convolution") == convolutions
         compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         answers.append(compiled([values])[0].copy())
-        module._convolve_apart(model)
+        split_joined_convolutions(model)
     np.testing.assert_allclose(*answers, atol=1e-5)
 
 
-def test_a_wrong_setting_says_what_is_right(module: Any, tmp_path: Path, plain_graph: onnx.ModelProto) -> None:
+def test_a_wrong_setting_says_what_is_right(model: Any, tmp_path: Path) -> None:
     with pytest.raises(TritonModelException, match=r"must be exact or uncertain, not everywhere\.$"):
-        whole_and_served(module, plain_graph, tmp_path, full_resolution="everywhere")
+        model.initialize(arguments(tiny_repository(tmp_path), full_resolution="everywhere"))
+
+
+def test_triton_names_the_folder_of_compiled_graphs(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = tiny_repository(tmp_path / "models")
+    for folder, count in (("", 0), (str(tmp_path / "compiled"), 1)):
+        monkeypatch.setenv("TUFT_COMPILED", folder)
+        model.initialize(arguments(repository))
+        assert len(list(tmp_path.glob("compiled/*.full.blob"))) == count
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"no graph"])
 def test_compiled_graphs_are_kept_for_the_next_start(
-    module: Any, tmp_path: Path, blended_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+    tmp_path: Path, blended_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
 ) -> None:
-    monkeypatch.setenv("TUFT_COMPILED", str(tmp_path / "compiled"))
+    cache = tmp_path / "compiled"
     picture = square_photograph(whole_size(blended_graph))
-    first = whole_and_served(module, blended_graph, tmp_path)[1](picture)
-    kept = sorted((tmp_path / "compiled").iterdir())
+    first = whole_and_served(blended_graph, tmp_path, cache=cache)[1](picture)
+    kept = sorted(cache.iterdir())
     assert len(kept) == 2
     if damage is None:
-        monkeypatch.setattr(module, "_parts", None)  # would be called to make it anew
+        monkeypatch.setattr(loading, "split_graph", None)  # would be called to make it anew
     else:
         kept[0].write_bytes(damage)
-    np.testing.assert_array_equal(whole_and_served(module, blended_graph, tmp_path)[1](picture), first)
-    assert sorted((tmp_path / "compiled").iterdir()) == kept
+    np.testing.assert_array_equal(whole_and_served(blended_graph, tmp_path, cache=cache)[1](picture), first)
+    assert sorted(cache.iterdir()) == kept
 
 
-def test_a_folder_that_cannot_be_written_costs_only_time(
-    module: Any, tmp_path: Path, plain_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path, plain_graph: onnx.ModelProto) -> None:
     (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("TUFT_COMPILED", str(tmp_path / "file"))
-    whole, served = whole_and_served(module, plain_graph, tmp_path)
+    whole, served = whole_and_served(plain_graph, tmp_path, cache=tmp_path / "file")
     picture = square_photograph(whole_size(plain_graph))
     np.testing.assert_allclose(served(picture), whole(picture), atol=2e-5)
 
@@ -287,12 +291,35 @@ def test_a_broken_graph_is_one_line(model: Any, tmp_path: Path, damage: Callable
 def test_lack_of_memory_is_called_that(
     model: Any, tmp_path: Path, images: np.ndarray, cause: Exception, is_memory: bool
 ) -> None:
-    def exhausted(_image: np.ndarray) -> None:
-        raise cause
+    class Exhausted:
+        def infer(self, _inputs: list[np.ndarray]) -> None:
+            raise cause
 
     model.initialize(arguments(tiny_repository(tmp_path)))
-    model._network = exhausted
+    model._graph._request = Exhausted()
     with pytest.raises(TritonModelException) as failure:
         answers(model, images)
     assert ("out of memory" in str(failure.value)) is is_memory
     assert "\n" not in str(failure.value)
+
+
+def test_a_version_folder_runs_its_own_copy_whatever_is_installed(tmp_path: Path) -> None:
+    version = tiny_repository(tmp_path / "models") / f"inspyrenet_{SIZE}" / "1"
+    installed = tmp_path / "installed"
+    (installed / "tuft_runtime").mkdir(parents=True)
+    (installed / "tuft_runtime" / "__init__.py").write_text("raise SystemExit('The installed copy was imported.')")
+    (installed / "triton_python_backend_utils.py").touch()
+    program = f"""
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("model", {str(version / "model.py")!r})
+model = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(model)
+names = [name for name in sys.modules if name.partition(".")[0] == "tuft_runtime"]
+print(*(sys.modules[name].__file__ for name in names), sep="\\n")
+"""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    files = [Path(line) for line in run.stdout.splitlines()]
+    assert len(files) == len(list((version / "tuft_runtime").glob("*.py")))
+    assert {file.parent for file in files} == {version / "tuft_runtime"}
+    assert not list(version.rglob("*.pyc"))
