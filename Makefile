@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast check format lock train-demo serve engines quality accept-mattes clean
+.PHONY: demo test test-fast check format docs lock train-demo serve engines quality accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -35,6 +35,10 @@ check: $(VENV)/dev.stamp
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The pages of docs/ and the API reference: out/docs/index.html. A broken link fails.
+docs: $(VENV)/dev.stamp
+	$(BIN)/mkdocs build --strict
 
 serve: $(VENV)/demo.stamp
 	$(BIN)/tuft serve

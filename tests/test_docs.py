@@ -1,4 +1,4 @@
-"""Every block of the README is executed, or says by its kind why it cannot be, and every link leads somewhere."""
+"""Every block of the README and the docs is executed, or says by its kind why it cannot be; no link is broken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.server import DemoServer, empty_repository
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)\)")
 
 
@@ -32,16 +32,25 @@ def blocks(name: str) -> list[Block]:
 
 
 README = blocks("README.md")
-FILES = blocks("docs/files.md")
+# In this order, in one folder: the README publishes what later pages verify.
+EXECUTED = {page: blocks(page) for page in ("README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")))}
 
 
-def chosen(language: str, kind: str = "", page: list[Block] = README) -> list[str]:
-    return [block.text for block in page if (block.language, block.kind) == (language, kind)]
+def chosen(language: str, kind: str = "") -> list[str]:
+    """The blocks of a kind on all pages, each once."""
+    everywhere = (block for page in EXECUTED.values() for block in page)
+    return list(dict.fromkeys(block.text for block in everywhere if (block.language, block.kind) == (language, kind)))
 
 
 def test_every_block_has_a_known_kind() -> None:
     kinds = {(block.language, block.kind) for block in README}
     assert kinds == {("sh", ""), ("sh", "make"), ("sh", "serve"), ("sh", "elsewhere"), ("python", "")}
+    for page in EXECUTED.values():
+        assert {(block.language, block.kind) for block in page} <= {*kinds, ("toml", "")}
+
+
+def test_the_readme_fits_on_three_screens() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
 
 
 @pytest.mark.parametrize("name", sorted(str(page.relative_to(ROOT)) for page in PAGES))
@@ -86,7 +95,7 @@ def test_shell_blocks_run(workplace: Path) -> None:
 @pytest.mark.server
 @pytest.mark.slow
 def test_python_blocks_run(workplace: Path, demo_server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    for text in chosen("python") + chosen("python", page=FILES):
+    for text in chosen("python"):
         assert "localhost:8001" in text
         done = subprocess.run(
             [sys.executable, "-c", text.replace("localhost:8001", demo_server.url)],
@@ -97,3 +106,12 @@ def test_python_blocks_run(workplace: Path, demo_server: DemoServer, monkeypatch
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
     assert mode(workplace / "dog.png") == "RGBA"
     assert mode(workplace / "dog-on-white.jpg") == "RGB"
+
+
+def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert 'id="tuft.Client.remove"' in (tmp_path / "reference" / "client.html").read_text()
+    for page in tmp_path.rglob("*.html"):  # nothing is loaded from another host
+        assert not re.search(r"<(script|img|link)[^>]+(src|href)=\"?https?://", page.read_text()), page

@@ -1,4 +1,4 @@
-"""Triton's counters beside the client's: where they agree, and what Triton's leave out (docs/watching.md)."""
+"""Triton's counters beside the client's: where they agree, and what Triton's leave out (docs/monitoring.md)."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_tritons_spans_hang_below_the_request_and_know_its_id(
     for request_id, model in models.items():
         root = roots[model["parentSpanId"]]
         assert root["traceId"] == model["traceId"]
-        if "parentSpanId" in root:  # not always, on this release: docs/watching.md
+        if "parentSpanId" in root:  # not always, on this release: docs/monitoring.md
             assert root["parentSpanId"] == f"{requests[request_id].span_id:016x}"
             assert root["traceId"] == f"{requests[request_id].trace_id:032x}"
             below += 1

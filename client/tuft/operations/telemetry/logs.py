@@ -38,7 +38,7 @@ class RequestLog(Observer):
 
 
 def fields(event: RequestEvent) -> dict[str, Any]:
-    """What is logged of a request; docs/watching.md says what each field means. None is left out."""
+    """What is logged of a request; docs/monitoring.md says what each field means. None is left out."""
     found = {
         "request_id": event.request_id,
         "requested": event.requested,

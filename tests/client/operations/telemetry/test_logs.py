@@ -18,7 +18,7 @@ from tuft.operations.telemetry import JsonFormatter, RequestLog, log_to
 from tuft.operations.telemetry.logs import fields
 
 MakeEvent = Callable[..., RequestEvent]
-DOCUMENTATION = Path(__file__).parents[4] / "docs" / "watching.md"
+DOCUMENTATION = Path(__file__).parents[4] / "docs" / "monitoring.md"
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_other_messages_of_tuft_come_as_lines_as_well(file: Path) -> None:
 
     Observers([Broken()]).request_started("4f2a", "high")
     (line,) = lines(file)
-    assert line["logger"] == "tuft.inference.observers"
+    assert line["logger"] == "tuft.observing"
     assert "two\nlines" in line["exception"]
 
 

@@ -24,7 +24,7 @@ from tuft.presets import PRESETS
 from tuft.stopwatch import STAGES
 
 MakeEvent = Callable[..., RequestEvent]
-DOCUMENTATION = Path(__file__).parents[4] / "docs" / "watching.md"
+DOCUMENTATION = Path(__file__).parents[4] / "docs" / "monitoring.md"
 LATENCY_FILE = Path(__file__).parents[4] / "benchmarks" / "results" / "latency.json"
 
 
