@@ -1,4 +1,4 @@
-"""`tuft-export`: every failure is one line, and nothing half-written stays."""
+"""`tuft-export`: every failure is one line and leaves no partial files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command_lines import command_paths
 from support.tiny import CONFIGURATIONS
 
 from tuft_export.checkpoints import CHECKPOINTS, save_weights
-from tuft_export.cli.main import main
+from tuft_export.cli.main import build_parser, main
 from tuft_export.inspyrenet import InSPyReNet
 
 PUBLISHED = ("base", "fast", "base-nightly")
+
+
+@pytest.mark.parametrize("command", command_paths(build_parser()), ids=" ".join)
+def test_help(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(" ".join(("usage: tuft-export", *command)))
 
 
 def test_weights_list_names_every_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The arguments that name a network, shared by every command that exports one."""
+"""Options that name a checkpoint, shared by the commands that export one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
         "--base-size",
         type=int,
         metavar="PIXELS",
-        help="what a .pth file was trained for; others know theirs",
+        help="side that a .pth file was trained for; other files record it",
     )
     parser.add_argument(
         "--blend",
@@ -28,9 +28,9 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_checkpoint(options: argparse.Namespace) -> Checkpoint:
-    """The checkpoint that the arguments of `add_checkpoint` name.
+    """The checkpoint that the options of `add_checkpoint` name.
 
     Raises:
-        CheckpointError: There is none, or its base size is missing.
+        CheckpointError: There is no such checkpoint, or its base size is missing.
     """
     return checkpoint_from_name(options.checkpoint, options.base_size)

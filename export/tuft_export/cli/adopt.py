@@ -1,38 +1,38 @@
-"""`tuft-export adopt`: somebody else's ONNX model inside the wire contract."""
+"""`tuft-export adopt`: wraps a third-party ONNX model in the wire contract and publishes it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuft.cli._shared import DONE, add_command, add_repository
 from tuft.errors import SetupError
 from tuft_export.adopt import ACTIVATIONS, NORMALISATIONS, RUNTIMES, AdoptOptions, adopt
 
 if TYPE_CHECKING:
     import argparse
 
-    from tuft_export.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
+    """Adds the command."""
     customs = "; ".join(f"{row.name}: {row.summary}" for row in NORMALISATIONS.values())
-    parser = commands.add_parser("adopt", help="wrap and publish somebody else's ONNX model, with its proof")
+    parser = add_command(commands, "adopt", _run, "wrap and publish a third-party ONNX model, with a parity check")
     parser.add_argument("model", type=Path, metavar="FILE", help="the .onnx file as its authors publish it")
     parser.add_argument("--name", required=True, help="what the server calls it, for example birefnet_1024")
     parser.add_argument("--normalize", required=True, choices=tuple(NORMALISATIONS), help=f"of pixels x: {customs}")
-    parser.add_argument("--output-activation", required=True, choices=ACTIVATIONS, help="what makes 0..1 of its answer")
+    parser.add_argument("--output-activation", required=True, choices=ACTIVATIONS, help="maps its output to 0..1")
     parser.add_argument("--size", type=int, metavar="S", help="working size in pixels, where the model leaves it open")
     parser.add_argument("--output", metavar="NAME", help="the output that is the mask, where there are several")
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
+    add_repository(parser)
     parser.add_argument("--runtime", choices=RUNTIMES, default="python")
     parser.add_argument("--max-batch", type=int, metavar="N", help="largest batch (default: by size, as tuft's own)")
     parser.add_argument("--version", default="1", metavar="N", help="the version folder (default: %(default)s)")
-    parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> None:
-    wanted = AdoptOptions(
+def _run(options: argparse.Namespace) -> int:
+    adopt_options = AdoptOptions(
         name=options.name,
         normalize=options.normalize,
         output_activation=options.output_activation,
@@ -44,8 +44,9 @@ def _run(options: argparse.Namespace) -> None:
         version=options.version,
     )
     try:
-        adopted = adopt(options.model, wanted)
+        adopted = adopt(options.model, adopt_options)
     except ImportError as exc:
         raise SetupError(f"Adopting needs onnx and onnxruntime: pip install 'tuft[export]' ({exc}).") from exc
     print(adopted)
     print(adopted.folder)
+    return DONE

@@ -1,4 +1,4 @@
-"""`tuft-export engine`: verified TensorRT engines, built where they will be served."""
+"""`tuft-export engine`: builds and verifies TensorRT engines on the machine that will serve them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft import contract
+from tuft.cli._shared import DONE, add_command
 from tuft_export.cli._checkpoint import add_checkpoint, chosen_checkpoint
 from tuft_export.engines.build import Machine, build_engine, this_machine
 from tuft_export.engines.builder import DEFAULT_OPTIMIZATION_LEVEL, Tuning
@@ -19,18 +20,20 @@ from tuft_export.graphs.weightless import PRECISIONS
 if TYPE_CHECKING:
     import argparse
 
-    from tuft_export.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
-    parser = commands.add_parser("engine", help="build verified TensorRT engines on the machine that will serve them")
+    """Adds the command."""
+    parser = add_command(
+        commands, "engine", _run, "build verified TensorRT engines on the machine that will serve them"
+    )
     add_checkpoint(parser)
     parser.add_argument(
         "--size", type=int, action="append", required=True, metavar="S", help="working size in pixels; may be repeated"
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the graph (default: %(default)s)")
-    parser.add_argument("--device", metavar="NAME", help="refuse any GPU that is not called this, such as L4")
+    parser.add_argument("--device", metavar="NAME", help="required name of the GPU, such as L4; others are refused")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("engines"), metavar="DIR", help="one folder for each kind of GPU"
     )
@@ -42,22 +45,22 @@ def add_to(commands: Commands) -> None:
         metavar="N",
         help="0 to 5; higher builds longer (default: %(default)s)",
     )
-    parser.add_argument("--force", action="store_true", help="make again what is there and unchanged")
+    parser.add_argument("--force", action="store_true", help="build again even if nothing has changed")
     halves = parser.add_mutually_exclusive_group()
     halves.add_argument("--onnx-only", action="store_true", help="export the graphs; needs torch, but no GPU")
-    halves.add_argument("--no-export", action="store_true", help="take the graphs that are there; needs no torch")
-    parser.set_defaults(run=_run)
+    halves.add_argument("--no-export", action="store_true", help="use the existing graphs; needs no torch")
 
 
-def _run(options: argparse.Namespace) -> None:
-    every = _files(options)
+def _run(options: argparse.Namespace) -> int:
+    targets = _files(options)
     tuning = Tuning(workspace_mb=options.workspace_mb, optimization_level=options.optimization_level)
-    # A missing GPU is told before a long export, not after it.
+    # A missing GPU is reported before a long export, not after it.
     machine = None if options.onnx_only else this_machine(options.device)
     if not options.no_export:
-        _export(every, options)
+        _export(targets, options)
     if machine is not None:
-        _build(every, machine, tuning, force=options.force)
+        _build(targets, machine, tuning, force=options.force)
+    return DONE
 
 
 def _files(options: argparse.Namespace) -> list[EngineFiles]:
@@ -68,16 +71,16 @@ def _files(options: argparse.Namespace) -> list[EngineFiles]:
     return [EngineFiles(options.output, size) for size in dict.fromkeys(options.size)]
 
 
-def _export(every: list[EngineFiles], options: argparse.Namespace) -> None:
+def _export(targets: list[EngineFiles], options: argparse.Namespace) -> None:
     source = GraphSource(chosen_checkpoint(options))
-    wanted = GraphOptions(options.blend, options.precision)
-    for files in every:
-        is_new = exported_graph(source, files, wanted, force=options.force)
+    graph_options = GraphOptions(options.blend, options.precision)
+    for files in targets:
+        is_new = exported_graph(source, files, graph_options, force=options.force)
         print(f"{files.graph}: {'exported' if is_new else 'unchanged'}", flush=True)
 
 
-def _build(every: list[EngineFiles], machine: Machine, tuning: Tuning, *, force: bool) -> None:
-    for files in every:
+def _build(targets: list[EngineFiles], machine: Machine, tuning: Tuning, *, force: bool) -> None:
+    for files in targets:
         engine = build_engine(machine, files, tuning, force=force, progress=sys.stderr.isatty())
         record = engine.record
         if engine.verification is None:

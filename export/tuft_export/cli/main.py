@@ -1,11 +1,12 @@
-"""The command line `tuft-export`: weights, graphs, and the model repository."""
+"""The command line `tuft-export`: its parser and its entry point."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
+from tuft.cli._shared import error_line
+from tuft.cli.scaffold import run
 from tuft.errors import TuftError
 from tuft_export.cli import adopt, engine, onnx, publish, verify, weights
 
@@ -13,29 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
-
-    Returns:
-        The exit code: 0, or 1 with one sentence on standard error; 2 for wrong usage.
-    """
-    options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except TuftError as exc:
-        print(f"tuft-export: {exc}", file=sys.stderr)
-        return 1
-    except OSError as exc:
-        print(f"tuft-export: {exc}: check the path, its permissions and the free space.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `tuft-export` and returns its exit code, see `tuft.cli.scaffold.run`."""
+    return run(build_parser(), argv, describe=_describe)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `tuft-export` with all commands."""
     parser = argparse.ArgumentParser(prog="tuft-export", description="From a checkpoint to a served model.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (weights, onnx, engine, publish, adopt, verify):
         command.add_to(commands)
     return parser
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, TuftError):
+        return str(error)  # the reports of failed parity checks are tables
+    if isinstance(error, OSError):
+        return f"{error}: check the path, its permissions and the free space."
+    return error_line(error)

@@ -1,4 +1,4 @@
-"""`tuft-export onnx`: one size as an ONNX graph, with its proofs and its record."""
+"""`tuft-export onnx`: exports one size as an ONNX graph, with its parity report and provenance record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuft.cli._shared import DONE, add_command
 from tuft.errors import SetupError
 from tuft.files import write_atomically
 from tuft_export.cli._checkpoint import add_checkpoint, chosen_checkpoint
@@ -18,39 +19,37 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from tuft_export.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
-    parser = commands.add_parser("onnx", help="export one size as an ONNX graph, with its proof")
+    """Adds the command."""
+    parser = add_command(commands, "onnx", _run, "export one size as an ONNX graph, with a parity check")
     add_checkpoint(parser)
     parser.add_argument("--size", type=int, required=True, metavar="S", help="side of the square input in pixels")
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="fp32", help="what it computes in (default: %(default)s)"
-    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the graph (default: %(default)s)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: inspyrenet_<S>.onnx")
-    parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     if options.size <= 0 or options.size % 32:
         raise SetupError(f"The size must be a multiple of 32 pixels, not {options.size}.")
     source = GraphSource(chosen_checkpoint(options))
     origin = source.link
-    model, proof = _proven(source, options)
-    for sentence in _refusals(model):
-        print(f"TensorRT would refuse {sentence}")
+    model, parity = _verified_graph(source, options)
+    for node in _refused_nodes(model):
+        print(f"TensorRT would refuse {node}")
     target: Path = options.output or Path(f"inspyrenet_{options.size}.onnx")
     content = model.SerializeToString()
-    write_atomically(target.with_suffix(".parity.json"), (json.dumps(proof, indent=2) + "\n").encode())
+    write_atomically(target.with_suffix(".parity.json"), (json.dumps(parity, indent=2) + "\n").encode())
     write_atomically(target, content)
     write_record(target, graph_record(origin, model, content, size=options.size, precision=options.precision))
     print(target)
+    return DONE
 
 
-def _proven(source: GraphSource, options: argparse.Namespace) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The graph in the precision asked for, and what its proofs say."""
+def _verified_graph(source: GraphSource, options: argparse.Namespace) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in the requested precision, and its parity reports."""
     model, parity = source.exported(options.size, options.blend, thorough=True)
     print(parity)
     if options.precision == "fp32":
@@ -60,7 +59,7 @@ def _proven(source: GraphSource, options: argparse.Namespace) -> tuple[onnx.Mode
     return halved, {**parity.to_dict(), "precision": report.to_dict()}
 
 
-def _refusals(model: onnx.ModelProto) -> list[str]:
+def _refused_nodes(model: onnx.ModelProto) -> list[str]:
     from tuft_export.graphs.tensorrt_support import refused_nodes
 
     return refused_nodes(model)

@@ -1,4 +1,4 @@
-"""`tuft-export publish`: fill the model repository."""
+"""`tuft-export publish`: exports graphs into the model repository."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft import contract
+from tuft.cli._shared import DONE, add_command, add_repository
 from tuft_export.cli._checkpoint import add_checkpoint, chosen_checkpoint
 from tuft_export.graphs.weightless import PRECISIONS
 from tuft_export.publishing.publish import RUNTIMES, VERSION, PublishOptions, publish
@@ -13,23 +14,22 @@ from tuft_export.publishing.publish import RUNTIMES, VERSION, PublishOptions, pu
 if TYPE_CHECKING:
     import argparse
 
-    from tuft_export.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
-    parser = commands.add_parser("publish", help="fill the model repository")
+    """Adds the command."""
+    parser = add_command(commands, "publish", _run, "fill the model repository")
     add_checkpoint(parser)
     parser.add_argument("--runtime", choices=RUNTIMES, default="python")
     parser.add_argument("--sizes", type=int, nargs="+", default=contract.SIZES, metavar="S")
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR")
-    parser.add_argument("--engines", type=Path, metavar="DIR", help="for tensorrt: what `tuft-export engine` has made")
+    add_repository(parser)
+    parser.add_argument("--engines", type=Path, metavar="DIR", help="for tensorrt: the output of `tuft-export engine`")
     parser.add_argument("--precision", choices=PRECISIONS, help="default: fp32; for tensorrt that of the engines")
     parser.add_argument("--version", default=VERSION, metavar="N", help="the version folder (default: %(default)s)")
-    parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     folders = publish(
         chosen_checkpoint(options),
         PublishOptions(
@@ -44,3 +44,4 @@ def _run(options: argparse.Namespace) -> None:
     )
     for folder in folders:
         print(folder)
+    return DONE

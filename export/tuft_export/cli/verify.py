@@ -1,10 +1,11 @@
-"""`tuft-export verify`: every file of the model repository against its provenance."""
+"""`tuft-export verify`: checks every file of the model repository against its provenance."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuft.cli._shared import DONE, add_command
 from tuft.errors import IntegrityError
 from tuft.provenance import Provenance, check_repository, report, require_digest, short
 from tuft_export.checkpoints import CHECKPOINTS, verify
@@ -13,27 +14,27 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from tuft_export.cli import Commands
+    from tuft.cli._shared import Commands
 
 
 def add_to(commands: Commands) -> None:
-    """Declares the command."""
-    parser = commands.add_parser("verify", help="check every file of the model repository against its provenance")
+    """Adds the command."""
+    parser = add_command(commands, "verify", _run, "check every file of the model repository against its provenance")
     parser.add_argument("repository", type=Path, nargs="?", default=Path("model_repository"), metavar="REPOSITORY")
-    parser.add_argument("--digest", metavar="SHA256", help="the repository's digest; with another one it is refused")
-    parser.set_defaults(run=_run)
+    parser.add_argument("--digest", metavar="SHA256", help="the repository's digest; a different one is an error")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     records = check_repository(options.repository)
     if options.digest is not None:
         require_digest(records, options.digest)
     _check_checkpoints(records)
     print(report(records))
+    return DONE
 
 
 def _check_checkpoints(records: Sequence[Provenance]) -> None:
-    """Checks that the checkpoints, where this machine has them, are those that the models were made from."""
+    """Checks that the checkpoints present on this machine are those that the models were made from."""
     named = {record.chain[0].get("name") for record in records if record.chain[0]["kind"] == "checkpoint"}
     here = {row.name: verify(row) for row in CHECKPOINTS.values() if row.name in named and row.path.is_file()}
     for record in records:

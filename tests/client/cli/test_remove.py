@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.command_lines import command_paths
 from support.outputs import files, mode
 
 import tuft
@@ -112,12 +113,12 @@ def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFix
     assert "usage: tuft" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [(), ("remove",), ("presets",), ("doctor",), ("serve",), ("demo",)])
+@pytest.mark.parametrize("command", command_paths(main.build_parser()), ids=" ".join)
 def test_help(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main.main([*command, "--help"])
     assert caught.value.code == 0
-    assert "usage: tuft" in capsys.readouterr().out
+    assert capsys.readouterr().out.startswith(" ".join(("usage: tuft", *command)))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,7 +38,7 @@ def test_the_commands_failures_are_one_line(file: Path, target: Path, capsys: py
     assert "--output" in error
 
 
-# What docs/adopt.md tells people to type -> a network as the table there describes it.
+# From each model in the commands of docs/adopt.md to a network as the table there describes it.
 DOCUMENTED: dict[str, Callable[[Path], Path]] = {
     "birefnet_1024": lambda path: published.birefnet(path, shape=(1, 3, SIZE, SIZE)),
     "rmbg2_1024": lambda path: published.rmbg_1_4(path, input_name="pixel_values"),

@@ -1,4 +1,4 @@
-"""`tuft-export engine`: from the command line to a folder that can be published, and one sentence for each refusal."""
+"""`tuft-export engine`: from the command line to a folder that can be published; each refusal is one line."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_built_in_two_places(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The graph where torch is (the demo needs none), the engine in the container; a second run changes nothing."""
+    """The graph is exported where torch is, the engine is built in the container; a second run changes nothing."""
     assert engine("--size", "384", "--onnx-only") == 0
     assert capsys.readouterr().out == "engines/model_384.onnx: exported\n"
     install("11.4.0.106")
@@ -106,9 +106,12 @@ def test_without_tensorrt(workplace: Path, capsys: pytest.CaptureFixture[str], m
 
 
 def test_the_container_needs_little(workplace: Path) -> None:
-    """Where engines are built there is no torch, nor anything else that exporting needs."""
+    """The machine that builds engines needs neither torch nor the other packages that exporting needs."""
     absent = ("torch", "onnxscript", "onnx_ir", "safetensors", "openvino", "skimage", "scipy", "tensorrt")
-    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); from tuft_export.cli.main import main; sys.exit(main())"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent})); "
+        "from tuft_export.cli.main import main; sys.exit(main())"
+    )
     command = [sys.executable, "-c", code, "engine", "--size", "384", "--no-export"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
