@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from tuft import imaging
+from tuft import imaging, wiring
 from tuft.concurrency import DEFAULT_CONCURRENCY, MapResult, bounded_map, map_results
 from tuft.cutout import Cutout
 from tuft.errors import OptionError, ServerUnreachableError
 from tuft.imaging import compose
-from tuft.imaging.pipeline import result_from_answer
-from tuft.imaging.quality_score import quality_score
-from tuft.inference.fallback import Asker, Elsewhere, Question, model_of
-from tuft.inference.observers import Observers
 from tuft.inference.request import Request, observed
-from tuft.inference.resilience import CancelToken, cancelled_with
+from tuft.inference.resilience import CancelToken, Deadline, linked_token
+from tuft.inference.runner import RunRequest
 from tuft.inference.transport.triton import TritonTransport
-from tuft.operations.cache import Memory, Result, ResultCache
-from tuft.operations.experiments import Recorder, Variant
-from tuft.operations.rollout import Rollout, Turn
-from tuft.operations.telemetry import watchers
-from tuft.presets import preset_from_name, smaller_presets
+from tuft.options import RemoveOptions
+from tuft.presets import overridden, preset_from_name
 from tuft.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
+    from typing import Any
 
-    from tuft.inference.fallback import Answer
+    from typing_extensions import Unpack
+
     from tuft.inference.observers import Observer
     from tuft.inference.resilience import CircuitState
+    from tuft.inference.runner import RunResult
     from tuft.inference.transport.base import Transport
-    from tuft.operations.cache import Recollection
-    from tuft.operations.experiments import Experiment
     from tuft.presets import Preset, Refinement
-
-_NO_VARIANT: Final = Variant("none")
 
 
 class Client:
     """Cuts out subjects with the help of a model server; usable from many threads at once.
 
-    What is not given comes from the environment or a file (`tuft.load_settings`), else from `tuft.Settings`.
+    What is not given comes from the environment or a file (`tuft.load_settings`), else from `tuft.Settings`. Making a
+    client has no side effects: what settings ask for (cache folder, metrics port, log) is opened by the first request,
+    or by `from_settings`.
 
     Args:
         url: Address of the server's gRPC port, `localhost:8001` by default.
@@ -53,13 +46,13 @@ class Client:
         timeout_s: Seconds that the server may take for one photograph.
         max_pixels: Photographs with more pixels are refused before they are decoded.
         fallback: Whether a smaller preset may serve when the one asked for cannot (`Settings.fallback_on`).
-        settings: All settings; neither environment nor file is read then. The arguments above go before it.
+        settings: All settings; neither environment nor file is read then. The arguments above take precedence.
         observers: Are told of every request.
-        experiment: Chooses a variant for requests that name a `unit`; a `Recorder` also writes down what became of it.
+        experiment: Chooses a variant for requests that name a `unit`; a `Recorder` also records their outcomes.
         rollout: Chooses the version of a model that `tuft rollout` is changing, for requests that name none.
         cache: Where results are kept, so that the same photograph need not be sent again; `Settings.cache_dir` by
-            default. After a rollout it may give results of the version before for `tuft.operations.cache.VERSION_MAX_AGE_S` at
-            the most.
+            default. After a rollout it may return results of the previous version for up to
+            `tuft.operations.cache.VERSION_MAX_AGE_S`.
         transport: The way to the server; in tests, a `tuft.FakeTransport`. `url` is not used then.
 
     Raises:
@@ -77,37 +70,51 @@ class Client:
         fallback: bool | None = None,
         settings: Settings | None = None,
         observers: Iterable[Observer] = (),
-        experiment: Experiment | Recorder | None = None,
-        rollout: Rollout | None = None,
-        cache: ResultCache | None = None,
+        experiment: wiring.Experiment | wiring.Recorder | None = None,
+        rollout: wiring.Rollout | None = None,
+        cache: wiring.ResultCache | None = None,
         transport: Transport | None = None,
     ) -> None:
         settings = load_settings() if settings is None else settings
         self.settings = settings.overridden(
             url=url, preset=preset, timeout_s=timeout_s, max_pixels=max_pixels, fallback=fallback
         )
-        self.transport = TritonTransport(self.settings.url) if transport is None else transport
-        if cache is None and self.settings.cache_dir:
-            cache = ResultCache(self.settings.cache_dir, limit_mb=self.settings.cache_mb)
-        self.cache = cache
-        self._memory = None if cache is None else Memory(cache, self.transport, self.settings.url)
-        self._asker = Asker(self.transport, self.settings)
-        self._elsewhere = Elsewhere(self.settings)
+        self.transport: Transport = TritonTransport(self.settings.url) if transport is None else transport
         self._experiment = experiment
-        if rollout is None and self.settings.rollout_dir:
-            rollout = Rollout(self.settings.rollout_dir)
-        self._rollout = rollout
-        if isinstance(experiment, Recorder):
-            observers = (*observers, experiment)
-        watching = watchers(
-            self, metrics_port=self.settings.metrics_port, log=self.settings.log, tracing=self.settings.tracing
+        self._wiring = wiring.Wiring(
+            self.settings,
+            self.transport,
+            observers=observers,
+            experiment=experiment,
+            rollout=rollout,
+            cache=cache,
         )
-        self._observers = Observers((*observers, *watching))
-        self._isolated = imaging.IsolatedDecoder() if self.settings.isolate_decoding else None
-        self._load: Callable[..., imaging.Photo] = self._isolated or imaging.load_photo
+        self._sandbox = imaging.IsolatedDecoder() if self.settings.isolate_decoding else None
+        self._load: Callable[..., imaging.Photo] = self._sandbox or imaging.load_photo
         self._closing = CancelToken()
         self._fallbacks = 0
         self._lock = threading.Lock()
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None, **arguments: Any) -> Client:
+        """A client that has opened what its settings ask for, so that their errors are raised here.
+
+        Args:
+            settings: All settings; those of environment and file (`tuft.load_settings`) by default.
+            **arguments: The other arguments of `Client`.
+
+        Raises:
+            OptionError: A setting has no such value, or its log cannot be written.
+            SetupError: A library is not installed, or the port for metrics is taken.
+        """
+        client = cls(settings=settings, **arguments)
+        client._wiring.open()
+        return client
+
+    @property
+    def cache(self) -> wiring.ResultCache | None:
+        """Where results are kept; None if they are not."""
+        return self._wiring.open().cache
 
     @property
     def fallbacks(self) -> int:
@@ -117,12 +124,12 @@ class Client:
     @property
     def circuits(self) -> dict[str, CircuitState]:
         """From each model that was asked so far to `closed`, `open` (it failed too often) or `half-open`."""
-        return self._asker.breakers.states
+        return self._wiring.circuits
 
     def remove(
         self,
         image: imaging.ImageSource,
-        preset: str | None = None,
+        preset: str | Preset | None = None,
         *,
         size: int | None = None,
         model: str | None = None,
@@ -137,99 +144,70 @@ class Client:
 
         Args:
             image: Path, bytes, binary file, PIL image or array, as `tuft.imaging.load_photo` takes it.
-            preset: One of `tuft.PRESETS`.
+            preset: The name of one of `tuft.PRESETS`, or a `tuft.Preset` of your own.
             size: Another working size in pixels, one of `tuft.contract.SIZES`; no smaller one replaces it.
             model: Another served model, such as one that `tuft-export adopt` has published; it has its own working
-                size, and no other model replaces it. The preset still says how to resize and refine.
+                size, and no other model replaces it. The preset still says how to refine, and how to resize unless the
+                model states the mode it was trained with.
             version: Another version of the model than the server would choose.
             refine: Another refinement: `none`, `edges` or `edges+colours`.
-            timeout_s: Seconds that the server may take, everything that is tried included.
+            timeout_s: Seconds that the server may take, all attempts included.
             fallback: Whether a smaller preset may serve when the one asked for cannot (`Settings.fallback_on`).
-            cancel: Takes the request back, from any thread.
-            unit: Whose request it is, such as a customer's number: the client's experiment chooses a variant by it,
-                which has the last word over `preset`, `model`, `version` and `refine`.
+            cancel: Cancels the request, from any thread.
+            unit: The key of the request's owner, such as a customer's number: the client's experiment chooses a variant
+                by it, which has the last word over `preset`, `model`, `version` and `refine`.
 
         Raises:
             ImageError: The photograph cannot be used; the class says why.
             OptionError: An argument has no such value, or `size` and `model` are both given.
             ServerError: The server did not do it; the class says why.
-            RequestCancelledError: `cancel`, or `close`, has taken the request back.
+            RequestCancelledError: The request was cancelled, by `cancel` or by `close`.
         """
         assigned = None if unit is None or self._experiment is None else self._experiment.assign(unit)
-        variant = _NO_VARIANT if assigned is None or assigned.variant is None else assigned.variant
-        preset, model = variant.preset or preset, variant.model or model
-        version, refine = variant.version or version, variant.refine or refine
+        url = ""
+        if assigned is not None and assigned.variant is not None:
+            variant = assigned.variant
+            preset, model = variant.preset or preset, variant.model or model
+            version, refine = variant.version or version, variant.refine or refine
+            url = variant.url or ""
         if model is not None and size is not None:
             raise OptionError(f"The model {model} has a working size of its own: leave out size, or model.")
-        settings = self.settings.overridden(preset=preset, timeout_s=timeout_s, fallback=fallback)
-        asked = preset_from_name(settings.preset, size=size, refine=refine)
-        may_step_down = settings.fallback and size is None and model is None
+        settings = self.settings.overridden(timeout_s=timeout_s, fallback=fallback)
+        asked = self._preset(preset, size=size, refine=refine)
         with self._request(asked.name, cancel) as request:
             if assigned is not None:
-                request.unit, request.variant = unit, assigned.name
-            watch = request.watch
-            with watch.stage("decode"):
-                photo = self._load(image, max_pixels=settings.max_pixels, max_bytes=settings.max_bytes)
-            request.size_hw = photo.size_hw
-            wish = _Wish(asked, model, version, variant.url, unit or request.request_id, may_step_down)
-            result = self._result(photo, wish, settings, request)
-            with watch.stage("compose"):
-                rgba = compose.cutout(result.foreground, result.alpha)
-            request.alpha = rgba[..., 3]
-            if self._observers:
-                with watch.stage("compose"):
-                    request.quality_score = quality_score(request.alpha, photo.rgb)
-        return Cutout(
-            rgba=rgba,
-            foreground=result.foreground,
-            photo=photo.rgb,
-            preset=str(request.served),
-            requested=asked.name,
-            fallback_reason=request.fallback_reason,
-            model=str(request.model),
-            model_version=str(request.model_version),
-            milliseconds=watch.milliseconds,
-            request_id=request.request_id,
-        )
-
-    def _result(self, photo: imaging.Photo, wish: _Wish, settings: Settings, request: Request) -> Result:
-        """Alpha and colours: remembered, or asked for, of the version whose turn it is."""
-        turn = Turn()
-        if self._rollout is not None and not (wish.version or wish.url):
-            turn = self._rollout.turn(wish.model or model_of(wish.preset, photo.size_hw), wish.unit)
-        memory = None if wish.url else self._memory  # it knows this server's versions
-        version = wish.version or turn.version
-        remembered = None if memory is None else memory.of(photo, wish.preset, wish.model, version)
-        result = None if remembered is None else _recalled(remembered, wish.preset, request)
-        if result is not None:
-            return result
-        presets = [wish.preset]
-        if wish.may_step_down:
-            presets += smaller_presets(wish.preset, photo.size_hw, stable_last=settings.stable_last)
-        question = Question(photo, presets, settings.fallback_on, wish.model, wish.version)
-        asker = self._elsewhere.at(wish.url) if wish.url else self._asker
-        answer, result = turn.take(
-            lambda question, timeout_s: _asked(asker, question, request, timeout_s), question, settings.timeout_s
-        )
-        if remembered is not None and request.fallback_reason is None:
-            remembered.keep(answer.inference.version, result)
-        return result
+                request.note(unit=unit, variant=assigned.name)
+            photo = self._decoded(image, request)
+            result = self._wiring.open().runner.run(
+                RunRequest(
+                    photo,
+                    asked,
+                    request,
+                    Deadline(settings.timeout_s),
+                    model=model,
+                    version=version,
+                    url=url,
+                    unit=unit or request.record.request_id,
+                    may_step_down=settings.fallback and size is None and model is None,
+                )
+            )
+            return self._cutout(photo, result, request)
 
     def map(
         self,
         photographs: Iterable[imaging.ImageSource],
-        preset: str | None = None,
+        preset: str | Preset | None = None,
         *,
         concurrency: int = DEFAULT_CONCURRENCY,
         ordered: bool = True,
-        **options: Any,
+        **options: Unpack[RemoveOptions],
     ) -> Generator[MapResult, None, None]:
-        """Cuts the subjects out of many photographs, a few at a time; one that fails does not stop the others.
+        """Cuts the subjects out of many photographs with bounded concurrency; one that fails does not stop the others.
 
-        While the network works on one, others are decoded and finished, and the server makes batches of those that
-        reach it together. At most `concurrency` photographs, twice as many if `ordered`, are taken and not yet
-        handed back, however many there are: they may come from a generator, which is advanced in the calling thread.
-        Closing the iterator, or leaving its loop, drops what has not begun, takes back what has, and waits for nothing.
+        While the network works on one, others are decoded and refined, and the server batches those that reach it
+        together. At most `concurrency` photographs, twice as many if `ordered`, are in flight, however many there are:
+        they may come from a generator, which is advanced in the calling thread. Closing the iterator, or leaving its
+        loop, drops photographs that have not started, cancels those that have, and returns at once.
 
         Args:
             photographs: Each as `remove` takes it.
@@ -239,29 +217,32 @@ class Client:
             options: The other arguments of `remove`.
 
         Returns:
-            An iterator of what became of each.
+            An iterator over the results, failures included.
 
         Raises:
             OptionError: `concurrency` is not above zero; or, when the iterator is advanced, another argument has no
                 such value.
             TypeError: `remove` has no argument of that name.
         """
-        inspect.signature(self.remove).bind(b"", preset, **options)
-        given, leaving = options.pop("cancel", None), CancelToken()
+        unknown = options.keys() - RemoveOptions.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"remove() got an unexpected keyword argument {min(unknown)!r}")
+        leaving = CancelToken()
 
         def cut_out(photograph: imaging.ImageSource) -> Cutout:
-            with cancelled_with(leaving, given) as token:
-                return self.remove(photograph, preset, cancel=token, **options)
+            with linked_token(leaving, options.get("cancel")) as token:
+                linked: RemoveOptions = {**options, "cancel": token}
+                return self.remove(photograph, preset, **linked)
 
         results = bounded_map(photographs, cut_out, concurrency=concurrency, ordered=ordered)
         return map_results(results, leaving)
 
     def close(self) -> None:
-        """Ends the connection; requests on their way are taken back and end in a `RequestCancelledError`."""
+        """Closes the connection; requests in flight are cancelled and end in a `RequestCancelledError`."""
         self._closing.cancel()
-        self._elsewhere.close()
-        if self._isolated is not None:
-            self._isolated.close()
+        self._wiring.close()
+        if self._sandbox is not None:
+            self._sandbox.close()
         self.transport.close()
 
     def __enter__(self) -> Client:
@@ -272,51 +253,46 @@ class Client:
     ) -> None:
         self.close()
 
+    def _preset(self, preset: str | Preset | None, *, size: int | None, refine: Refinement | None) -> Preset:
+        if preset is None or isinstance(preset, str):
+            return preset_from_name(preset or self.settings.preset, size=size, refine=refine)
+        return overridden(preset, size=size, refine=refine)
+
     @contextmanager
     def _request(self, requested: str, cancel: CancelToken | None) -> Iterator[Request]:
-        """One request, which can be taken back, and of which observers are told."""
+        """One request, which can be cancelled, and of which observers are told."""
         if self._closing.cancelled:
             raise ServerUnreachableError("This client is closed: make a new one.")
-        with cancelled_with(self._closing, cancel) as token:
+        with linked_token(self._closing, cancel) as token:
             request = Request(requested, token)
-            with observed(request, self._observers):
+            with observed(request, self._wiring.open().observers):
                 yield request
-        if request.fallback_reason is not None:
+        if request.record.fallback_reason is not None:
             with self._lock:
                 self._fallbacks += 1
 
+    def _decoded(self, image: imaging.ImageSource, request: Request) -> imaging.Photo:
+        with request.watch.stage("decode"):
+            photo = self._load(image, max_pixels=self.settings.max_pixels, max_bytes=self.settings.max_bytes)
+        request.note(size_hw=photo.size_hw)
+        return photo
 
-@dataclass(frozen=True)
-class _Wish:
-    """What a request asks for, once experiment and settings have had their say.
-
-    Attributes:
-        preset: How to treat the photograph.
-        model: Another model than the preset's; None leaves it.
-        version: Its version; empty leaves it to a rollout, or to the server.
-        url: Another server; None is the client's own.
-        unit: By which a rollout draws.
-        may_step_down: Whether a smaller preset may serve.
-    """
-
-    preset: Preset
-    model: str | None
-    version: str
-    url: str | None
-    unit: str
-    may_step_down: bool
-
-
-def _recalled(remembered: Recollection, asked: Preset, request: Request) -> Result | None:
-    """The result that is remembered, if one is."""
-    result = remembered.find()
-    request.cache = "miss" if result is None else "hit"
-    if result is not None:
-        request.served, request.model, request.model_version = asked.name, remembered.model, remembered.version
-    return result
-
-
-def _asked(asker: Asker, question: Question, request: Request, timeout_s: float) -> tuple[Answer, Result]:
-    """What the server says, and what follows from it."""
-    answer = asker.ask(question, request, timeout_s=timeout_s)
-    return answer, result_from_answer(question.photo, answer, request.watch)
+    def _cutout(self, photo: imaging.Photo, result: RunResult, request: Request) -> Cutout:
+        with request.watch.stage("compose"):
+            rgba = compose.cutout(result.matte.foreground, result.matte.alpha)
+        request.note(alpha=rgba[..., 3])
+        if self._wiring.open().observers:
+            with request.watch.stage("compose"):
+                request.score(rgba[..., 3], photo.rgb)
+        return Cutout(
+            rgba=rgba,
+            foreground=result.matte.foreground,
+            photo=photo.rgb,
+            preset=result.preset.name,
+            requested=request.requested,
+            fallback_reason=request.record.fallback_reason,
+            model=result.model,
+            model_version=result.version,
+            milliseconds=request.watch.milliseconds,
+            request_id=request.record.request_id,
+        )

@@ -24,6 +24,10 @@ INPUT_DTYPE: Final = "UINT8"
 OUTPUT_DTYPES: Final = ("FP32", "FP16")
 CHANNELS: Final = 3
 
+# A parameter of a model's configuration in Triton: the resize mode that the network was trained with, `static` or
+# `dynamic` (`tuft.presets.RESIZES`). It wins over the preset's. tuft's own models take both and state none.
+RESIZE_PARAMETER: Final = "tuft_resize"
+
 # ImageNet statistics of RGB in 0..1, as the published weights expect (transparent-background 1.3.4, Remover.py).
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)

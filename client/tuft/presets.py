@@ -1,4 +1,4 @@
-"""Quality presets: named, frozen settings, and how one request overrides them."""
+"""Quality presets: frozen values, the named ones, and how one request overrides them."""
 
 from __future__ import annotations
 
@@ -24,21 +24,28 @@ FALLBACK_CAUSES: Final = get_args(FallbackCause)
 
 @dataclass(frozen=True)
 class Preset:
-    """How one photograph is treated.
+    """How one photograph is processed; `tuft.Client.remove` takes the name of one of `PRESETS`, or a value of your own.
 
     Attributes:
-        name: What the result calls it.
-        size: Working size of the network in pixels; None chooses by the photograph's long side.
-        resize: `static` squashes the photograph to a square; `dynamic` keeps its aspect ratio.
-        refine: What happens at the photograph's own resolution after the network.
-        summary: One line for people.
+        name: Its name in results, logs and metrics.
+        size: Working size of the network in pixels, one of `tuft.contract.SIZES`; None chooses by the photograph's
+            long side.
+        resize: `static` squashes the photograph to a square; `dynamic` keeps its aspect ratio. A model that states the
+            mode it was trained with is given its own.
+        refine: Refinement at the photograph's own resolution, after the network.
+        summary: One line of description.
+        reference: Whether saliency is scaled, resized and rounded exactly as transparent-background 1.3.4 does it.
+
+    Raises:
+        OptionError: There is no such size, resize mode or refinement.
     """
 
     name: str
-    size: int | None
-    resize: Resize
-    refine: Refinement
-    summary: str
+    size: int | None = 1024
+    resize: Resize = "static"
+    refine: Refinement = "edges+colours"
+    summary: str = ""
+    reference: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size not in contract.SIZES:
@@ -57,7 +64,14 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
     {
         preset.name: preset
         for preset in (
-            Preset("stable", 1024, "static", "none", "what transparent-background does: the rollback target"),
+            Preset(
+                "stable",
+                1024,
+                "static",
+                "none",
+                "what transparent-background does: the rollback target",
+                reference=True,
+            ),
             Preset("standard", 1024, "static", "edges+colours", "the default"),
             Preset("high", 1536, "dynamic", "edges+colours", "larger, aspect ratio kept"),
             Preset("maximum", 2048, "dynamic", "edges+colours", "largest: every hair that can be had"),
@@ -68,25 +82,33 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
 
 DEFAULT_PRESET: Final = "standard"
 
-# What answers when a preset cannot be served.
+# The preset that serves when another one cannot.
 STEP_DOWN: Final[Mapping[str, str]] = MappingProxyType({"maximum": "high", "high": "standard"})
 LAST_RESORT: Final = "stable"
 
 
 def preset_from_name(name: str, *, size: int | None = None, refine: Refinement | None = None) -> Preset:
-    """The preset called `name`, with this request's overrides.
-
-    Args:
-        name: One of `PRESETS`.
-        size: Another working size in pixels, one of `tuft.contract.SIZES`.
-        refine: Another refinement.
+    """The preset called `name`, with the overrides of one request; see `overridden`.
 
     Raises:
         OptionError: There is no such preset, size or refinement.
     """
     if name not in PRESETS:
         raise OptionError(f"There is no preset {name!r}: choose one of {_listed(tuple(PRESETS))}.")
-    preset = PRESETS[name]
+    return overridden(PRESETS[name], size=size, refine=refine)
+
+
+def overridden(preset: Preset, *, size: int | None = None, refine: Refinement | None = None) -> Preset:
+    """`preset` with the overrides of one request; those that are None change nothing.
+
+    Args:
+        preset: The preset.
+        size: Another working size in pixels, one of `tuft.contract.SIZES`.
+        refine: Another refinement.
+
+    Raises:
+        OptionError: There is no such size or refinement.
+    """
     if size is not None:
         preset = replace(preset, size=size)
     if refine is not None:
@@ -105,12 +127,12 @@ def working_size(preset: Preset, size_hw: tuple[int, int]) -> int:
 def smaller_presets(asked: Preset, size_hw: tuple[int, int], *, stable_last: bool = False) -> tuple[Preset, ...]:
     """The presets that may serve instead of `asked`, the largest first.
 
-    They are those below the one that is as large as `asked`, refined as `asked` is.
+    These are the named ones below its working size, refined as `asked` is.
 
     Args:
         asked: The preset that was asked for.
         size_hw: Height and width of the photograph in pixels.
-        stable_last: Whether `stable` follows, as it is.
+        stable_last: Whether `stable`, unchanged, comes last.
     """
     size = working_size(asked, size_hw)
     name = next((name for name in STEP_DOWN if PRESETS[name].size == size), "")
@@ -118,5 +140,6 @@ def smaller_presets(asked: Preset, size_hw: tuple[int, int], *, stable_last: boo
     while name in STEP_DOWN:
         name = STEP_DOWN[name]
         names.append(name)
-    smaller = tuple(preset_from_name(name, refine=asked.refine) for name in names)
-    return (*smaller, PRESETS[LAST_RESORT]) if stable_last and asked.name != LAST_RESORT else smaller
+    smaller = tuple(replace(PRESETS[name], refine=asked.refine) for name in names)
+    last = PRESETS[LAST_RESORT]
+    return (*smaller, last) if stable_last and not asked.reference else smaller

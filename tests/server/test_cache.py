@@ -40,8 +40,7 @@ def test_a_rollout_on_the_real_server_ends_what_the_version_before_has_left(
         cache = ResultCache(tmp_path / "cache")
         client = Client(addresses.grpc, cache=cache, transport=TritonTransport(addresses.grpc))
         now_s = [0.0]
-        assert client._memory is not None
-        client._memory._versions = versions.ServedVersions(client.transport, clock=lambda: now_s[0])
+        client._wiring.open().versions.clock = lambda: now_s[0]
         first = client.remove(photo, **SMALL)
         again = client.remove(photo, **SMALL)
         assert (first.model_version, again.model_version, cache.hits) == ("1", "1", 1)

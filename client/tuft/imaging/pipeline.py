@@ -1,51 +1,95 @@
-"""From what the server says about a photograph to its alpha and colours: the stages after the network."""
+"""The imaging stages around the network: `prepare` before it, `finish` after it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuft.imaging import postprocess
+from tuft.imaging import postprocess, preprocess
 from tuft.imaging import refine as refinement
+from tuft.imaging.matte import Matte
 from tuft.imaging.pixels import strips
-from tuft.operations.cache import Result
+from tuft.presets import working_size
+from tuft.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
-    from tuft.imaging import Photo
-    from tuft.inference.fallback import Answer
-    from tuft.stopwatch import Stopwatch
-
-REFERENCE_PRESET: Final = "stable"  # scaled as transparent-background does it
+    from tuft.imaging.decoding.load import Photo
+    from tuft.imaging.geometry import Geometry
+    from tuft.presets import Preset, Resize
 
 
-def result_from_answer(photo: Photo, answer: Answer, watch: Stopwatch) -> Result:
-    """Alpha and colours of `photo`; `watch` learns how long each stage takes.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The network's input for a photograph.
+
+    Attributes:
+        picture: (S, S, 3) uint8 sRGB, C-contiguous.
+        geometry: Where the photograph lies in that square.
+    """
+
+    picture: NDArray[np.uint8]
+    geometry: Geometry
+
+
+def prepare(photo: Photo, preset: Preset, *, size: int | None = None, resize: Resize | None = None) -> Prepared:
+    """Resizes a photograph to the network's input.
+
+    Args:
+        photo: The photograph.
+        preset: Gives the working size and the resize mode.
+        size: The network's own working size in pixels, if it has one; wins over the preset's.
+        resize: The resize mode that the network was trained with, if it is known; wins over the preset's.
+    """
+    size = working_size(preset, photo.size_hw) if size is None else size
+    return Prepared(*preprocess.network_image(photo.rgb, size, resize or preset.resize))
+
+
+def finish(
+    photo: Photo,
+    saliency: NDArray[np.floating[Any]],
+    geometry: Geometry,
+    preset: Preset,
+    *,
+    watch: Stopwatch | None = None,
+) -> Matte:
+    """Turns the network's saliency into alpha and foreground at the photograph's own resolution.
+
+    Args:
+        photo: The photograph.
+        saliency: (S, S) float16 or float32 in 0..1, the network's output for `prepare(photo, ...)`.
+        geometry: `Prepared.geometry`.
+        preset: Gives the scaling and the refinement.
+        watch: Measures the stages.
 
     Raises:
-        NoSubjectError: There is nothing in front.
+        NoSubjectError: The network found no subject.
+        ContractError: The saliency has another shape than the geometry, or values that are not finite.
     """
-    reference = answer.preset.name == REFERENCE_PRESET
+    watch = watch or Stopwatch()
     with watch.stage("postprocess"):
-        alpha = postprocess.alpha_from_saliency(answer.inference.saliency, answer.geometry, reference=reference)
+        alpha = postprocess.alpha_from_saliency(saliency, geometry, reference=preset.reference)
     with watch.stage("refine"):
-        if answer.preset.refine != "none":
-            alpha = refinement.refine_alpha(photo.rgb, alpha, answer.geometry.size)
+        if preset.refine != "none":
+            alpha = refinement.refine_alpha(photo.rgb, alpha, geometry.size)
         alpha = _with_own_alpha(alpha, photo.alpha)
     with watch.stage("colours"):
         foreground = photo.rgb
-        if answer.preset.refine == "edges+colours":
+        if preset.refine == "edges+colours":
             foreground = refinement.estimate_foreground(photo.rgb, alpha)
     with watch.stage("compose"):
-        return Result(postprocess.to_uint8(alpha, reference=reference), foreground)
+        return Matte(postprocess.to_uint8(alpha, reference=preset.reference), foreground)
 
 
 def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -> NDArray[np.float32]:
-    """(H, W) alpha in 0..1, made no more opaque than the photograph came (uint8).
+    """(H, W) alpha in 0..1, nowhere more opaque than the photograph's own alpha (uint8).
 
-    The smaller of the two, not their product: a soft edge that the network has seen as well would fade twice.
+    The minimum of the two, not their product: an edge that is soft in both would fade twice.
     """
     if own is not None:
         for rows in strips(len(own)):

@@ -1,10 +1,10 @@
-"""The seam for whoever counts, logs, traces or judges requests: told of each when it begins and when it ends."""
+"""Observers of requests: metrics, logs, traces and experiments are told when a request starts and when it ends."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 CacheUse = Literal["off", "hit", "miss"]
 OK: Final = "ok"
+_PRIVATE: Final = ("alpha", "unit")
 
-_LOGGER: Final = logging.getLogger(__name__)
+_LOGGER: Final = logging.getLogger("tuft.observing")
 
 
 @dataclass(frozen=True, eq=False)
 class RequestEvent:
-    """What became of one request.
+    """The record of one request, complete when it has ended.
 
     Attributes:
-        request_id: Made for this request; Triton was told it as well, and writes it in its log.
+        request_id: Made for this request; Triton is told it as well, and writes it to its log.
         requested: Name of the preset that was asked for.
         served: Name of the preset that served; None if none did.
         model: Name of the model that answered, or of the one asked last; None if none was asked.
@@ -33,32 +34,32 @@ class RequestEvent:
         outcome: `ok`, or the name of the error's class, such as `ServerTimeoutError`.
         fallback_reason: Why another preset than the one asked for served, a sentence; None if it did not.
         fallback_cause: The same as the name of the error's class; None if the preset asked for served.
-        attempts: How often a server was asked for an inference; 0 if that never came to pass.
-        retries: How many of these asked the same model once more after a failure.
+        attempts: How many inferences a server was asked for; 0 if the request never got that far.
+        retries: How many of these asked the same model again after a failure.
         milliseconds: From each of `tuft.stopwatch.STAGES` to the time spent in it.
         total_ms: From the call to its end, waits between attempts included.
         size_hw: Height and width of the photograph in pixels; None if it could not be decoded.
-        alpha: (H, W) uint8, 0 is background; not to be changed; None if there is no result.
-        cache: Whether the result came from the cache, had to be made, or no cache was in use.
-        quality_score: 0..1, the estimate without a truth; None if nobody estimated it.
+        alpha: (H, W) uint8, 0 is background; read-only by convention; None if there is no result.
+        cache: Whether the result came from the cache (`hit`), was computed (`miss`), or no cache is in use (`off`).
+        quality_score: 0..1, estimated without ground truth; None if it was not computed.
         unit: The key by which an experiment has assigned a variant; None without an experiment.
         variant: Name of that variant.
     """
 
     request_id: str
     requested: str
-    served: str | None
-    model: str | None
-    model_version: str | None
-    outcome: str
-    fallback_reason: str | None
-    fallback_cause: str | None
-    attempts: int
-    retries: int
-    milliseconds: Mapping[str, float]
-    total_ms: float
-    size_hw: tuple[int, int] | None
-    alpha: NDArray[np.uint8] | None
+    served: str | None = None
+    model: str | None = None
+    model_version: str | None = None
+    outcome: str = OK
+    fallback_reason: str | None = None
+    fallback_cause: str | None = None
+    attempts: int = 0
+    retries: int = 0
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
+    total_ms: float = 0.0
+    size_hw: tuple[int, int] | None = None
+    alpha: NDArray[np.uint8] | None = None
     cache: CacheUse = "off"
     quality_score: float | None = None
     unit: str | None = None
@@ -67,48 +68,53 @@ class RequestEvent:
     def __post_init__(self) -> None:
         object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))
 
+    def to_dict(self) -> dict[str, Any]:
+        """The known fields, for logs and traces; never pixels, nor the unit, which may name a customer."""
+        known = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _PRIVATE}
+        return {name: value for name, value in known.items() if value is not None}
+
 
 class Observer(Protocol):
-    """Whoever wants to know of requests; inherit from it and write only the methods you need.
+    """Is told of requests; inherit from it and implement only the methods you need.
 
-    All are called in the thread of the request, from many threads at once, and must return soon: the request
-    waits. An exception in one of them is logged once and harms no request.
+    All methods are called in the thread of the request, from many threads at once, and must return quickly: the request
+    waits for them. An exception in one of them is logged once and does not affect the request.
     """
 
     def request_started(self, request_id: str, requested: str) -> None:
-        """A request for the preset `requested` has begun; `request_finished` follows whatever happens."""
+        """A request for the preset `requested` has started; `request_finished` always follows."""
         return
 
     def headers(self, request_id: str) -> Mapping[str, str]:
-        """What to send to the server beside the request, such as `traceparent`; names in lower case."""
+        """Metadata of gRPC to send with the request, such as `traceparent`; names in lower case."""
         return {}
 
     def request_finished(self, event: RequestEvent) -> None:
-        """A request has ended, well or not."""
+        """A request has ended, successfully or not."""
         return
 
 
 class Observers:
-    """Several observers as one; what one of them raises is logged once and goes no further."""
+    """Several observers as one; an exception in one of them is logged once and goes no further."""
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = tuple(observers)
-        self._complained: set[tuple[str, str]] = set()
+        self._failed_before: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
         return bool(self._observers)
 
     def request_started(self, request_id: str, requested: str) -> None:
-        """Tells all that a request has begun."""
+        """Tells all of them that a request has started."""
         self._call_each("request_started", request_id, requested)
 
     def headers(self, request_id: str) -> dict[str, str]:
-        """What all of them want to send along."""
+        """The gRPC metadata of all of them."""
         return {name: value for headers in self._call_each("headers", request_id) for name, value in headers.items()}
 
     def request_finished(self, event: RequestEvent) -> None:
-        """Tells all that a request has ended."""
+        """Tells all of them that a request has ended."""
         self._call_each("request_finished", event)
 
     def _call_each(self, method: str, *arguments: object) -> list[Any]:
@@ -117,12 +123,12 @@ class Observers:
             try:
                 results.append(getattr(observer, method)(*arguments))
             except Exception:
-                self._complain(type(observer).__name__, method)
+                self._warn_once(type(observer).__name__, method)
         return results
 
-    def _complain(self, observer: str, method: str) -> None:
+    def _warn_once(self, observer: str, method: str) -> None:
         with self._lock:
-            known = (observer, method) in self._complained
-            self._complained.add((observer, method))
+            known = (observer, method) in self._failed_before
+            self._failed_before.add((observer, method))
         if not known:
             _LOGGER.warning("%s.%s failed; that is told once", observer, method, exc_info=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,14 +28,18 @@ from tuft.errors import (
 )
 from tuft.imaging import load_photo, preprocess
 from tuft.imaging.preprocess import network_image
-from tuft.inference.fallback import Asker, Question
+from tuft.inference.fallback import FallbackRunner
 from tuft.inference.request import Request
+from tuft.inference.resilience import Deadline
+from tuft.inference.retrying import RetryingTransport
+from tuft.inference.runner import RunRequest
+from tuft.inference.saliency import SaliencyRunner
 from tuft.presets import PRESETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tuft.inference.fallback import Answer
+    from tuft.inference.runner import RunResult
     from tuft.inference.transport import Inference
     from tuft.presets import FallbackCause
 
@@ -49,21 +55,49 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preprocess, "network_image", lambda *_: made)
 
 
-def asker_of(transport: FakeTransport, *, clock: Clock | None = None, **settings: Any) -> Asker:
+@dataclass(frozen=True)
+class Core:
+    """The layers below a client, and the clock of their deadlines."""
+
+    transport: RetryingTransport
+    clock: Callable[[], float]
+
+    def ask(
+        self,
+        *presets: str,
+        causes: Sequence[FallbackCause],
+        timeout_s: float,
+        request: Request | None = None,
+        **options: Any,
+    ) -> RunResult:
+        settings = Settings(fallback_on=tuple(causes), stable_last=presets[1:] == ("stable",))
+        runner = FallbackRunner(SaliencyRunner(self.transport), settings)
+        deadline = Deadline(timeout_s, clock=self.clock)
+        state = request or Request("maximum")
+        options = {"may_step_down": len(presets) > 1, **options}
+        return runner.run(RunRequest(PHOTO, PRESETS[presets[0]], state, deadline, **options))
+
+
+def core_of(transport: FakeTransport, *, clock: Clock | None = None, **settings: Any) -> Core:
     """One that does not wait between attempts."""
-    return Asker(transport, Settings(**settings), clock=clock or Clock(), random=lambda: 0.0)
+    clock = clock or Clock()
+    return Core(RetryingTransport(transport, Settings(**settings), clock=clock, random=lambda: 0.0), clock)
 
 
 def ask(
-    asker: Asker,
+    core: Core,
     *presets: str,
     causes: Sequence[FallbackCause] = ALL,
     timeout_s: float = 16.0,
     request: Request | None = None,
     **options: Any,
-) -> Answer:
-    question = Question(PHOTO, tuple(PRESETS[name] for name in presets or DOWN), causes, **options)
-    return asker.ask(question, request or Request("maximum"), timeout_s=timeout_s)
+) -> RunResult:
+    return core.ask(*presets or DOWN, causes=causes, timeout_s=timeout_s, request=request, **options)
+
+
+def impatient(transport: FakeTransport) -> Core:
+    """One that waits for as long as it may between attempts, by the real clock."""
+    return Core(RetryingTransport(transport, Settings(), random=lambda: 1.0), time.monotonic)
 
 
 def lost() -> ServerUnreachableError:
@@ -79,10 +113,10 @@ def loading() -> ModelUnavailableError:
 @pytest.mark.parametrize("failure", [lost, loading])
 def test_what_may_pass_is_asked_again(failure: Callable[[], ServerError]) -> None:
     fake, request = FakeTransport(failures=[failure(), failure()]), Request("maximum")
-    answer = ask(asker_of(fake), request=request)
+    answer = ask(core_of(fake), request=request)
     assert fake.requests == ["inspyrenet_2048"] * 3
-    assert (request.attempts, request.retries, request.fallback_reason) == (3, 2, None)
-    assert answer.preset.name == request.served == "maximum"
+    assert (request.record.attempts, request.record.retries, request.record.fallback_reason) == (3, 2, None)
+    assert answer.preset.name == request.record.served == "maximum"
 
 
 @pytest.mark.parametrize(
@@ -99,44 +133,42 @@ def test_what_may_pass_is_asked_again(failure: Callable[[], ServerError]) -> Non
 def test_what_will_not_pass_is_not_asked_again(failure: ServerError) -> None:
     fake = FakeTransport(failures=[failure])
     with pytest.raises(type(failure)):
-        ask(asker_of(fake), causes=())
+        ask(core_of(fake), causes=())
     assert fake.requests == ["inspyrenet_2048"]
 
 
 @given(retries=st.integers(0, 10), failures=st.integers(0, 12))
 def test_never_more_often_than_allowed(retries: int, failures: int) -> None:
     fake = FakeTransport(failures=[lost() for _ in range(failures)])
-    asker = asker_of(fake, retries=retries, breaker_failures=0)
+    core = core_of(fake, retries=retries, breaker_failures=0)
     if failures > min(retries, 10):
         with pytest.raises(ServerUnreachableError):
-            ask(asker)
+            ask(core)
     else:
-        ask(asker)
+        ask(core)
     assert len(fake.requests) == min(failures, retries) + 1
 
 
 def test_a_server_that_is_gone_gets_a_tenth_more_than_its_load() -> None:
     fake = FakeTransport(failures=[lost() for _ in range(10_000)])
-    asker = asker_of(fake, retries=10, breaker_failures=0)
+    core = core_of(fake, retries=10, breaker_failures=0)
     for _ in range(200):
         with pytest.raises(ServerUnreachableError):
-            ask(asker, "stable")
+            ask(core, "stable")
     assert 200 < len(fake.requests) <= 200 + 10 + 20
 
 
 def test_no_wait_is_begun_that_the_deadline_would_end() -> None:
     fake = FakeTransport(failures=[lost()])
     with pytest.raises(ServerUnreachableError):
-        Asker(fake, Settings(), random=lambda: 1.0).ask(
-            Question(PHOTO, (PRESETS["stable"],), ()), Request("stable"), timeout_s=0.2
-        )
+        impatient(fake).ask("stable", causes=(), timeout_s=0.2, request=Request("stable"))
     assert len(fake.requests) == 1
 
 
 def test_every_attempt_gets_what_is_left() -> None:
     clock = Clock()
     transport = TimedTransport(clock, [3.0, 2.0, 1.0], failures=[lost(), lost()])
-    ask(asker_of(transport, clock=clock), causes=("memory", "busy"))
+    ask(core_of(transport, clock=clock), causes=("memory", "busy"))
     assert transport.allowed_s == [16.0, 13.0, 11.0]
     assert [options.queue_timeout_s for options in transport.options] == [8.0, 5.0, 3.0]  # half of 16 s, then gone
 
@@ -144,10 +176,10 @@ def test_every_attempt_gets_what_is_left() -> None:
 def test_a_slow_preset_leaves_half_of_the_time_to_the_next() -> None:
     clock, request = Clock(), Request("maximum")
     transport = TimedTransport(clock, [99.0, 99.0, 3.0])
-    answer = ask(asker_of(transport, clock=clock), request=request)
+    answer = ask(core_of(transport, clock=clock), request=request)
     assert transport.allowed_s == [8.0, 4.0, 4.0]
     assert answer.preset.name == "standard"
-    assert request.fallback_cause == "ServerTimeoutError"
+    assert request.record.fallback_cause == "ServerTimeoutError"
     assert clock.now_s == 15.0
 
 
@@ -155,7 +187,7 @@ def test_without_that_permission_it_has_all_the_time() -> None:
     clock = Clock()
     transport = TimedTransport(clock, [99.0])
     with pytest.raises(ServerTimeoutError):
-        ask(asker_of(transport, clock=clock), causes=("memory", "busy", "circuit"))
+        ask(core_of(transport, clock=clock), causes=("memory", "busy", "circuit"))
     assert transport.allowed_s == [16.0]
 
 
@@ -165,7 +197,7 @@ def test_nothing_goes_on_after_the_deadline(takes_s: list[float], fails: list[bo
     failures = [lost() if number % 2 else ServerBusyError("full.") for number, failed in enumerate(fails) if failed]
     transport = TimedTransport(clock, takes_s, failures=failures)
     try:
-        ask(asker_of(transport, clock=clock), timeout_s=timeout_s)
+        ask(core_of(transport, clock=clock), timeout_s=timeout_s)
     except ServerError:
         assert transport.allowed_s
     assert clock.now_s <= timeout_s * (1 + 1e-9)
@@ -174,17 +206,21 @@ def test_nothing_goes_on_after_the_deadline(takes_s: list[float], fails: list[bo
 
 def test_only_the_last_may_wait_in_the_queue_for_as_long_as_it_likes() -> None:
     fake = FakeTransport(failures=[ServerBusyError("full."), ServerBusyError("full.")])
-    ask(asker_of(fake), causes=("busy",))
+    ask(core_of(fake), causes=("busy",))
     assert [options.queue_timeout_s for options in fake.options] == [8.0, 8.0, 16.0]
 
 
 def test_the_reasons_of_several_steps_are_all_told() -> None:
     failures = [ServerOutOfMemoryError("2048 is too large."), ServerBusyError("1536 is busy.")]
     request = Request("maximum")
-    ask(asker_of(FakeTransport(failures=failures)), request=request)
-    assert request.fallback_reason == "2048 is too large. 1536 is busy."
-    assert request.fallback_cause == "ServerOutOfMemoryError"
-    assert (request.served, request.model, request.model_version) == ("standard", "inspyrenet_1024", "1")
+    ask(core_of(FakeTransport(failures=failures)), request=request)
+    assert request.record.fallback_reason == "2048 is too large. 1536 is busy."
+    assert request.record.fallback_cause == "ServerOutOfMemoryError"
+    assert (request.record.served, request.record.model, request.record.model_version) == (
+        "standard",
+        "inspyrenet_1024",
+        "1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,73 +232,73 @@ def test_the_reasons_of_several_steps_are_all_told() -> None:
     ],
 )
 def test_each_reason_can_be_allowed_alone(failure: ServerError, cause: FallbackCause) -> None:
-    assert ask(asker_of(FakeTransport(failures=[failure])), causes=(cause,)).preset.name == "high"
+    assert ask(core_of(FakeTransport(failures=[failure])), causes=(cause,)).preset.name == "high"
     others = tuple(other for other in ALL if other != cause)
     with pytest.raises(type(failure)):
-        ask(asker_of(FakeTransport(failures=[failure])), causes=others)
+        ask(core_of(FakeTransport(failures=[failure])), causes=others)
 
 
 def test_the_same_model_is_not_asked_again_when_it_was_too_large() -> None:
     fake = FakeTransport(failures=[ServerOutOfMemoryError("standard is too large."), ServerBusyError("x")])
     with pytest.raises(ServerOutOfMemoryError):
-        ask(asker_of(fake), "standard", "stable")
+        ask(core_of(fake), "standard", "stable")
     assert fake.requests == ["inspyrenet_1024"]
     fake = FakeTransport(failures=[ServerBusyError("full.")])
-    assert ask(asker_of(fake), "standard", "stable").preset.name == "stable"
+    assert ask(core_of(fake), "standard", "stable").preset.name == "stable"
 
 
-def failing(asker: Asker, failure: type[ServerError], times: int, **options: Any) -> None:
+def failing(core: Core, failure: type[ServerError], times: int, **options: Any) -> None:
     for _ in range(times):
         with pytest.raises(failure):
-            ask(asker, "maximum", **options)
+            ask(core, "maximum", **options)
 
 
 def test_an_open_circuit_costs_the_server_nothing_and_is_a_reason_to_step_down() -> None:
     fake, clock = FakeTransport(failures=[InferenceError("boom.")] * 5), Clock()
-    asker = asker_of(fake, clock=clock)
-    failing(asker, InferenceError, 5)
+    core = core_of(fake, clock=clock)
+    failing(core, InferenceError, 5)
     request = Request("maximum")
-    assert ask(asker, request=request).preset.name == "high"
+    assert ask(core, request=request).preset.name == "high"
     assert fake.requests[5:] == ["inspyrenet_1536"]
-    assert request.fallback_cause == "CircuitOpenError"
+    assert request.record.fallback_cause == "CircuitOpenError"
     with pytest.raises(CircuitOpenError):
-        ask(asker, causes=("memory", "busy", "timeout"))
+        ask(core, causes=("memory", "busy", "timeout"))
     clock.now_s += Settings().breaker_probe_s
-    assert ask(asker).preset.name == "maximum"
-    assert asker.breakers.states == {"inspyrenet_2048": "closed", "inspyrenet_1536": "closed"}
+    assert ask(core).preset.name == "maximum"
+    assert core.transport.breakers.states == {"inspyrenet_2048": "closed", "inspyrenet_1536": "closed"}
 
 
 def test_a_circuit_that_memory_has_opened_counts_as_memory() -> None:
-    asker = asker_of(FakeTransport(failures=[ServerOutOfMemoryError("x")] * 5))
-    failing(asker, ServerOutOfMemoryError, 5)
-    assert ask(asker, causes=("memory",)).preset.name == "high"
+    core = core_of(FakeTransport(failures=[ServerOutOfMemoryError("x")] * 5))
+    failing(core, ServerOutOfMemoryError, 5)
+    assert ask(core, causes=("memory",)).preset.name == "high"
 
 
 def test_where_nothing_answers_nothing_smaller_is_asked() -> None:
     fake = FakeTransport(failures=[lost()] * 5)
-    asker = asker_of(fake, retries=0)
-    failing(asker, ServerUnreachableError, 5)
+    core = core_of(fake, retries=0)
+    failing(core, ServerUnreachableError, 5)
     with pytest.raises(CircuitOpenError):
-        ask(asker)
+        ask(core)
     assert len(fake.requests) == 5
 
 
 def test_a_version_has_a_circuit_of_its_own() -> None:
     fake = FakeTransport(failures=[InferenceError("boom.")] * 5)
-    asker = asker_of(fake)
-    failing(asker, InferenceError, 5, version="2")
+    core = core_of(fake)
+    failing(core, InferenceError, 5, version="2")
     request = Request("maximum")
-    ask(asker, version="1", request=request)
-    assert request.model_version == "1"
+    ask(core, version="1", request=request)
+    assert request.record.model_version == "1"
     assert [options.version for options in fake.options] == ["2"] * 5 + ["1"]
 
 
 def test_what_goes_along_with_the_picture() -> None:
     fake, request = FakeTransport(), Request("maximum", headers={"traceparent": "00-1-2-01"})
-    ask(asker_of(fake), request=request)
+    ask(core_of(fake), request=request)
     (options,) = fake.options
     assert (options.request_id, options.headers, options.cancel) == (
-        request.request_id,
+        request.record.request_id,
         request.headers,
         request.cancel,
     )
@@ -279,7 +315,7 @@ def test_a_cancel_ends_the_wait_before_a_retry() -> None:
 
     fake = Lost()
     with pytest.raises(RequestCancelledError):
-        ask(Asker(fake, Settings(), random=lambda: 1.0), request=Request("maximum", cancel))
+        ask(impatient(fake), request=Request("maximum", cancel))
     assert len(fake.requests) == 1
 
 
@@ -287,5 +323,5 @@ def test_a_request_that_was_taken_back_is_never_sent() -> None:
     cancel, fake = CancelToken(), FakeTransport()
     cancel.cancel()
     with pytest.raises(RequestCancelledError):
-        ask(asker_of(fake), request=Request("maximum", cancel))
+        ask(core_of(fake), request=Request("maximum", cancel))
     assert not fake.requests

@@ -1,12 +1,11 @@
-"""What keeps a request from being lost, and a server in trouble from being buried: small, pure, one idea a file."""
+"""Deadlines, cancellation, retries and circuit breakers: pure, one idea a file."""
 
 from __future__ import annotations
 
 from tuft.inference.resilience.breaker import Breaker, Breakers, CircuitState
-from tuft.inference.resilience.budget import RetryBudget
-from tuft.inference.resilience.cancellation import CancelToken, cancelled_with
+from tuft.inference.resilience.cancellation import CancelToken, linked_token
 from tuft.inference.resilience.deadline import Deadline
-from tuft.inference.resilience.retry import RetryPolicy
+from tuft.inference.resilience.retry import RetryBudget, RetryPolicy
 
 __all__ = [
     "Breaker",
@@ -16,5 +15,5 @@ __all__ = [
     "Deadline",
     "RetryBudget",
     "RetryPolicy",
-    "cancelled_with",
+    "linked_token",
 ]

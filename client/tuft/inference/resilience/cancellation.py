@@ -1,4 +1,4 @@
-"""Taking a request back while it is on its way."""
+"""Cancelling requests in flight."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class CancelToken:
-    """Takes back the requests it was given to: they end at once in a `RequestCancelledError`, on the server as well.
+    """Cancels the requests that it was given to: each ends at once in a `RequestCancelledError`.
 
-    What still waits in the server's queue is dropped there; what the network computes already is finished for nobody.
-    A token may be given to several requests, and works from any thread; so it does for asyncio:
+    The server drops them from its queue; an inference that it has started runs to its end, and the result is discarded.
+    A token may be given to several requests and be used from any thread, for example with asyncio:
 
         cancel = CancelToken()
         try:
@@ -37,7 +37,7 @@ class CancelToken:
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Takes them back; later calls do nothing."""
+        """Cancels them; later calls do nothing."""
         with self._lock:
             self._cancelled.set()
             callbacks = list(self._callbacks.values())
@@ -46,26 +46,26 @@ class CancelToken:
             callback()
 
     def wait(self, timeout_s: float) -> None:
-        """Sleeps.
+        """Sleeps for `timeout_s` seconds.
 
         Raises:
-            RequestCancelledError: `cancel` was called, before or meanwhile.
+            RequestCancelledError: `cancel` was called, before or in the meantime.
         """
         if self._cancelled.wait(timeout_s):
             raise self.error()
 
-    def require(self) -> None:
-        """Does nothing, as long as `cancel` was not called.
+    def raise_if_cancelled(self) -> None:
+        """Raises once `cancel` was called.
 
         Raises:
-            RequestCancelledError: It was.
+            RequestCancelledError: `cancel` was called.
         """
         if self.cancelled:
             raise self.error()
 
     @contextmanager
-    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
-        """`callback` is called, in the thread of `cancel`, if that is called in the `with` block or was before."""
+    def on_cancel(self, callback: Callable[[], object]) -> Iterator[None]:
+        """Calls `callback`, in the thread of `cancel`, if `cancel` is called in the `with` block or was before it."""
         key = object()
         with self._lock:
             late = self.cancelled
@@ -81,16 +81,16 @@ class CancelToken:
 
     @staticmethod
     def error() -> RequestCancelledError:
-        """What a request that was taken back ends in."""
+        """The error that a cancelled request ends in."""
         return RequestCancelledError("The request was taken back before its answer came: ask again if it is wanted.")
 
 
 @contextmanager
-def cancelled_with(*tokens: CancelToken | None) -> Iterator[CancelToken]:
-    """A token that is cancelled as soon as one of `tokens` is, inside the `with` block."""
+def linked_token(*tokens: CancelToken | None) -> Iterator[CancelToken]:
+    """A token that is cancelled when one of `tokens` is, inside the `with` block."""
     joint = CancelToken()
     with ExitStack() as stack:
         for token in tokens:
             if token is not None:
-                stack.enter_context(token.calling(joint.cancel))
+                stack.enter_context(token.on_cancel(joint.cancel))
         yield joint

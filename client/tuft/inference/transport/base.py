@@ -1,4 +1,4 @@
-"""The seam between the client and whatever computes the saliency."""
+"""The seam between the client and the network: the protocol that every transport implements."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tuft.presets import Resize
+
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """What the network said about one picture.
+    """The network's output for one picture.
 
     Attributes:
         saliency: (S, S) float32, 0..1, not yet scaled to the full range.
@@ -30,8 +32,21 @@ class Inference:
 
 
 @dataclass(frozen=True)
+class NetworkInput:
+    """How a network wants its picture; None leaves it to the preset.
+
+    Attributes:
+        size: Working size S in pixels.
+        resize: The resize mode that it was trained with.
+    """
+
+    size: int | None = None
+    resize: Resize | None = None
+
+
+@dataclass(frozen=True)
 class ServerInfo:
-    """Which server answers: the product's name and its version."""
+    """Name and version of the server product."""
 
     name: str
     version: str
@@ -39,15 +54,14 @@ class ServerInfo:
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What goes with a picture to the server.
+    """Options of one inference.
 
     Attributes:
         version: The model's version, as the server counts; empty leaves the choice to the transport.
-        request_id: Written by the server into its log and its traces; empty is none.
+        request_id: Written by the server to its log and its traces; empty is none.
         headers: gRPC metadata, such as `traceparent`; names in lower case.
-        queue_timeout_s: Seconds after which the server may drop the request if it still waits in the queue; None: as
-            long as the request may take.
-        cancel: Takes the request back.
+        queue_timeout_s: Seconds after which the server may drop the request from its queue; None: the whole timeout.
+        cancel: Cancels the request.
     """
 
     version: str = ""
@@ -58,7 +72,7 @@ class CallOptions:
 
 
 class Transport(Protocol):
-    """Carries one picture to a served network and its saliency back; usable from many threads at once."""
+    """Carries pictures to served networks and their saliency back; usable from many threads at once."""
 
     def infer(
         self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: CallOptions | None = None
@@ -69,16 +83,16 @@ class Transport(Protocol):
             model: Name of a served model, such as `tuft.contract.model_name(1024)`.
             image: (S, S, 3) uint8 sRGB, where S is the model's working size.
             timeout_s: Seconds after which to give up, queueing included.
-            options: What goes with it, nothing by default.
+            options: Version, request id, headers and more; none by default.
 
         Raises:
             ServerError: No usable answer came; the class says why.
-            RequestCancelledError: `options.cancel` has taken the request back.
+            RequestCancelledError: The request was cancelled by `options.cancel`.
         """
         ...
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
-        """The working size S of a served model, in pixels; it is asked once per model.
+        """The working size S of a served model, in pixels; the server is asked once for each model.
 
         Args:
             model: Name of any model that the server has, tuft's own or an adopted one.
@@ -91,8 +105,22 @@ class Transport(Protocol):
         """
         ...
 
+    def network_input(self, model: str, *, timeout_s: float) -> NetworkInput:
+        """How a served model wants its picture; the server is asked once for each model.
+
+        A transport that knows only working sizes need not implement it.
+
+        Args:
+            model: Name of any model that the server has, tuft's own or an adopted one.
+            timeout_s: Seconds after which to give up.
+
+        Raises:
+            ServerError: As `model_size`.
+        """
+        return NetworkInput(size=self.model_size(model, timeout_s=timeout_s))
+
     def served_version(self, model: str, *, timeout_s: float) -> str:
-        """The version of `model` that a request without a version is answered by, as the server counts.
+        """The version of `model` that answers requests that name none, as the server counts.
 
         Args:
             model: Name of the model.
@@ -104,7 +132,7 @@ class Transport(Protocol):
         ...
 
     def is_ready(self, model: str) -> bool:
-        """Whether `model` can be asked now.
+        """Whether `model` is ready.
 
         Raises:
             ServerError: The server did not answer the question.
@@ -112,7 +140,7 @@ class Transport(Protocol):
         ...
 
     def ready_models(self) -> tuple[str, ...]:
-        """The models of `tuft.contract` that can be asked now, the smallest first.
+        """The models of `tuft.contract` that are ready, the smallest first.
 
         Raises:
             ServerError: The server did not answer the question.
@@ -120,13 +148,13 @@ class Transport(Protocol):
         ...
 
     def server_info(self) -> ServerInfo:
-        """Who answers.
+        """Name and version of the server.
 
         Raises:
-            ServerError: Nobody does.
+            ServerError: It does not answer.
         """
         ...
 
     def close(self) -> None:
-        """Gives the connection back; requests on their way end in an error. May be called twice."""
+        """Closes the connection; requests in flight end in an error. May be called twice."""
         ...

@@ -1,4 +1,4 @@
-"""A transport without a server, for tests: ours and those of programs that use tuft."""
+"""A transport without a server: for tuft's own tests and for those of programs that use tuft."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import numpy as np
 
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, ServerUnreachableError
-from tuft.inference.transport.base import CallOptions, Inference, ServerInfo
+from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from tuft.presets import Resize
+
 ALL_MODELS: Final = tuple(spec.name for spec in contract.MODELS.values())
 _OWN_SIZES: Final = MappingProxyType({spec.name: spec.size for spec in contract.MODELS.values()})
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
+_NO_RESIZES: Final[Mapping[str, Resize]] = MappingProxyType({})
 
 
 def centred_disk(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -40,19 +43,20 @@ def centred_disk(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 class FakeTransport:
-    """Answers at once with a saliency of one's own making, or with the errors it is told to raise.
+    """Answers at once: with a saliency that the test computes, or with the errors that it was given.
 
     Args:
-        saliency_from_image: Called with each (S, S, 3) uint8 picture; gives its (S, S) saliency in 0..1.
-        failures: Raised one per inference, in this order, before anything is answered.
+        saliency_from_image: Called with each (S, S, 3) uint8 picture; returns its (S, S) saliency in 0..1.
+        failures: Raised one per inference, in this order, before any answer.
         models: Names of the models that are served.
-        adopted: Models that are not tuft's and are served as well: from their names to their working sizes, in pixels.
-        version: The version they answer with.
+        adopted: Models that are not tuft's and are served as well: from their names to their working sizes in pixels.
+        resizes: From names of models to the resize modes that they were trained with; the others state none.
+        version: The version that they answer with.
 
     Attributes:
         failures: Those still to be raised; more can be appended.
         requests: Name of the model of each inference asked for, failed ones included, in order.
-        options: What went with each of them.
+        options: The options of each of them.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class FakeTransport:
         failures: Iterable[Exception] = (),
         models: Sequence[str] = ALL_MODELS,
         adopted: Mapping[str, int] = _NONE,
+        resizes: Mapping[str, Resize] = _NO_RESIZES,
         version: str = "1",
     ) -> None:
         self.requests: list[str] = []
@@ -70,6 +75,7 @@ class FakeTransport:
         self.failures = deque(failures)
         self._models = (*models, *adopted)
         self._sizes = {**_OWN_SIZES, **adopted}
+        self._resizes = resizes
         self._version = version
         self._lock = threading.Lock()
         self._closed = False
@@ -81,7 +87,7 @@ class FakeTransport:
         options = options or CallOptions()
         with self._lock:
             self._require_open()
-            options.cancel.require()
+            options.cancel.raise_if_cancelled()
             self.requests.append(model)
             self.options.append(options)
             failure = self.failures.popleft() if self.failures else None
@@ -89,10 +95,10 @@ class FakeTransport:
             try:
                 raise failure
             finally:
-                del failure  # a frame that holds what it raises would keep the photograph
+                del failure  # a frame that refers to its own exception would keep the photograph in memory
         self._require_served(model)
         saliency = self._saliency_from_image(image).astype(np.float32)
-        options.cancel.require()
+        options.cancel.raise_if_cancelled()
         return Inference(saliency, model, options.version or self._version)
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
@@ -102,6 +108,10 @@ class FakeTransport:
         if model not in self._sizes:
             raise ContractError(f"The fake server does not know the size of {model}: give it in adopted=.")
         return self._sizes[model]
+
+    def network_input(self, model: str, *, timeout_s: float) -> NetworkInput:
+        """The working size and the resize mode of one of the models given."""
+        return NetworkInput(self.model_size(model, timeout_s=timeout_s), self._resizes.get(model))
 
     def served_version(self, model: str, *, timeout_s: float) -> str:
         """The version given."""
@@ -125,7 +135,7 @@ class FakeTransport:
         return ServerInfo("fake", self._version)
 
     def close(self) -> None:
-        """Afterwards nothing answers."""
+        """Afterwards every call raises ServerUnreachableError."""
         self._closed = True
 
     def _require_served(self, model: str) -> None:

@@ -12,13 +12,16 @@ import numpy as np
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
 from tuft.inference.resilience import Deadline
-from tuft.inference.transport.base import CallOptions, Inference, ServerInfo
+from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo
 from tuft.inference.transport.failures import error_from_status
+from tuft.presets import RESIZES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from tuft.presets import Resize
 
 DEFAULT_GRPC_PORT: Final = 8001
 PROBE_TIMEOUT_S: Final = 5.0  # questions about readiness are answered from memory, or not at all
@@ -90,6 +93,7 @@ class TritonTransport:
         )
         self._model_version = model_version
         self._sizes: dict[str, int] = {}
+        self._resizes: dict[str, Resize | None] = {}
 
     def infer(
         self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: CallOptions | None = None
@@ -97,7 +101,7 @@ class TritonTransport:
         """The saliency of one picture; see `Transport.infer`."""
         options = options or CallOptions()
         deadline = Deadline(timeout_s)
-        options.cancel.require()
+        options.cancel.raise_if_cancelled()
         size = self.model_size(model, timeout_s=timeout_s)
         if image.shape != (size, size, contract.CHANNELS):
             shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
@@ -133,7 +137,7 @@ class TritonTransport:
             client_timeout=remaining_s,
             timeout=max(round(queue_s * 1e6), 1),  # microseconds: Triton drops it from its queue then
         )
-        with options.cancel.calling(call.cancel):
+        with options.cancel.on_cancel(call.cancel):
             try:
                 result, error = reply.result()
             except BaseException:
@@ -142,7 +146,7 @@ class TritonTransport:
         if error is None:
             return result
         _open_circle(call)
-        options.cancel.require()
+        options.cancel.raise_if_cancelled()
         # A copy, which no variable holds: a frame and the exception that it raises would be a circle as well.
         raise self._library.InferenceServerException(error.message(), error.status(), error.debug_details())
 
@@ -159,6 +163,28 @@ class TritonTransport:
                 raise ContractError(f"The model {model} on {self.server} {problem}: {_REMEDY}.")
             self._sizes[model] = int(metadata.inputs[0].shape[1])
         return self._sizes[model]
+
+    def network_input(self, model: str, *, timeout_s: float) -> NetworkInput:
+        """How a served model wants its picture; see `Transport.network_input`.
+
+        The resize mode is a parameter of the model's configuration. A server that does not show configurations, or a
+        model that states none, leaves it to the preset.
+        """
+        size = self.model_size(model, timeout_s=timeout_s)
+        if model not in self._resizes:
+            self._resizes[model] = self._stated_resize(model, timeout_s)
+        return NetworkInput(size, self._resizes[model])
+
+    def _stated_resize(self, model: str, timeout_s: float) -> Resize | None:
+        try:
+            with self._failures_as_ours(model, timeout_s):
+                config = self._client.get_model_config(model, self._model_version, client_timeout=timeout_s).config
+        except ServerUnreachableError as failure:
+            if failure.transient:
+                raise
+            return None  # restricted
+        stated = config.parameters[contract.RESIZE_PARAMETER].string_value
+        return stated if stated in RESIZES else None
 
     def served_version(self, model: str, *, timeout_s: float) -> str:
         """The version of `model` that answers a request without one; see `Transport.served_version`."""
@@ -187,6 +213,20 @@ class TritonTransport:
         with self._failures_as_ours("itself", PROBE_TIMEOUT_S):
             metadata = self._client.get_server_metadata(client_timeout=PROBE_TIMEOUT_S)
         return ServerInfo(str(metadata.name), str(metadata.version))
+
+    @contextmanager
+    def grpc_client(self, model: str, timeout_s: float) -> Iterator[Any]:
+        """This connection's `tritonclient.grpc.InferenceServerClient`, for calls that `Transport` does not have.
+
+        Args:
+            model: Name of the model that the calls are about, for errors.
+            timeout_s: Seconds that the calls may take, for errors.
+
+        Raises:
+            ServerError: A call failed; `__cause__` is tritonclient's exception.
+        """
+        with self._failures_as_ours(model, timeout_s):
+            yield self._client
 
     def close(self) -> None:
         """Ends the connection and with it the requests on their way."""

@@ -1,15 +1,14 @@
-"""Results kept on disk: the same photograph, asked for in the same way of the same model, is not computed twice.
+"""A result cache on disk: an identical request to the same version of a model is not computed again.
 
-`key` says what makes two requests the same, `packing` turns a result into few bytes and back, `store` keeps bytes,
-`versions` knows which version of a model is served, `memory` is what a client uses. What is kept is the alpha and the
-colours that differ from the photograph's, never the photograph.
+`key` identifies a request, `packing` encodes a result, `store` keeps bytes in SQLite, `results` combines them into
+`ResultCache`, `versions` tracks which version of a model is served, and `runner` uses all of it for requests. An entry
+holds the alpha and the colours that differ from the photograph's, never the photograph.
 """
 
 from __future__ import annotations
 
-from tuft.operations.cache.packing import Result
 from tuft.operations.cache.results import ResultCache
-from tuft.operations.cache.runner import Memory, Recollection
-from tuft.operations.cache.versions import VERSION_MAX_AGE_S
+from tuft.operations.cache.runner import CachedRunner
+from tuft.operations.cache.versions import VERSION_MAX_AGE_S, ServedVersions
 
-__all__ = ["VERSION_MAX_AGE_S", "Memory", "Recollection", "Result", "ResultCache"]
+__all__ = ["VERSION_MAX_AGE_S", "CachedRunner", "ResultCache", "ServedVersions"]

@@ -1,4 +1,4 @@
-"""What makes two requests the same."""
+"""The cache key of a request."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Key:
-    """One request, all but the version of the model that answers it.
+    """Identifies a request, except for the version of the model.
 
-    The photograph counts by its pixels, which are needed for the result anyway: the same picture is the same from a
-    path, from bytes or from an array, and after its metadata were edited.
+    The photograph is identified by its pixels, so the key does not depend on whether it was given as a path, as bytes
+    or as an array, nor on its metadata.
 
     Attributes:
-        model: Name of the model that is asked.
-        digest: Of the photograph and of everything that is done to it, in hexadecimal.
+        model: Name of the requested model.
+        digest: SHA-256 of the photograph and of all processing options, in hexadecimal.
     """
 
     model: str
@@ -31,30 +31,30 @@ class Key:
 
     @classmethod
     def of(cls, photo: Photo, preset: Preset, model: str, *, server: str) -> Key:
-        """What is asked about `photo`.
+        """The key of a request.
 
         Args:
             photo: The photograph.
-            preset: How it is treated, this request's overrides included.
-            model: Name of the model that is asked.
-            server: Where: two servers may give the same name and version to different weights.
+            preset: How to process it, with the overrides of this request.
+            model: Name of the requested model.
+            server: Address of the server: two servers may use one model name and version for different weights.
         """
         digest = hashlib.sha256()
-        treatment = [preset.name, preset.size, preset.resize, preset.refine]
-        digest.update(json.dumps([_tuft_version(), server, model, *treatment, photo.size_hw]).encode())
+        options = [preset.name, preset.size, preset.resize, preset.refine, preset.reference]
+        digest.update(json.dumps([_tuft_version(), server, model, *options, photo.size_hw]).encode())
         digest.update(photo.rgb.data)
         if photo.alpha is not None:
             digest.update(photo.alpha.data)
         return cls(model, digest.hexdigest())
 
     def at(self, model_version: str) -> str:
-        """The name under which the result of one version of the model is kept."""
+        """The name under which the result of one version of the model is stored."""
         return f"{self.digest}/{model_version}"
 
 
 @cache
 def _tuft_version() -> str:
-    """Another version may compute another result."""
+    """Part of the key, because another version of tuft may compute another result."""
     try:
         return version("tuft")
     except PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Bytes by key in one SQLite file with a limit of its size, where what was not used for longest makes room.
+"""A least-recently-used store of bytes in one SQLite file of limited size.
 
-SQLite makes it safe for several processes and against being killed. Nothing but bytes is stored, so that nothing that
-somebody else has put there can be more than a wrong picture.
+SQLite makes it safe to share between processes and to kill them. Only bytes are stored, no pickles, so a manipulated
+file can lead to a wrong picture, but not run code.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 NAME: Final = "results.sqlite3"
 
-# How long to wait for another process: a cache that has to be waited for has lost its point.
+# How long to wait for another process: a slow cache is worse than a miss.
 _BUSY_TIMEOUT_S: Final = 1.0
 
-# `used` counts uses, not seconds: clocks differ and are set back. What another program has left under the name of the
-# table fails at the first use.
+# `used` counts accesses instead of storing a time, because clocks differ and are set back. A table of the same name
+# that another program has made fails at the first access.
 _SCHEMA: Final = (
-    "PRAGMA auto_vacuum = FULL",  # what is removed gives its space back
+    "PRAGMA auto_vacuum = FULL",  # return the space of removed entries
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "CREATE TABLE IF NOT EXISTS results"
@@ -33,8 +33,8 @@ _NOW: Final = "(SELECT COALESCE(MAX(used), 0) + 1 FROM results)"
 _PUT: Final = f"INSERT OR REPLACE INTO results (key, used, size_bytes, value) VALUES (?, {_NOW}, ?, ?)"
 _GET: Final = "SELECT value FROM results WHERE key = ?"
 _TOUCH: Final = f"UPDATE results SET used = {_NOW} WHERE key = ?"
-# From the latest used on, what fits together into the limit stays.
-_MAKE_ROOM: Final = """
+# Keeps the most recently used entries that fit into the limit together.
+_EVICT: Final = """
     DELETE FROM results WHERE used <= (
         SELECT MAX(used) FROM (SELECT used, SUM(size_bytes) OVER (ORDER BY used DESC) AS kept_bytes FROM results)
         WHERE kept_bytes > ?
@@ -45,12 +45,12 @@ class Store:
     """One file, shared by threads and processes.
 
     Args:
-        folder: Where the file is; made for this user alone if it is not there.
-        limit_bytes: What all values together may take.
+        folder: The folder of the file; created with access for this user only if it does not exist.
+        limit_bytes: Maximum size of all values together.
 
     Raises:
-        OSError: The folder cannot be made.
-        sqlite3.Error: The file is no such store, or cannot be opened. The methods raise it too.
+        OSError: The folder cannot be created.
+        sqlite3.Error: The file is not such a store, or cannot be opened. The methods raise it too.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -61,33 +61,33 @@ class Store:
             folder / NAME, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         try:
-            for statement in (*_SCHEMA, _MAKE_ROOM):
-                self._connection.execute(statement, (limit_bytes,) if statement is _MAKE_ROOM else ())
+            for statement in (*_SCHEMA, _EVICT):
+                self._connection.execute(statement, (limit_bytes,) if statement is _EVICT else ())
         except sqlite3.Error:
             self._connection.close()
             raise
 
     def get(self, key: str) -> bytes | None:
-        """The value of `key`, which counts as used now; None if there is none."""
+        """The value of `key`, marked as most recently used; None if there is none."""
         with self._lock:
             row = self._connection.execute(_GET, (key,)).fetchone()
             if row is None:
                 return None
-            with suppress(sqlite3.OperationalError):  # somebody else writes: the value is good all the same
+            with suppress(sqlite3.OperationalError):  # another process is writing: the value is still valid
                 self._connection.execute(_TOUCH, (key,))
         return bytes(row[0])
 
     def put(self, key: str, value: bytes) -> None:
-        """Keeps `value` for `key`, unless it alone is above the limit."""
+        """Stores `value` under `key`, unless it exceeds the limit on its own."""
         if len(value) > self._limit_bytes:
             return
         with self._lock, self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(_PUT, (key, len(value), value))
-            self._connection.execute(_MAKE_ROOM, (self._limit_bytes,))
+            self._connection.execute(_EVICT, (self._limit_bytes,))
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes all values."""
         with self._lock:
             self._connection.execute("DELETE FROM results")
 

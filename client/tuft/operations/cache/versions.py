@@ -1,4 +1,4 @@
-"""Which version of each model is served, known without asking for every photograph."""
+"""Tracks which version of each model is served, without asking the server at every request."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from tuft.inference.transport.base import Transport
 
-# So long at the most may a result of the version before be given after a rollout.
+# Maximum time after a rollout in which results of the previous version may still be returned.
 VERSION_MAX_AGE_S: Final = 10.0
-# A server that does not say it at once is in trouble; the request itself has more patience.
+# A healthy server answers at once; the request itself has a longer timeout.
 _TIMEOUT_S: Final = 1.0
 
 
 class ServedVersions:
-    """Asks the server once in a while; usable from many threads at once.
+    """Asks the server for the served version, and caches the answer; usable from many threads at once.
 
     Args:
-        transport: The way to the server.
-        max_age_s: For how many seconds a version, or that it could not be had, is taken as known.
-        clock: Tells seconds, never backwards.
+        transport: The connection to the server.
+        max_age_s: Seconds for which an answer, or its absence, is used.
+        clock: A monotonic clock in seconds.
     """
 
     def __init__(
@@ -40,19 +40,19 @@ class ServedVersions:
         self._known: dict[str, tuple[float, str | None]] = {}
 
     def of(self, model: str) -> str | None:
-        """The version of `model` that served not longer than `max_age_s` ago; None if nobody can say."""
-        now_s = self.clock()  # before the question: the answer may be as old as that
+        """The version of `model` that was served at most `max_age_s` ago; None if the server does not tell."""
+        now_s = self.clock()  # before the request: the answer may be that old
         known_s, version = self._known.get(model, (-float("inf"), None))
         if now_s - known_s < self._max_age_s:
             return version
         try:
             version = self._transport.served_version(model, timeout_s=_TIMEOUT_S)
-        except ServerError:  # the request itself will say what is wrong
+        except ServerError:  # the request itself will report it
             version = None
         self._known[model] = (now_s, version)
         return version
 
     def learn(self, model: str, version: str) -> None:
-        """Takes down that `version` has answered a request that named none."""
+        """Notes that `version` has answered a request that named no version."""
         if version != self._known.get(model, (0.0, None))[1]:
-            self._known.pop(model, None)  # there was a rollout: ask anew
+            self._known.pop(model, None)  # another version serves now: ask again

@@ -1,21 +1,22 @@
-"""A new version of a model, given to a growing share of the requests and withdrawn by itself when it does worse."""
+"""Rollout of a new version of a model: it gets a growing share of the requests, and is withdrawn when it does worse."""
 
-from tuft.operations.rollout.controller import Conductor
-from tuft.operations.rollout.guardrails import Guards, Verdict, judge
+from tuft.operations.rollout.controller import RolloutController
+from tuft.operations.rollout.guardrails import Verdict, evaluate_guardrails
 from tuft.operations.rollout.outcomes import Outcomes, Sample
-from tuft.operations.rollout.runner import Rollout, Turn
-from tuft.operations.rollout.state import STEPS, Plan, read_plan
+from tuft.operations.rollout.runner import RolledOutRunner, Rollout, VersionAssignment
+from tuft.operations.rollout.state import STEPS, Guards, Plan, read_plan
 
 __all__ = [
     "STEPS",
-    "Conductor",
     "Guards",
     "Outcomes",
     "Plan",
+    "RolledOutRunner",
     "Rollout",
+    "RolloutController",
     "Sample",
-    "Turn",
     "Verdict",
-    "judge",
+    "VersionAssignment",
+    "evaluate_guardrails",
     "read_plan",
 ]

@@ -1,17 +1,22 @@
-"""A client's part in a rollout: which version a request is given, and the old one's answer if the new one fails."""
+"""A rollout as a layer of a request: the version that it is assigned, and the old one if the new one fails."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tuft.errors import CircuitOpenError, ModelUnavailableError, NoSubjectError, OptionError, OutputError, ServerError
-from tuft.imaging.quality_score import quality_score
-from tuft.inference.resilience import Deadline
+from tuft.errors import (
+    CircuitOpenError,
+    ModelUnavailableError,
+    NoSubjectError,
+    OptionError,
+    OutputError,
+    ServerError,
+)
 from tuft.operations.rollout.outcomes import Outcomes
 from tuft.operations.rollout.state import Plan, read_plan
 
@@ -19,162 +24,166 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from tuft.inference.fallback import Answer, Question
-    from tuft.operations.cache import Result
+    from tuft.inference.runner import Runner, RunRequest, RunResult
 
-    Ask = Callable[[Question, float], tuple[Answer, Result]]
+_LOGGER: Final = logging.getLogger("tuft.rollout.taking_part")
 
-_LOGGER: Final = logging.getLogger(__name__)
-
-# What the new version may take of a request's time; the rest is the old one's, if it has to answer instead.
+# Fraction of a request's time that the new version may take; the old version has the rest if it has to answer instead.
 SHARE: Final = 0.5
-REREAD_S: Final = 1.0
+REFRESH_INTERVAL_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class VersionAssignment:
+    """The version that one request is assigned.
+
+    Attributes:
+        plan: The rollout.
+        unit: The key that it was drawn by; the same key gets the same version throughout a step.
+        model: Name of the model of the preset asked for.
+        gets_new: Whether it is the new version.
+    """
+
+    plan: Plan
+    unit: str
+    model: str
+    gets_new: bool
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the outcome counts: the rollout runs, and it is this model's."""
+        return self.plan.phase == "running" and self.model == self.plan.model
 
 
 class Rollout:
-    """What `tuft.Client` takes as `rollout`; usable from many threads at once.
+    """Reads the rollout that clients share, and records outcomes; usable from many threads at once.
 
-    While a rollout runs, clients that do not take part are given the new version by the server, all of them: it answers
-    with the highest that is loaded. Give it to all clients before the first rollout starts.
+    While a rollout runs, the server gives the new version to all clients that do not take part: it answers with the
+    highest that is loaded. Give a `Rollout` to all clients before the first rollout starts.
 
     Args:
-        folder: The folder that all clients and `tuft rollout` share; need not exist yet.
-        reread_s: After so many seconds the plan is read again.
-        clock: Tells seconds, never backwards.
+        folder: The folder that all clients and `tuft rollout` share; it need not exist yet.
+        refresh_interval_s: Seconds after which the plan is read again.
+        clock: Monotonic seconds.
     """
 
     def __init__(
         self,
         folder: str | os.PathLike[str],
         *,
-        reread_s: float = REREAD_S,
+        refresh_interval_s: float = REFRESH_INTERVAL_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = Path(folder)
         self._outcomes = Outcomes(self._folder)
-        self._reread_s = reread_s
+        self._refresh_interval_s = refresh_interval_s
         self._clock = clock
         self._plan: Plan | None = None
         self._read_at_s = -float("inf")
-        self._complained = False
+        self._has_warned = False
         self._lock = threading.Lock()
 
-    def turn(self, model: str, key: str) -> Turn:
-        """What is to answer a request.
+    def assign(self, model: str, unit: str) -> VersionAssignment | None:
+        """The version for a request; None if no rollout runs.
 
         Args:
-            model: The one that the preset asked for needs.
-            key: Whose request it is; who has been given the new version keeps it.
+            model: Name of the model of the preset asked for.
+            unit: The key to draw by; a unit that was given the new version keeps it.
         """
-        plan = self._current()
+        plan = self._current_plan()
         if plan is None or plan.phase == "finished":
-            return Turn()
-        return Turn(self, plan, key, gets_new=model == plan.model and plan.gives_new(key), model=model)
+            return None
+        return VersionAssignment(plan, unit, model, gets_new=model == plan.model and plan.gives_new(unit))
 
-    def record(self, plan: Plan, key: str, version: str, **known: float) -> None:
-        """Writes down what became of a request; nobody goes unserved because that cannot be done."""
+    def record(self, plan: Plan, unit: str, version: str, **figures: float) -> None:
+        """Appends the outcome of one request; a failure to write it does not affect the request."""
         try:
-            self._outcomes.append(plan, key, version, **known)
+            self._outcomes.append(plan, unit, version, **figures)
         except OutputError as error:
-            self._complain(error)
+            self._warn_once(error)
 
-    def _current(self) -> Plan | None:
+    def _current_plan(self) -> Plan | None:
         with self._lock:
             now_s = self._clock()
-            if now_s - self._read_at_s >= self._reread_s:
+            if now_s - self._read_at_s >= self._refresh_interval_s:
                 self._read_at_s = now_s
                 try:
                     self._plan = read_plan(self._folder)
-                except OptionError as error:  # what was known still holds
-                    self._complain(error)
+                except OptionError as error:  # the last plan still holds
+                    self._warn_once(error)
             return self._plan
 
-    def _complain(self, error: Exception) -> None:
-        if not self._complained:
+    def _warn_once(self, error: Exception) -> None:
+        if not self._has_warned:
             _LOGGER.warning("%s That is told once.", error)
-        self._complained = True
+        self._has_warned = True
 
 
-class Turn:
-    """One request, and the version that it is given; without a plan, whatever the server chooses."""
+class RolledOutRunner:
+    """Gives each request the version that a rollout assigns; requests that name a version take no part.
 
-    def __init__(
-        self,
-        rollout: Rollout | None = None,
-        plan: Plan | None = None,
-        key: str = "",
-        *,
-        gets_new: bool = False,
-        model: str = "",
-    ) -> None:
+    Args:
+        inner: Serves a request with the versions that it is assigned.
+        rollout: Assigns them.
+    """
+
+    def __init__(self, inner: Runner, rollout: Rollout) -> None:
+        self._inner = inner
         self._rollout = rollout
-        self._plan = plan
-        self._key = key
-        self._gets_new = gets_new
-        self._model = model
 
-    @property
-    def version(self) -> str:
-        """The version that its model is asked for; empty leaves it to the server."""
-        if self._plan is None or self._model != self._plan.model:
-            return ""
-        return self._plan.new if self._gets_new else self._plan.old
-
-    def take(self, ask: Ask, question: Question, timeout_s: float) -> tuple[Answer, Result]:
-        """What `ask` says to the question: of the new version, if it is its turn and it can; else of the old one.
-
-        Args:
-            ask: Takes a question and the seconds for it.
-            question: Names no version.
-            timeout_s: Seconds for everything together.
+    def run(self, request: RunRequest) -> RunResult:
+        """The new version's result if the request is assigned it and it succeeds; else the old version's.
 
         Raises:
             ServerError: Neither version answers; it is the old one's failure.
             NoSubjectError: The old version found no subject either.
+            RequestCancelledError: The request was cancelled.
         """
-        if self._plan is None:
-            return ask(question, timeout_s)
-        deadline = Deadline(timeout_s)
-        if not self._gets_new:
-            return self._old(ask, question, deadline)
+        assignment = None if request.version else self._rollout.assign(request.model_name, request.unit)
+        if assignment is None:
+            return self._inner.run(request)
+        if not assignment.gets_new:
+            return self._run_old(request, assignment)
         try:
-            # A smaller preset is no way out: the old version can do the one asked for.
-            alone = replace(question, presets=question.presets[:1], versions={self._plan.model: self._plan.new})
-            return self._timed(ask, alone, deadline.share(SHARE))
+            return self._run_new(request, assignment)
         except (ServerError, NoSubjectError):
-            answered = self._old(ask, question, deadline)
-            self._record(self._plan.new)  # had the old one failed, too, it would be the picture or the server
-            return answered
+            result = self._run_old(request, assignment)
+            # If the old version had failed, too, the picture or the server would be the cause.
+            self._record(assignment, assignment.plan.new)
+            return result
 
-    def _old(self, ask: Ask, question: Question, deadline: Deadline) -> tuple[Answer, Result]:
-        """Of the old version; if it is gone, of any: the plan is older than what the server has loaded."""
-        assert self._plan is not None
+    def _run_new(self, request: RunRequest, assignment: VersionAssignment) -> RunResult:
+        """By the new version, without stepping down: the old version can serve the preset asked for."""
+        attempt = replace(request, may_step_down=False, deadline=request.deadline.share(SHARE))
+        return self._run_version(attempt, assignment, assignment.plan.new)
+
+    def _run_old(self, request: RunRequest, assignment: VersionAssignment) -> RunResult:
+        """By the old version; if that is unloaded, by any: the plan is older than what the server has loaded."""
         try:
-            return self._timed(ask, replace(question, versions={self._plan.model: self._plan.old}), deadline)
+            return self._run_version(request, assignment, assignment.plan.old)
         except ServerError as failure:
-            if _is_gone(failure):
-                return ask(question, deadline.remaining_s)
-            if self._model == self._plan.model:
-                self._record(self._plan.old)
+            if _is_unloaded(failure):
+                return self._inner.run(request)
+            self._record(assignment, assignment.plan.old)
             raise
 
-    def _timed(self, ask: Ask, question: Question, deadline: Deadline) -> tuple[Answer, Result]:
-        assert self._plan is not None
+    def _run_version(self, request: RunRequest, assignment: VersionAssignment, version: str) -> RunResult:
         began_s = time.perf_counter()
-        answer, result = ask(question, deadline.remaining_s)
+        result = self._inner.run(replace(request, versions={assignment.plan.model: version}))
         ms = (time.perf_counter() - began_s) * 1e3
-        if self._plan.phase == "running" and answer.inference.model == self._model == self._plan.model:
-            alpha = result.alpha
-            known = {"quality": quality_score(alpha, question.photo.rgb), "subject": float(alpha.mean()) / 255}
-            self._record(answer.inference.version, ms=ms, **known)
-        return answer, result
+        # A kept result and another model's tell nothing about the version.
+        if request.state.record.cache != "hit" and result.model == assignment.plan.model and assignment.is_recorded:
+            alpha = result.matte.alpha
+            quality = request.state.score(alpha, request.photo.rgb)
+            self._record(assignment, result.version, ms=ms, quality=quality, subject=float(alpha.mean()) / 255)
+        return result
 
-    def _record(self, version: str, **known: float) -> None:
-        if self._rollout is not None and self._plan is not None and self._plan.phase == "running":
-            self._rollout.record(self._plan, self._key, version, **known)
+    def _record(self, assignment: VersionAssignment, version: str, **figures: float) -> None:
+        if assignment.is_recorded:
+            self._rollout.record(assignment.plan, assignment.unit, version, **figures)
 
 
-def _is_gone(failure: ServerError) -> bool:
+def _is_unloaded(failure: ServerError) -> bool:
     """Whether the version is not served, or was not when its breaker opened."""
     return isinstance(failure, ModelUnavailableError) or (
         isinstance(failure, CircuitOpenError) and isinstance(failure.__cause__, ModelUnavailableError)

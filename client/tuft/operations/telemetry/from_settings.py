@@ -1,4 +1,4 @@
-"""From settings to the observers that they ask for."""
+"""Makes the observers that settings ask for."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tuft.inference.observers import Observer
-    from tuft.operations.telemetry.circuits import HasCircuits
+    from tuft.operations.telemetry.metrics import HasCircuits
 
 
-def watchers(client: HasCircuits, *, metrics_port: int = 0, log: str = "", tracing: bool = False) -> Iterator[Observer]:
-    """The observers that settings ask for; none by default.
+def observers_from_settings(
+    client: HasCircuits, *, metrics_port: int = 0, log: str = "", tracing: bool = False
+) -> Iterator[Observer]:
+    """Makes the observers that settings ask for, by default none.
+
+    Each is set up when the iterator reaches it: the port is opened, or the log file is created.
 
     Args:
-        client: Whose requests are watched; its circuit breakers are as well.
-        metrics_port: Port of the loopback interface where Prometheus finds the metrics; 0 offers none.
-        log: Where one line of JSON for each request goes: `stderr` or a file; empty writes none.
-        tracing: Whether requests become spans of OpenTelemetry.
+        client: The client whose circuit breakers the metrics include.
+        metrics_port: Port of the loopback interface for Prometheus; 0 disables metrics.
+        log: `stderr` or a file for one JSON line a request; empty disables the log.
+        tracing: Whether to make OpenTelemetry spans of requests.
 
     Raises:
-        OptionError: There is no such port, or the file cannot be written.
-        SetupError: A library is not installed, or the port is taken.
+        OptionError: The port is out of range, or the file cannot be written.
+        SetupError: A library is not installed, or the port is in use.
     """
     if metrics_port:
         metrics = Metrics()

@@ -1,6 +1,6 @@
-"""One line of JSON for each request: who asked for what, who served, how it ended and what took how long.
+"""A JSON log with one line for each request: the preset requested and served, the model, the outcome and the times.
 
-Never in it: pixels, file names or contents, nor the key by which an experiment knows a customer.
+It never contains pixels, file names or contents, nor the key by which an experiment identifies a customer.
 """
 
 from __future__ import annotations
@@ -25,46 +25,30 @@ _FIELDS: Final = "tuft"  # the attribute of a log record that carries a request'
 
 
 class RequestLog(Observer):
-    """Logs each request to the logger `tuft.requests`: INFO if it ended well, WARNING if not, or not as asked."""
+    """Logs each request to `tuft.requests`: INFO if it was served as requested, WARNING if it failed or fell back."""
 
     def request_started(self, request_id: str, requested: str) -> None:
-        """There is nothing to say yet."""
+        """Logs nothing: a request is logged when it has finished."""
 
     def request_finished(self, event: RequestEvent) -> None:
-        """One record; a program's own handlers find its fields in the attribute `tuft`."""
-        as_asked = event.outcome == OK and event.fallback_cause is None
-        level = logging.INFO if as_asked else logging.WARNING
+        """Logs one record; its attribute `tuft` holds the fields, for handlers of the program's own."""
+        as_requested = event.outcome == OK and event.fallback_cause is None
+        level = logging.INFO if as_requested else logging.WARNING
         LOGGER.log(level, "request %s: %s", event.request_id, event.outcome, extra={_FIELDS: fields(event)})
 
 
 def fields(event: RequestEvent) -> dict[str, Any]:
-    """What is logged of a request; docs/monitoring.md says what each field means. None is left out."""
-    found = {
-        "request_id": event.request_id,
-        "requested": event.requested,
-        "served": event.served,
-        "model": event.model,
-        "model_version": event.model_version,
-        "outcome": event.outcome,
-        "fallback_cause": event.fallback_cause,
-        "fallback_reason": event.fallback_reason,
-        "attempts": event.attempts,
-        "retries": event.retries,
-        "cache": event.cache,
-        "quality_score": event.quality_score,
-        "variant": event.variant,
-        "size_hw": event.size_hw,
-        "total_ms": round(event.total_ms, 1),
-        "stage_ms": {stage: round(milliseconds, 1) for stage, milliseconds in event.milliseconds.items()},
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    """The fields that are logged of a request, without those that are unknown; docs/monitoring.md describes them."""
+    known = event.to_dict()
+    stage_ms = {stage: round(milliseconds, 1) for stage, milliseconds in known.pop("milliseconds").items()}
+    return {**known, "total_ms": round(event.total_ms, 1), "stage_ms": stage_ms}
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON: time (UTC), level, logger, message, and the fields of a request."""
+    """Formats a record as one line of JSON: time (UTC), level, logger, message, and the fields of a request."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever the message holds."""
+        """The record as one line, even if its message has several."""
         line = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -78,10 +62,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to(target: str) -> logging.Handler:
-    """Sends what tuft logs to one place, as lines of JSON; another place is added, the same one is not.
+    """Adds a handler that writes tuft's log as lines of JSON, unless there is one for the same target already.
 
     Args:
-        target: `stderr`, or a file to append to; a file that logrotate moves away is opened anew.
+        target: `stderr`, or a file to append to; the file is reopened when logrotate has moved it away.
 
     Returns:
         The handler, for `logging.getLogger("tuft").removeHandler`.
@@ -116,7 +100,7 @@ def _handler(target: str) -> logging.Handler:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
+    """Replaces NaN and infinity, which JSON does not have, by None."""
     if isinstance(value, dict):
         return {name: _without_nan(inner) for name, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,34 +1,35 @@
-"""What Prometheus is told about requests: how many, how they ended, how long they took and how good they look.
+"""Prometheus metrics of requests: counts, outcomes, durations and quality scores.
 
-Every label has few values, known beforehand: no photograph, customer or message makes a new series.
+Every label has a small, fixed set of values, so no photograph, customer or message creates a new series.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import WeakKeyDictionary, WeakSet
 
 from tuft import errors
 from tuft.errors import OptionError, SetupError
 from tuft.inference.observers import OK, Observer
-from tuft.operations.telemetry.circuits import CircuitCollector
 from tuft.presets import PRESETS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+    from prometheus_client.metrics_core import Metric
 
     from tuft.inference.observers import RequestEvent
-    from tuft.operations.telemetry.circuits import HasCircuits
 
-DEFAULT_PORT: Final = 8003  # beside Triton's 8000 to 8002
+DEFAULT_PORT: Final = 8003  # next to Triton's 8000 to 8002
 LOOPBACK: Final = "127.0.0.1"
 LARGEST_PORT: Final = 65535
 
-# Upper bounds in seconds, from a millisecond to a minute: a quantile read from them is wrong by less than the distance
-# of two. They are close (a factor of 2 at most) where times lie: the network takes 0.03 to 0.3 s on a GPU and 1 to 5 s
-# on a processor, every other stage of a photograph of 12 megapixels 0.03 to 0.4 s (benchmarks/results/latency.json).
+# Upper bounds in seconds, from a millisecond to a minute. A quantile read from them is off by less than the distance of
+# two bounds, so they are dense (a factor of 2 at most) where times lie: the network takes 0.03 to 0.3 s on a GPU and 1
+# to 5 s on a CPU, each other stage of a 12-megapixel photograph 0.03 to 0.4 s (benchmarks/results/latency.json).
 TIME_BUCKETS_S: Final = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5,
     5.0, 10.0, 20.0, 40.0, 60.0,
@@ -36,10 +37,36 @@ TIME_BUCKETS_S: Final = (
 SCORE_BUCKETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 
 NOBODY: Final = "none"  # no preset has served
-UNEXPECTED: Final = "unexpected"  # an exception that is not one of tuft.errors
+UNEXPECTED: Final = "unexpected"  # any exception that is not in tuft.errors
 OUTCOMES: Final = frozenset({OK, "KeyboardInterrupt", *(name for name in vars(errors) if name.endswith("Error"))})
 
 _INSTALL: Final = "prometheus-client is not installed: run `pip install 'tuft[metrics]'`."
+
+
+class HasCircuits(Protocol):
+    """A `tuft.Client`, or another object with circuit breakers."""
+
+    @property
+    def circuits(self) -> Mapping[str, str]:
+        """From models to `closed`, `open` or `half-open`."""
+        ...
+
+
+class CircuitCollector:
+    """Collects the circuit breakers of all live clients; a model counts as open if it is open in any of them."""
+
+    def __init__(self) -> None:
+        self.clients: WeakSet[HasCircuits] = WeakSet()
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauge `tuft_circuit_open`: 1 for a model whose circuit is open, else 0."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        gauge = GaugeMetricFamily("tuft_circuit_open", "Whether a model is not asked for a while.", labels=("model",))
+        states = [state for client in tuple(self.clients) for state in client.circuits.items()]
+        for model in sorted({model for model, _ in states}):
+            gauge.add_metric((model,), float((model, "open") in states))
+        yield gauge
 
 
 @dataclass(frozen=True)
@@ -63,10 +90,10 @@ _lock: Final = threading.Lock()
 
 
 class Metrics(Observer):
-    """Counts requests for Prometheus; several of one registry count together.
+    """Prometheus metrics of requests; instances with the same registry share their metrics.
 
     Args:
-        registry: Where the metrics are kept; prometheus_client's own by default, which tells of the process as well.
+        registry: The registry; by default prometheus_client's own, which includes metrics of the process.
 
     Raises:
         SetupError: prometheus-client is not installed.
@@ -80,18 +107,19 @@ class Metrics(Observer):
         self._families = _families[self.registry]
 
     def serve(self, port: int = DEFAULT_PORT, *, host: str = LOOPBACK) -> int:
-        """Answers Prometheus from now on, from a thread of its own, until the process ends.
+        """Serves the metrics over HTTP, from a thread of its own, until the process ends.
 
         Args:
-            port: Where; 0 takes a free one. A port that this process serves already stays as it is.
-            host: Address to listen on; there is no password, so anything but loopback is for a network of your own.
+            port: The port; 0 takes a free one. Has no effect for a port on which this process serves them already.
+            host: Address to listen on. There is no authentication, so use other addresses than loopback only in a
+                private network.
 
         Returns:
             The port.
 
         Raises:
-            OptionError: There is no such port.
-            SetupError: Something else listens there, or the address is not this machine's.
+            OptionError: The port is out of range.
+            SetupError: The port is in use, or the address is not one of this machine.
         """
         if not 0 <= port <= LARGEST_PORT:
             raise OptionError(f"There is no port {port}: choose one from 0 (any free one) to {LARGEST_PORT}.")
@@ -110,15 +138,15 @@ class Metrics(Observer):
         return taken
 
     def follow(self, client: HasCircuits) -> None:
-        """Tells of the circuit breakers of `client` as well, as long as it lives."""
+        """Includes the circuit breakers of `client` for as long as it exists."""
         self._families.circuits.clients.add(client)
 
     def request_started(self, request_id: str, requested: str) -> None:
-        """One more on its way."""
+        """Counts a request in flight."""
         self._families.in_flight.inc()
 
     def request_finished(self, event: RequestEvent) -> None:
-        """One less on its way, and everything that is known of it."""
+        """Counts the outcome of a request."""
         families = self._families
         families.in_flight.dec()
         requested, served = _preset(event.requested), _preset(event.served)
@@ -126,7 +154,7 @@ class Metrics(Observer):
         families.request_s.labels(requested).observe(event.total_ms / 1e3)
         families.retries.labels(requested).inc(event.retries)
         for stage, milliseconds in event.milliseconds.items():
-            if milliseconds > 0:  # what did not happen took no time
+            if milliseconds > 0:  # 0: the stage did not run
                 families.stage_s.labels(stage, served).observe(milliseconds / 1e3)
         if event.fallback_cause is not None:
             families.fallbacks.labels(requested, served, _outcome(event.fallback_cause)).inc()
@@ -137,7 +165,7 @@ class Metrics(Observer):
 
 
 def _declared(registry: CollectorRegistry) -> _Families:
-    """The families, with the series at zero that a rate has to begin from."""
+    """Declares the metrics, and the series that must start at zero for `rate` to be correct."""
     library = _prometheus()
     on: dict[str, Any] = {"registry": registry}
     families = _Families(
@@ -181,7 +209,7 @@ def _outcome(name: str) -> str:
 
 
 def _version(text: str | None) -> str:
-    """Triton counts versions; anything else shares one series."""
+    """The label of a version: Triton numbers them; anything else shares one series."""
     return text if text is not None and text.isdecimal() else UNEXPECTED
 
 

@@ -1,6 +1,6 @@
-"""Requests as spans of OpenTelemetry: one for each request, one for each of its stages, and Triton's own below them.
+"""OpenTelemetry traces: a span for each request, spans for its stages, and Triton's own spans below them.
 
-Only OpenTelemetry's API is used: without an SDK, which the program chooses and sets up, all of this does nothing.
+Only OpenTelemetry's API is used. Without an SDK, which the program chooses and configures, it does nothing.
 """
 
 from __future__ import annotations
@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from tuft.inference.observers import RequestEvent
 
 SPAN: Final = "tuft.remove"
+_ATTRIBUTES: Final = (  # of `RequestEvent`
+    "served", "outcome", "model", "model_version", "fallback_cause", "attempts", "retries", "cache", "quality_score",
+    "variant",
+)  # fmt: skip
 _INSTALL: Final = "opentelemetry-api is not installed: run `pip install 'tuft[tracing]'`."
 
 
 class Traces(Observer):
-    """Makes a span of each request, below the span that the caller is in, and hands its context on to Triton.
+    """Makes a span of each request, as a child of the caller's current span, and propagates its context to Triton.
 
-    A request's span lies where the request lay. Stages come with their lengths only, so their spans follow one
-    another from its beginning, in the order of the stages; what no stage took, such as a wait before another attempt,
-    is what is left at the end.
+    The span of a request has the request's start and end. Only the durations of its stages are known, so their spans
+    follow one another from the start, in the order of the stages. Time outside all stages, such as a wait before a
+    retry, remains at the end.
 
     Args:
-        provider: Where spans go; the program's own (`opentelemetry.trace.get_tracer_provider`) by default.
+        provider: The tracer provider; the global one (`opentelemetry.trace.get_tracer_provider`) by default.
 
     Raises:
         SetupError: opentelemetry-api is not installed.
@@ -49,7 +53,7 @@ class Traces(Observer):
         self._lock = threading.Lock()
 
     def request_started(self, request_id: str, requested: str) -> None:
-        """Opens the request's span."""
+        """Starts the request's span."""
         began_ns = time.time_ns()
         attributes = {"tuft.request_id": request_id, "tuft.requested": requested}
         span = self._tracer.start_span(
@@ -59,7 +63,7 @@ class Traces(Observer):
             self._open[request_id] = (span, began_ns)
 
     def headers(self, request_id: str) -> Mapping[str, str]:
-        """The request's `traceparent` and what else the program's propagators add."""
+        """The request's `traceparent`, and what the program's propagators add."""
         with self._lock:
             span, _ = self._open[request_id]
         carrier: dict[str, str] = {}
@@ -67,7 +71,7 @@ class Traces(Observer):
         return {name.lower(): value for name, value in carrier.items()}
 
     def request_finished(self, event: RequestEvent) -> None:
-        """Adds the spans of the stages and closes the request's."""
+        """Adds the spans of the stages and ends the request's."""
         with self._lock:
             span, began_ns = self._open.pop(event.request_id)
         span.set_attributes(_attributes(event))
@@ -86,20 +90,9 @@ class Traces(Observer):
 
 
 def _attributes(event: RequestEvent) -> dict[str, Any]:
-    found = {
-        "tuft.served": event.served,
-        "tuft.outcome": event.outcome,
-        "tuft.model": event.model,
-        "tuft.model_version": event.model_version,
-        "tuft.fallback_cause": event.fallback_cause,
-        "tuft.attempts": event.attempts,
-        "tuft.retries": event.retries,
-        "tuft.operations.cache": event.cache,
-        "tuft.imaging.quality_score": event.quality_score,
-        "tuft.variant": event.variant,
-        "error.type": None if event.outcome == OK else event.outcome,
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    known = event.to_dict()
+    attributes = {f"tuft.{name}": known[name] for name in _ATTRIBUTES if name in known}
+    return attributes if event.outcome == OK else {**attributes, "error.type": event.outcome}
 
 
 def _nanoseconds(milliseconds: float) -> int:

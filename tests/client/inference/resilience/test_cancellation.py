@@ -8,17 +8,17 @@ import pytest
 
 from tuft import CancelToken
 from tuft.errors import RequestCancelledError
-from tuft.inference.resilience import cancelled_with
+from tuft.inference.resilience import linked_token
 
 
 def test_a_token_calls_whoever_is_on_the_way_and_nobody_else() -> None:
     token, called = CancelToken(), []
-    with token.calling(lambda: called.append("before")):
+    with token.on_cancel(lambda: called.append("before")):
         pass
-    with token.calling(lambda: called.append("during")):
+    with token.on_cancel(lambda: called.append("during")):
         token.cancel()
         token.cancel()
-    with token.calling(lambda: called.append("late")):
+    with token.on_cancel(lambda: called.append("late")):
         pass
     assert called == ["during", "late"]
 
@@ -29,7 +29,7 @@ def test_one_callback_given_twice_is_called_twice() -> None:
     def callback() -> None:
         called.append(1)
 
-    with token.calling(callback), token.calling(callback):
+    with token.on_cancel(callback), token.on_cancel(callback):
         token.cancel()
     assert called == [1, 1]
 
@@ -42,26 +42,26 @@ def test_waiting_ends_as_soon_as_it_is_cancelled() -> None:
         token.wait(30)
     assert time.monotonic() - began_s < 10
     with pytest.raises(RequestCancelledError):
-        token.require()
+        token.raise_if_cancelled()
 
 
 def test_without_a_cancel_waiting_is_sleeping() -> None:
     token = CancelToken()
     token.wait(0.01)
-    token.require()
+    token.raise_if_cancelled()
     assert not token.cancelled
 
 
 def test_either_of_two_tokens_cancels_the_joint_one_inside_the_block_only() -> None:
     for cancels in (0, 1):
         tokens = CancelToken(), CancelToken()
-        with cancelled_with(tokens[0], None, tokens[1]) as joint:
+        with linked_token(tokens[0], None, tokens[1]) as joint:
             assert not joint.cancelled
             tokens[cancels].cancel()
             assert joint.cancelled
         assert not tokens[1 - cancels].cancelled
     token = CancelToken()
-    with cancelled_with(token) as joint:
+    with linked_token(token) as joint:
         pass
     token.cancel()
     assert not joint.cancelled
@@ -72,7 +72,7 @@ def test_nobody_is_forgotten_among_threads() -> None:
     all_inside = threading.Barrier(17)
 
     def wait_for_it(_: int) -> None:
-        with token.calling(called.release):
+        with token.on_cancel(called.release):
             all_inside.wait()
             leave.wait()
 

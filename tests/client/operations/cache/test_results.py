@@ -138,8 +138,7 @@ def test_a_rollout_shows_in_time_and_a_rollback_finds_what_was_kept(
     client: Client, fake: Versioned, scene: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = [0.0]
-    assert client._memory is not None
-    client._memory._versions = versions.ServedVersions(fake, clock=lambda: now_s[0])
+    client._wiring.open().versions.clock = lambda: now_s[0]
     assert client.remove(scene.rgb, **SMALL).model_version == "1"
     fake.served = "2"
     now_s[0] += VERSION_MAX_AGE_S - 0.1

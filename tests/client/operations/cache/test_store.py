@@ -91,7 +91,7 @@ HAMMER = """
 import hashlib, random, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tuft.cache.store import Store
+from tuft.operations.cache.store import Store
 store = Store(Path({folder!r}), 3_000_000)
 order = random.Random({seed})
 found = 0

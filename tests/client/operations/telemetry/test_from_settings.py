@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from tuft.errors import OptionError
-from tuft.operations.telemetry import Metrics, RequestLog, Traces, watchers
+from tuft.operations.telemetry import Metrics, RequestLog, Traces, observers_from_settings
 
 
 class NoCircuits:
@@ -18,21 +18,21 @@ class NoCircuits:
 
 
 def test_nothing_is_watched_unless_asked() -> None:
-    assert list(watchers(NoCircuits())) == []
+    assert list(observers_from_settings(NoCircuits())) == []
 
 
 def test_each_setting_makes_its_observer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ports: list[int] = []
     monkeypatch.setattr(Metrics, "serve", lambda self, port: ports.append(port))
     monkeypatch.setattr("tuft.operations.telemetry.from_settings.log_to", lambda target: None)
-    kinds = [type(watcher) for watcher in watchers(NoCircuits(), metrics_port=8003, log="stderr", tracing=True)]
+    kinds = [type(watcher) for watcher in observers_from_settings(NoCircuits(), metrics_port=8003, log="stderr", tracing=True)]
     assert kinds == [Metrics, RequestLog, Traces]
     assert ports == [8003]
 
 
 def test_a_wrong_setting_is_an_error_at_once() -> None:
     with pytest.raises(OptionError):
-        list(watchers(NoCircuits(), metrics_port=-1))
+        list(observers_from_settings(NoCircuits(), metrics_port=-1))
 
 
 def test_importing_it_needs_no_extra() -> None:
