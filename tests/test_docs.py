@@ -33,7 +33,8 @@ def blocks(name: str) -> list[Block]:
 
 README = blocks("README.md")
 # In this order, in one folder: the README publishes what later pages verify.
-EXECUTED = {page: blocks(page) for page in ("README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")))}
+NAMES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
+EXECUTED = {name: blocks(name) for name in NAMES}
 
 
 def chosen(language: str, kind: str = "") -> list[str]:
