@@ -23,7 +23,7 @@ from support.tiny import misbehaving_model, seal, tiny_repository
 from tuft import Client, Settings
 from tuft.cli.main import main
 from tuft.errors import ModelUnavailableError, OptionError, ServerUnreachableError
-from tuft.operations.rollout import Conductor, Guards, Plan, Rollout, read_plan
+from tuft.operations.rollout import Guards, Plan, Rollout, RolloutController, read_plan
 from tuft.operations.rollout.model_control import ModelControl
 
 pytestmark = pytest.mark.server
@@ -33,7 +33,7 @@ SENDERS = 4
 SMALL: dict[str, Any] = {"size": 384, "refine": "none"}
 GUARDS = Guards(min_requests=3, p95_ratio=20)  # on a busy machine that has two cores, latency is anything
 
-# The conductor's picture has a grey corner, and is answered well. Photographs, whose corner is black, are not.
+# The warm-up picture has a grey corner and is answered well. Photographs, which have a black corner, are not.
 PICTURE = "images[0, 0, 0, 0].any()"
 MEAN = "(images.mean(-1) / 255).astype(np.float32)"
 ZEROS = "np.zeros(images.shape[:3], np.float32)"
@@ -102,8 +102,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def conductor(tmp_path: Path) -> Conductor:
-    return Conductor(tmp_path / "state", KEY, settle_s=0.3)
+def controller(tmp_path: Path) -> RolloutController:
+    return RolloutController(tmp_path / "state", KEY, settle_s=0.3)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def flowing(
 ) -> Iterator[Flow]:
     flow, stop, number = Flow(), threading.Event(), itertools.count()
     settings = Settings(url=url, timeout_s=timeout_s)
-    with Client(settings=settings, rollout=Rollout(state, reread_s=0.1)) as client:
+    with Client(settings=settings, rollout=Rollout(state, refresh_interval_s=0.1)) as client:
 
         def send() -> None:
             while not stop.is_set():
@@ -141,21 +141,21 @@ def flowing(
 
 
 def test_a_good_version_goes_from_one_percent_to_all_and_no_request_is_lost(
-    served: Served, conductor: Conductor, photo: np.ndarray, tmp_path: Path
+    served: Served, controller: RolloutController, photo: np.ndarray, tmp_path: Path
 ) -> None:
     old, new = served.versions[-1], served.publish()
     told: list[Plan] = []
     with flowing(served.url, tmp_path / "state", photo, customers=400) as flow:
-        plan = conductor.start(served.repository, MODEL, new, served.url, GUARDS)
+        plan = controller.start(served.repository, MODEL, new, served.url, GUARDS)
         assert (plan.old, plan.share, served.versions) == (old, 0.01, [old, new])
-        ended = conductor.watch(every_s=0.5, look_s=0.2, told=told.append)
+        ended = controller.watch(every_s=0.5, poll_interval_s=0.2, on_change=told.append)
         assert [plan.share for plan in told] == [0.1, 0.5, 1.0, 1.0]
         assert (ended.phase, served.versions) == ("finished", [new])
         finished_s, before_abort = time.monotonic(), len(flow.answers)
         wait_until(lambda: len(flow.answers) > before_abort + 50)
         seen = len(flow.answers)
 
-        aborted = conductor.abort()
+        aborted = controller.abort()
         assert (aborted.phase, served.versions) == ("withdrawn", [old])
         after_abort = len(flow.answers)
         wait_until(lambda: len(flow.answers) > after_abort + 50)
@@ -178,7 +178,7 @@ def test_a_good_version_goes_from_one_percent_to_all_and_no_request_is_lost(
 )  # fmt: skip
 def test_a_bad_version_is_withdrawn_by_itself_and_no_request_fails(
     served: Served,
-    conductor: Conductor,
+    controller: RolloutController,
     photo: np.ndarray,
     tmp_path: Path,
     model: str,
@@ -188,15 +188,15 @@ def test_a_bad_version_is_withdrawn_by_itself_and_no_request_fails(
     old, new = served.versions[-1], served.publish(model)
     with flowing(served.url, tmp_path / "state", photo, timeout_s=timeout_s) as flow:
         wait_until(lambda: len(flow.answers) > 10)
-        conductor.start(served.repository, MODEL, new, served.url, GUARDS)
+        controller.start(served.repository, MODEL, new, served.url, GUARDS)
         began_s, began = time.monotonic(), len(flow.answers)
-        ended = conductor.watch(look_s=0.2)
+        ended = controller.watch(poll_interval_s=0.2)
         took_s, requests = time.monotonic() - began_s, len(flow.answers) - began
         print(f"withdrawn after {took_s:.1f} s and {requests} requests")
         after = len(flow.answers)
         wait_until(lambda: len(flow.answers) > after + 20)
     assert (ended.phase, served.versions) == ("withdrawn", [old])
-    _, verdicts = conductor.standing()
+    _, verdicts = controller.status()
     assert {verdict.guard for verdict in verdicts if verdict.tripped} & guards
     assert not flow.errors
     assert flow.counted(after)[new] <= SENDERS
@@ -205,12 +205,12 @@ def test_a_bad_version_is_withdrawn_by_itself_and_no_request_fails(
 
 
 def test_a_server_that_was_started_again_is_given_both_versions(
-    served: Served, conductor: Conductor, photo: np.ndarray, tmp_path: Path
+    served: Served, controller: RolloutController, photo: np.ndarray, tmp_path: Path
 ) -> None:
     old, new = served.versions[-1], served.publish()
     with flowing(served.url, tmp_path / "state", photo) as flow:
-        conductor.start(served.repository, MODEL, new, served.url, GUARDS)
-        conductor.promote()
+        controller.start(served.repository, MODEL, new, served.url, GUARDS)
+        controller.promote()
         control = ModelControl(served.url, KEY)
         control.serve(MODEL, [new])  # the highest, as after a start
         control.close()
@@ -218,26 +218,26 @@ def test_a_server_that_was_started_again_is_given_both_versions(
         wait_until(lambda: len(flow.answers) > before + 50)
         stop = threading.Event()
         with ThreadPoolExecutor(1) as pool:
-            watching = pool.submit(conductor.watch, look_s=0.1, stop=stop)
+            watching = pool.submit(controller.watch, poll_interval_s=0.1, stop=stop)
             wait_until(lambda: served.versions == [old, new])
             stop.set()
             assert watching.result().phase == "running"
-        conductor.abort()
+        controller.abort()
     assert not flow.errors
     assert served.versions == [old]
 
 
 def test_what_does_not_load_or_warm_up_changes_nothing(
-    served: Served, conductor: Conductor, photo: np.ndarray, tmp_path: Path
+    served: Served, controller: RolloutController, photo: np.ndarray, tmp_path: Path
 ) -> None:
     old = served.versions[-1]
     with flowing(served.url, tmp_path / "state", photo) as flow:
         with pytest.raises(ModelUnavailableError, match=r"cannot load version .*; it serves what it served before\.$"):
-            conductor.start(served.repository, MODEL, served.publish("import nothing_of_this_name"), served.url)
+            controller.start(served.repository, MODEL, served.publish("import nothing_of_this_name"), served.url)
         assert served.versions == [old]
         dead = served.publish(misbehaving_model("pass"))
         with pytest.raises(Exception, match=rf"Version {dead} of {MODEL} finds 0 to 0 .*: export it again\."):
-            conductor.start(served.repository, MODEL, dead, served.url)
+            controller.start(served.repository, MODEL, dead, served.url)
         assert served.versions == [old]
     assert not flow.errors
     plan = read_plan(tmp_path / "state")
@@ -246,12 +246,14 @@ def test_what_does_not_load_or_warm_up_changes_nothing(
 
 
 def test_a_wrong_key_and_a_version_that_serves_already_are_one_sentence(
-    served: Served, conductor: Conductor, tmp_path: Path
+    served: Served, controller: RolloutController, tmp_path: Path
 ) -> None:
     with pytest.raises(OptionError, match="serves already: name another one"):
-        conductor.start(served.repository, MODEL, served.versions[-1], served.url)
+        controller.start(served.repository, MODEL, served.versions[-1], served.url)
     with pytest.raises(ServerUnreachableError, match="TUFT_KEY"):
-        Conductor(tmp_path / "state", "wrong", settle_s=0).start(served.repository, MODEL, served.publish(), served.url)
+        RolloutController(tmp_path / "state", "wrong", settle_s=0).start(
+            served.repository, MODEL, served.publish(), served.url
+        )
 
 
 def test_the_command(served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

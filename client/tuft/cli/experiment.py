@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuft.cli._shared import DONE, add_command
 from tuft.files import write_atomically
-from tuft.operations.experiments import Experiment, Recorder, html_page, read_log, summarise, text
+from tuft.operations.experiments import Experiment, Recorder, format_summary, html_page, read_log, summarise
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +43,7 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def _report(arguments: argparse.Namespace) -> int:
     summary = summarise(read_log(arguments.files))
-    print(text(summary))
+    print(format_summary(summary))
     if arguments.html is not None:
         write_atomically(arguments.html, html_page(summary).encode())
         print(f"\nThe page with plots is {arguments.html}")

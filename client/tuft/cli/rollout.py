@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_url
-from tuft.operations.rollout import Conductor, Guards, Outcomes, Plan
+from tuft.operations.rollout import Guards, Outcomes, Plan, RolloutController
 from tuft.settings import load_settings
 from tuft.text import aligned_table
 
@@ -67,36 +67,36 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
                             default=guard.default, help=f"{_GUARDS[guard.name]}; %(default)s by default")  # fmt: skip
 
 
-def _conductor(arguments: argparse.Namespace) -> Conductor:
-    return Conductor(arguments.state, arguments.key or os.environ.get("TUFT_KEY", ""))
+def _controller(arguments: argparse.Namespace) -> RolloutController:
+    return RolloutController(arguments.state, arguments.key or os.environ.get("TUFT_KEY", ""))
 
 
 def _start(arguments: argparse.Namespace) -> int:
     guards = Guards(**{name: getattr(arguments, name) for name in _GUARDS})
     url = arguments.url or load_settings().url
-    plan = _conductor(arguments).start(arguments.repository, arguments.model, arguments.version, url, guards)
+    plan = _controller(arguments).start(arguments.repository, arguments.model, arguments.version, url, guards)
     _print_state(plan)
     return DONE if arguments.detach else _watch(arguments)
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    return _exit_code(_conductor(arguments).watch(every_s=60 * arguments.every, told=_print_state))
+    return _exit_code(_controller(arguments).watch(every_s=60 * arguments.every, on_change=_print_state))
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    plan, verdicts = Conductor(arguments.state, "").standing()
+    plan, verdicts = RolloutController(arguments.state, "").status()
     print(_report(arguments.state, plan, verdicts))
     return DONE
 
 
 def _promote(arguments: argparse.Namespace) -> int:
-    plan = _conductor(arguments).promote(all_at_once=arguments.all)
+    plan = _controller(arguments).promote(all_at_once=arguments.all)
     _print_state(plan)
     return _exit_code(plan)
 
 
 def _abort(arguments: argparse.Namespace) -> int:
-    plan = _conductor(arguments).abort()
+    plan = _controller(arguments).abort()
     print(f"{_sentence(plan)}\n{_warning(plan)}")
     return DONE
 

@@ -1,1 +1,1 @@
-"""What a service needs around its requests: a result cache, rollouts, experiments, telemetry. Each is a runner or an observer."""
+"""Operations of a service: result cache, rollouts, experiments and telemetry. Each is a runner or an observer."""

@@ -67,7 +67,7 @@ def _pixels(picture: NDArray[np.uint8]) -> NDArray[np.void]:
 
 
 def _packed_colours(colours: NDArray[np.void]) -> bytes:
-    """Differences between neighbours in each channel, Huffman-coded: grain has no repetitions, but its steps are small."""
+    """Differences between neighbours in each channel, Huffman-coded: grain does not repeat, but its steps are small."""
     channels = colours.view(np.uint8).reshape(-1, 3).T
     steps = np.ascontiguousarray(np.diff(channels, axis=1, prepend=np.uint8(0)))
     packer = zlib.compressobj(_LEVEL, strategy=zlib.Z_HUFFMAN_ONLY)

@@ -1,6 +1,6 @@
-"""A/B experiments: who is given which variant, what became of it, and what that proves."""
+"""A/B experiments: assignment of variants, recording of outcomes, and statistical analysis."""
 
-from tuft.operations.experiments.analysis import Comparison, Summary, summarise, text
+from tuft.operations.experiments.analysis import Comparison, Summary, format_summary, summarise
 from tuft.operations.experiments.assignment import share_of, weighted_choice
 from tuft.operations.experiments.definition import HOLDOUT, Assignment, Experiment, Variant
 from tuft.operations.experiments.log import Arm, Log, read_log
@@ -17,10 +17,10 @@ __all__ = [
     "Recorder",
     "Summary",
     "Variant",
+    "format_summary",
     "html_page",
     "read_log",
     "share_of",
     "summarise",
-    "text",
     "weighted_choice",
 ]

@@ -1,10 +1,10 @@
-"""What an experiment has shown so far, and what forbids to believe it."""
+"""Experiment results, and the reasons not to trust them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tuft.operations.experiments.statistics import (
     proportion_interval,
     quantile_interval,
 )
+from tuft.text import aligned_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,15 +35,15 @@ _Estimate = Callable[["NDArray[np.float64]", "NDArray[np.intp]", float], Interva
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that variants are compared by.
+    """A metric that variants are compared by.
 
     Attributes:
-        name: For people.
-        column: Which column of an `Arm` it is of; values that are NaN do not count.
-        estimate: From values, units and the critical value to the figure.
-        more_is_better: Which way is good.
-        form: How to write it, for `format`; a difference as well.
-        unit: What follows the number.
+        name: Name for display.
+        column: Name of the column of `Arm` that it is computed from; NaN values are ignored.
+        estimate: Computes the figure from values, units and the critical value.
+        more_is_better: Whether higher is better.
+        form: Format specification of the figure and of differences.
+        unit: Suffix of the number, such as ` ms`.
     """
 
     name: str
@@ -53,15 +54,15 @@ class Metric:
     unit: str = ""
 
     def of(self, arm: Arm, critical: float) -> Interval | None:
-        """The figure of an arm; None with fewer than two units that have a value."""
+        """The figure of an arm; None if fewer than two units have a value."""
         values = getattr(arm, self.column)
         known = ~np.isnan(values)
         if len(np.unique(arm.unit[known])) < 2:
             return None
         return self.estimate(values[known], arm.unit[known], critical)
 
-    def told(self, value: float, *, signed: bool = False) -> str:
-        """The value with its unit; a difference of percentages in points."""
+    def format(self, value: float, *, signed: bool = False) -> str:
+        """A value with its unit as text; if `signed`, a difference, which is in points where values are percentages."""
         text = f"{value:{'+' if signed else ''}{self.form}}{self.unit}"
         return text.replace("%", " points") if signed else text
 
@@ -81,11 +82,11 @@ METRICS: Final = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of one variant against the control's.
+    """One metric of one variant, compared with the control.
 
     Attributes:
-        metric: Which.
-        variant: Whose.
+        metric: The metric.
+        variant: Name of the variant.
         difference: The variant's figure minus the control's.
     """
 
@@ -103,13 +104,13 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """All that a report says.
+    """The results of an experiment.
 
     Attributes:
-        log: What it was made from.
-        figures: By name of the metric, then of the arm.
-        comparisons: Metric by metric, variant by variant.
-        warnings: Sentences; the figures are to be read with them in mind.
+        log: The recorded requests.
+        figures: By name of the metric, then by name of the arm.
+        comparisons: For each metric, one for each variant.
+        warnings: Reasons not to trust the results, one sentence or more each.
     """
 
     log: Log
@@ -119,15 +120,15 @@ class Summary:
 
     @property
     def is_final(self) -> bool:
-        """Whether as many units were seen as were planned."""
+        """Whether the planned number of units has been seen."""
         return self.log.units >= self.log.planned_units
 
 
 def summarise(log: Log) -> Summary:
-    """Compares every variant with the control, metric by metric.
+    """Compares every variant with the control in each metric.
 
     Raises:
-        OptionError: No unit of the control was seen, or none of another variant.
+        OptionError: No unit of the control has been seen, or none of any other variant.
         SetupError: SciPy is not installed.
     """
     control, *others = log.variants
@@ -148,8 +149,8 @@ def summarise(log: Log) -> Summary:
 
 
 def _warnings(log: Log) -> list[str]:
-    tests = (_mismatch, _plan, _changed, _mixed, _unanswered, _unreadable)
-    return [warning for warning in (test(log) for test in tests) if warning]
+    checks = (_mismatch, _plan, _changed, _mixed, _unanswered, _unreadable)
+    return [warning for warning in (check(log) for check in checks) if warning]
 
 
 def _mismatch(log: Log) -> str:
@@ -157,10 +158,10 @@ def _mismatch(log: Log) -> str:
     p = mismatch_p(observed, log.expected_units)
     if p >= SRM_ALPHA:
         return ""
-    told = ", ".join(f"{name} {n} of {log.expected_units.get(name, 0):.0f}" for name, n in observed.items())
+    counts = ", ".join(f"{name} {n} of {log.expected_units.get(name, 0):.0f}" for name, n in observed.items())
     return (
-        f"Sample-ratio mismatch: the arms did not get the units that their weights say ({told}; p = {p:.1g}). Whatever "
-        "loses units of one arm bends every figure: find it before you believe any."
+        f"Sample-ratio mismatch: the arms did not get the units that their weights say ({counts}; p = {p:.1g}). "
+        "A cause that loses units of one arm biases every figure: find it before you trust any."
     )
 
 
@@ -196,23 +197,23 @@ def _unreadable(log: Log) -> str:
     return f"{log.unreadable_lines} lines could not be read and are left out." if log.unreadable_lines else ""
 
 
-def text(summary: Summary) -> str:
-    """The report for a terminal."""
+def format_summary(summary: Summary) -> str:
+    """The results as text for a terminal."""
     log = summary.log
     parts = [f"{log.experiment}: {log.units} of {log.planned_units} units planned, control {log.control}"]
     parts += [f"! {warning}" for warning in summary.warnings]
-    parts += [_aligned(figure_rows(summary)), _aligned(comparison_rows(summary))]
+    parts += [aligned_table(figure_rows(summary)), aligned_table(comparison_rows(summary))]
     if log.forced_units:
         parts.append(f"{log.forced_units} forced units are left out.")
     return "\n\n".join(part for part in parts if part)
 
 
 def figure_rows(summary: Summary) -> list[list[str]]:
-    """A heading, then a row for each arm: counts and figures."""
+    """A header row, then a row for each arm with its counts and figures."""
     rows = [["variant", "units", "requests", *(metric.name for metric in METRICS if summary.figures[metric.name])]]
     for name, arm in summary.log.arms.items():
         figures = [
-            metric.told(of_arms[name].value) if name in of_arms else "–"
+            metric.format(of_arms[name].value) if name in of_arms else "–"
             for metric in METRICS
             if (of_arms := summary.figures[metric.name])
         ]
@@ -221,19 +222,12 @@ def figure_rows(summary: Summary) -> list[list[str]]:
 
 
 def comparison_rows(summary: Summary) -> list[list[str]]:
-    """A heading, then a row for each comparison: the difference, its interval and the verdict."""
+    """A header row, then a row for each comparison with the difference, its interval and the verdict."""
     rows = [["metric", "variant", f"minus {summary.log.control}", "interval", "verdict"]]
     for one in summary.comparisons:
         value, low, high = (
-            one.metric.told(number, signed=True) if np.isfinite(number) else "?"
+            one.metric.format(number, signed=True) if np.isfinite(number) else "?"
             for number in (one.difference.value, one.difference.low, one.difference.high)
         )
         rows.append([one.metric.name, one.variant, value, f"{low} to {high}", one.verdict])
     return rows
-
-
-def _aligned(rows: Sequence[Sequence[Any]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

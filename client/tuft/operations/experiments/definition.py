@@ -1,4 +1,4 @@
-"""What an experiment compares, and whom it gives which variant: a TOML file, checked before anybody is served."""
+"""The definition of an experiment: variants and their weights, read from a TOML file and validated."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HOLDOUT: Final = "holdout"
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # it names files, too
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # also part of file names
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to serve; what is None stays as the client has it.
+    """One variant of an experiment; attributes that are None keep the client's value.
 
     Attributes:
-        name: Within its experiment.
-        weight: Its share of those who take part, relative to the other variants'; 0 for nobody new.
-        preset: One of `tuft.PRESETS`.
-        refine: Another refinement than the preset's.
-        model: Another served model.
-        version: The version of the model, as the server counts.
-        url: Address of another server's gRPC port.
+        name: Unique name within the experiment.
+        weight: Share of the participating units, relative to the weights of the other variants; 0 takes no new units.
+        preset: Name of a preset, one of `tuft.PRESETS`.
+        refine: Refinement, instead of the preset's.
+        model: Name of a served model, instead of the preset's.
+        version: Version of the model.
+        url: gRPC address of another server.
 
     Raises:
         OptionError: A value is out of its range.
@@ -65,11 +65,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a unit is given.
+    """The assignment of a unit.
 
     Attributes:
         variant: The variant; None for the holdout, which is served as if there were no experiment.
-        forced: Whether the experiment names the unit; it is served, but proves nothing.
+        forced: Whether the experiment names the unit explicitly; such units are excluded from the analysis.
     """
 
     variant: Variant | None
@@ -83,15 +83,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Variants that are compared, and the rule that gives one to each unit.
+    """Variants to compare, and the rule that assigns one of them to each unit.
 
     Attributes:
-        name: Also what salts the assignment: another name, another draw.
-        variants: At least two, each name once.
+        name: Name of the experiment. It salts the assignment: another name assigns units independently.
+        variants: At least two, with unique names.
         control: Name of the variant that the others are compared with.
-        planned_units: How many units the comparison needs, settled before the first is served (`docs/experiments.md`).
-        holdout: Share of the units that take no part, 0 <= holdout < 1.
-        forced: From units to the name of the variant that they are given whatever the draw.
+        planned_units: Number of units for the comparison, fixed before the first request (`docs/experiments.md`).
+        holdout: Share of the units that do not take part, 0 <= holdout < 1.
+        forced: From units to the names of the variants that they are always given.
 
     Raises:
         OptionError: A value is out of its range.
@@ -125,7 +125,7 @@ class Experiment:
         """Reads an experiment as `docs/experiments.md` describes it.
 
         Raises:
-            OptionError: The file cannot be read, is no TOML, or says what an experiment cannot have.
+            OptionError: The file cannot be read, is not TOML, or has an invalid setting.
         """
         try:
             return _experiment(tomllib.loads(Path(path).read_text("utf-8")))
@@ -137,10 +137,10 @@ class Experiment:
             raise OptionError(f"{path}: {exc}") from exc
 
     def assign(self, unit: str) -> Assignment:
-        """What `unit` is given: always the same, and however weights grow, never taken back by a variant that grows.
+        """The assignment of a unit. It never changes, except that units move to a variant whose weight grows.
 
         Args:
-            unit: Who is served, such as a customer's number; what is to stay together has the same key.
+            unit: The key of the unit, such as a customer number; requests that belong together have the same key.
         """
         if unit in self.forced:
             return Assignment(self._named(self.forced[unit]), forced=True)
@@ -152,7 +152,7 @@ class Experiment:
 
     @property
     def shares(self) -> dict[str, float]:
-        """What share of the units that are not forced each variant is given, and the holdout if there is one."""
+        """Share of the units that are not forced, by variant; the holdout's too if there is one."""
         whole = sum(variant.weight for variant in self.variants)
         shares = {variant.name: (1 - self.holdout) * variant.weight / whole for variant in self.variants}
         return {**shares, HOLDOUT: self.holdout} if self.holdout else shares
@@ -198,14 +198,14 @@ def _experiment(table: dict[str, Any]) -> Experiment:
 
 
 def _checked(table: dict[str, Any], kind: type[Experiment] | type[Variant], where: str) -> dict[str, Any]:
-    """`table`, once every key is an attribute of `kind`, every value of its type and none is missing."""
+    """Returns `table` if its keys are attributes of `kind`, its values have their types and none is missing."""
     types = {one.name: str(one.type) for one in fields(kind)}
     for key, value in table.items():
         if key not in types:
             raise OptionError(f"There is no setting {where}{key}: {_nearest(key, types)}.")
-        fitting, told = _TYPES[types[key]]
+        fitting, expected = _TYPES[types[key]]
         if not isinstance(value, fitting) or isinstance(value, bool):
-            raise OptionError(f"{where}{key} is {value!r}: set it to {told}.")
+            raise OptionError(f"{where}{key} is {value!r}: set it to {expected}.")
     for key in ("name", "variants", "planned_units") if kind is Experiment else ("name",):
         if key not in table:
             raise OptionError(f"The setting {where}{key} is missing: set it to {_TYPES[types[key]][1]}.")

@@ -1,4 +1,4 @@
-"""What recorders have written, gathered by variant."""
+"""Reads the files of recorders and groups their lines by variant."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _KINDS: Final = frozenset({"exposure", "outcome", "rating"})
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """The requests of one variant's units, one row each; forced units are not among them.
+    """The requests of one variant, one row each, without those of forced units.
 
     Attributes:
-        name: The variant's, or `holdout`.
-        units: How many units there are.
-        exposures: How many requests began.
-        unit: intp [n], whose request it was, 0 <= unit < units.
-        failed: float64 [n], 1 if it ended in an error.
-        total_ms: float64 [n], NaN if it did.
-        quality: float64 [n], 0..1, NaN if nobody estimated it.
-        rating: float64 [n], NaN if nobody gave one.
+        name: Name of the variant, or `holdout`.
+        units: Number of units.
+        exposures: Number of requests that were started.
+        unit: intp [n], number of the unit that sent the request, 0 <= unit < units.
+        failed: float64 [n], 1 if the request ended in an error, else 0.
+        total_ms: float64 [n], milliseconds, NaN if it ended in an error.
+        quality: float64 [n], 0..1, NaN if it was not estimated.
+        rating: float64 [n], NaN if there is none.
     """
 
     name: str
@@ -51,24 +51,24 @@ class Arm:
 
     @property
     def unanswered(self) -> int:
-        """Requests that began and have no outcome: still under way, or their process has died."""
+        """Number of requests without an outcome: still in progress, or their process has died."""
         return max(self.exposures - len(self.unit), 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """Everything that was recorded of one experiment.
+    """The recorded requests of one experiment.
 
     Attributes:
-        experiment: Its name.
+        experiment: Name of the experiment.
         control: Name of the variant that the others are compared with.
-        planned_units: How many units were planned.
-        arms: By name: the control, the other variants, the holdout at the end if there is one.
-        expected_units: By name of the arm, how many of the units seen should be in it by their weights.
-        definitions: How many different sets of shares, control and plan it was run with.
-        mixed_units: Units that were given more than one variant; they are in no arm.
-        forced_units: Units that the experiment names; they are in no arm.
-        unreadable_lines: Torn by a crash, or not of a recorder.
+        planned_units: Planned number of units.
+        arms: By name: first the control, then the other variants, last the holdout if there is one.
+        expected_units: By name of the arm, the expected number of units according to the weights.
+        definitions: Number of different combinations of shares, control and plan in the files.
+        mixed_units: Number of units that were given more than one variant; they are excluded.
+        forced_units: Number of units that the experiment names explicitly; they are excluded.
+        unreadable_lines: Number of lines that are incomplete or were not written by a recorder.
     """
 
     experiment: str
@@ -83,20 +83,23 @@ class Log:
 
     @property
     def variants(self) -> list[Arm]:
-        """All arms but the holdout, the control first."""
+        """All arms except the holdout, the control first."""
         return [arm for name, arm in self.arms.items() if name != HOLDOUT]
 
     @property
     def units(self) -> int:
-        """How many units count towards the plan."""
+        """Number of units that count towards the plan."""
         return sum(arm.units for arm in self.variants)
 
 
 def read_log(paths: Iterable[Path]) -> Log:
-    """Reads the files of one experiment, and those directly in the folders named.
+    """Reads the files of one experiment.
+
+    Args:
+        paths: Files, and folders whose files are read.
 
     Raises:
-        OptionError: A file cannot be read, or they hold no experiment, or more than one.
+        OptionError: A file cannot be read, or the files hold no experiment, or more than one.
     """
     lines, unreadable = [], 0
     for path in _files(paths):
@@ -119,7 +122,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any] | None]:
-    """Each line that is not empty as a table, or None where it cannot be read."""
+    """Each line that is not blank: its table, or None if it cannot be parsed."""
     try:
         with path.open("rb") as file:
             for text in file:
@@ -142,7 +145,7 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
 
 
 def _log(lines: Sequence[dict[str, Any]], unreadable: int) -> Log:
-    last = max(lines, key=lambda line: str(line.get("at", "")))  # the definition that is in force
+    last = max(lines, key=lambda line: str(line.get("at", "")))  # the current definition
     seen = [line for line in lines if line["kind"] != "rating"]
     forced = {line["unit"] for line in seen if line["forced"]}
     given: dict[str, set[str]] = defaultdict(set)
@@ -172,7 +175,7 @@ def _order(line: dict[str, Any]) -> list[str]:
 
 
 def _expected_units(lines: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Every unit by the shares that were in force when it was first seen."""
+    """Sums the shares that were valid when each unit was first seen."""
     first: dict[str, dict[str, float]] = {}
     for line in sorted(lines, key=lambda line: str(line["at"])):
         first.setdefault(line["unit"], line["shares"])

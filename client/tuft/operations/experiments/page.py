@@ -86,7 +86,7 @@ def _forest_row(one: Comparison, number: int, reach: float) -> str:
     middle, half = (_NAMES + _WIDTH - _MARGIN) / 2, (_WIDTH - _MARGIN - _NAMES) / 2
     left, point, right = sorted(middle + half * min(max(bound / reach, -1), 1) for bound in (low, value, high))
     y = _ROW * number + _ROW / 2
-    told = one.metric.told(one.difference.value, signed=True)
+    told = one.metric.format(one.difference.value, signed=True)
     return (
         f'<g class="{one.verdict}"><text x="0" y="{y + 5}">{_escaped(one.metric.name)}, {_escaped(one.variant)}</text>'
         f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y}" y2="{y}"/>'

@@ -1,44 +1,47 @@
-"""Exposures, outcomes and ratings as JSON lines: appended by any number of processes, one file a day."""
+"""Records exposures, outcomes and ratings as JSON lines, in one file a day that any number of processes append to."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft.errors import OptionError, OutputError
+from tuft.files import append_lines
 from tuft.inference import observers
 
 if TYPE_CHECKING:
+    import os
+
     from tuft.operations.experiments.definition import Assignment, Experiment
 
-_LOGGER: Final = logging.getLogger(__name__)
+_LOGGER: Final = logging.getLogger("tuft.experiments.recording")
 
 SUFFIX: Final = ".jsonl"
-RATINGS: Final = range(1, 6)  # of five stars
-_UNIT_DIGITS: Final = 16  # two units of a million are taken for one with a probability of 3e-8
+FILE_MODE: Final = 0o644
+RATINGS: Final = range(1, 6)  # one to five stars
+_UNIT_DIGITS: Final = 16  # among a million units, the probability of a collision is 3e-8
 
 
 class Recorder(observers.Observer):
-    """Writes down who was given what, and what became of it.
+    """Records which variant each unit was given, and the outcome of its requests.
 
-    Lines go to `NAME.YYYY-MM-DD.jsonl` in a folder, by the day in UTC: nothing is renamed, so that several processes
-    and threads may write to one folder. A line is written at once or not at all, unless the disk is full or the machine
-    stops; readers skip a torn one. Units are written as a hash, since they are often customers; whoever can guess a key
-    can still recognise it.
+    Lines go to `NAME.YYYY-MM-DD.jsonl` in a folder, by the day in UTC. No file is renamed, so several processes and
+    threads may write to one folder. A line is written in one piece, unless the disk is full or the machine stops;
+    readers skip incomplete lines. Units are stored as a hash because they often identify customers; a hash does not
+    protect a key that can be guessed.
 
-    It is what `tuft.Client` takes as `experiment`, and one of its `observers`.
+    Pass a recorder to `tuft.Client` as `experiment`; it is then one of the client's observers too.
 
     Args:
-        experiment: What is compared.
-        folder: Where the files are; made if it is missing.
+        experiment: The experiment.
+        folder: The folder of the files; created if it does not exist.
 
     Raises:
-        OutputError: The folder cannot be made.
+        OutputError: The folder cannot be created.
     """
 
     def __init__(self, experiment: Experiment, folder: str | os.PathLike[str]) -> None:
@@ -56,22 +59,22 @@ class Recorder(observers.Observer):
         }
 
     def assign(self, unit: str) -> Assignment:
-        """What `unit` is given, written down as an exposure; an exposure without an outcome is a request that was lost.
+        """Assigns a variant and records the exposure; an exposure without an outcome is a request that was lost.
 
-        Nobody goes unserved because the line cannot be written: that is logged.
+        If the line cannot be written, a warning is logged and the unit is served all the same.
         """
         assignment = self.experiment.assign(unit)
         try:
-            self._append("exposure", self._who(unit, assignment))
+            self._append("exposure", self._assignment_fields(unit, assignment))
         except OutputError as error:
             _LOGGER.warning("An exposure is missing: %s", error)
         return assignment
 
     def request_started(self, request_id: str, requested: str) -> None:
-        """Nothing: `assign` has written down that a request began."""
+        """Does nothing: `assign` has recorded the exposure."""
 
     def request_finished(self, event: observers.RequestEvent) -> None:
-        """Writes down what became of the request of a unit, with its quality score.
+        """Records the outcome of a request that names a unit.
 
         Raises:
             OutputError: The line cannot be written.
@@ -90,13 +93,13 @@ class Recorder(observers.Observer):
             "model_version": event.model_version,
             "cache": event.cache,
         }
-        self._append("outcome", {**self._who(event.unit, self.experiment.assign(event.unit)), **outcome})
+        self._append("outcome", {**self._assignment_fields(event.unit, self.experiment.assign(event.unit)), **outcome})
 
     def rate(self, request_id: str, rating: int) -> None:
-        """Writes down what a person thinks of the result of a request; the last rating counts.
+        """Records a person's rating of the result of a request; the last rating counts.
 
         Args:
-            request_id: Of the request, as its event and the server's log name it.
+            request_id: ID of the request, as in its event and in the server's log.
             rating: 1 to 5.
 
         Raises:
@@ -107,7 +110,7 @@ class Recorder(observers.Observer):
             raise OptionError(f"There is no rating {rating}: give a whole number from {RATINGS[0]} to {RATINGS[-1]}.")
         self._append("rating", {"request_id": request_id, "rating": rating})
 
-    def _who(self, unit: str, assignment: Assignment) -> dict[str, Any]:
+    def _assignment_fields(self, unit: str, assignment: Assignment) -> dict[str, Any]:
         return {
             "unit": hashed_unit(self.experiment.name, unit),
             "variant": assignment.name,
@@ -118,29 +121,11 @@ class Recorder(observers.Observer):
         now = datetime.now(timezone.utc)
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         path = self._folder / f"{self.experiment.name}.{now.date().isoformat()}{SUFFIX}"
-        append_line(path, json.dumps({"kind": kind, "at": stamp, **self._plan, **line}))
+        text = json.dumps({"kind": kind, "at": stamp, **self._plan, **line})
+        append_lines(path, text.encode() + b"\n", mode=FILE_MODE)
 
 
 def hashed_unit(experiment: str, unit: str) -> str:
-    """How a unit is written down: the same within an experiment, another in the next."""
+    """The hash of a unit; the same within an experiment, but different in every other one."""
     digest = hashlib.sha256(f"{experiment}\n{unit}".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:_UNIT_DIGITS]
-
-
-def append_line(path: Path, line: str) -> None:
-    """Opened anew for each line, some microseconds: files may be moved away at any time."""
-    data = f"{line}\n".encode()
-    try:
-        # O_APPEND places each write at the end, whoever else writes: one write is one line.
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            size = os.fstat(file).st_size
-            if size and os.pread(file, 1, size - 1) != b"\n":  # torn by a crash: this line does not suffer for it
-                data = b"\n" + data
-            written = os.write(file, data)
-        finally:
-            os.close(file)
-    except OSError as exc:
-        raise OutputError(f"{path} cannot be written ({exc.strerror}): check its folder and the space left.") from exc
-    if written < len(data):
-        raise OutputError(f"{path} cannot be written to its end: make room on its disk.")

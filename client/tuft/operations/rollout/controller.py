@@ -1,4 +1,4 @@
-"""The rollout itself: load, give a share, watch, go on, or go back."""
+"""Runs a rollout: load the new version, raise its share step by step, watch the guard rails, finish or withdraw."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from tuft import provenance
 from tuft.errors import OptionError, ServerError, SetupError, TuftError
-from tuft.operations.rollout.guardrails import Guards, judge
+from tuft.operations.rollout.guardrails import evaluate_guardrails
 from tuft.operations.rollout.model_control import ModelControl
 from tuft.operations.rollout.outcomes import Outcomes
-from tuft.operations.rollout.runner import REREAD_S
-from tuft.operations.rollout.state import STEPS, Plan, only_one, read_plan, write_plan
+from tuft.operations.rollout.runner import REFRESH_INTERVAL_S
+from tuft.operations.rollout.state import STEPS, Guards, Plan, exclusive_lock, read_plan, write_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,41 +24,58 @@ if TYPE_CHECKING:
 
     from tuft.operations.rollout.guardrails import Verdict
 
-# Until then every client has read the plan again, and sent what it had decided by the one before.
-SETTLE_S: Final = 2 * REREAD_S
-LOOK_S: Final = 2.0
+# By then every client has read the new plan and has sent the requests that it assigned by the previous one.
+SETTLE_S: Final = 2 * REFRESH_INTERVAL_S
+POLL_INTERVAL_S: Final = 2.0
 _MAX_STEP: Final = len(STEPS) - 1
 
 
-class Conductor:
-    """Changes the plan, and what the server has loaded, one after the other.
+class RolloutController:
+    """Changes the plan that clients follow and the versions that the server has loaded, in a safe order.
 
     Args:
         folder: The folder that all clients share.
-        key: Opens the server's model control.
+        key: The key of the server's model control; empty for a server that restricts nothing.
         settle_s: Seconds until every client has read a changed plan.
+        connect: Connects to the model control of a server, given its URL and the key.
     """
 
-    def __init__(self, folder: Path, key: str, *, settle_s: float = SETTLE_S) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        *,
+        settle_s: float = SETTLE_S,
+        connect: Callable[[str, str], ModelControl] = ModelControl.connect,
+    ) -> None:
         self._folder = folder
         self._key = key
         self._settle_s = settle_s
+        self._connect = connect
 
     def start(self, repository: Path, model: str, version: str, url: str, guards: Guards | None = None) -> Plan:
-        """Gives the first share of the requests to a new version, once it is verified, loaded and warmed up.
+        """Verifies, loads and warms up a new version, then gives it the first share of the requests.
+
+        Args:
+            repository: The model repository, as this machine sees it.
+            model: Name of the model.
+            version: The new version.
+            url: The server's gRPC address.
+            guards: Limits on how much worse the new version may be.
 
         Raises:
             OptionError: Another rollout is running, or the version serves already.
-            SetupError: The version is not published, or not as it was published.
-            ServerError: The server cannot load it, or it does not answer as it should; all is as it was.
+            SetupError: The version is not published, or was changed since.
+            ServerError: The server cannot load it, or its answer is wrong; the old version serves as before.
         """
         _require_published(repository / model, version)
-        with only_one(self._folder):
+        with exclusive_lock(self._folder):
             _require_none_running(read_plan(self._folder))
-            control = ModelControl(url, self._key)
+            control = self._connect(url, self._key)
             try:
                 plan = _new_plan(model, control.versions(model)[-1], version, url, guards or Guards())
-                self._tell(plan)  # now no client leaves the version to the server, which would take the new one
+                # From now on clients name the old version. Without a version the server would serve the new one.
+                self._publish(plan)
                 try:
                     control.serve(model, (plan.old, plan.new))
                     control.warm_up(model, plan.new)
@@ -69,15 +86,15 @@ class Conductor:
             finally:
                 control.close()
 
-    def look(self) -> tuple[Plan, list[Verdict]]:
-        """What the guard rails say; if one has tripped, the new version is withdrawn.
+    def check(self) -> tuple[Plan, list[Verdict]]:
+        """Evaluates the guard rails, and withdraws the new version if one has tripped.
 
         Raises:
             OptionError: There is no rollout.
-            ServerError: The new version could not be unloaded; no client asks it any more.
+            ServerError: The new version could not be unloaded; clients no longer request it.
         """
-        with only_one(self._folder):
-            plan, verdicts = self.standing()
+        with exclusive_lock(self._folder):
+            plan, verdicts = self.status()
             tripped = [verdict for verdict in verdicts if verdict.tripped]
             if plan.phase == "running" and tripped:
                 reason = f"{', '.join(map(str, tripped))} in step {plan.step}."
@@ -85,32 +102,32 @@ class Conductor:
             return plan, verdicts
 
     def promote(self, *, all_at_once: bool = False) -> Plan:
-        """Gives the new version its next share; after the last one, the old version is unloaded.
+        """Gives the new version its next share; after the last step, unloads the old version.
 
         Args:
-            all_at_once: Whether to give it all requests now.
+            all_at_once: Whether to skip to the last step.
 
         Raises:
             OptionError: No rollout is running.
-            ServerError: The old version could not be unloaded; no client asks it any more.
+            ServerError: The old version could not be unloaded; clients no longer request it.
         """
-        plan, _ = self.look()
+        plan, _ = self.check()
         if plan.phase == "withdrawn":
             return plan
-        with only_one(self._folder):
+        with exclusive_lock(self._folder):
             plan = self._running()
             if plan.step < _MAX_STEP:
                 return self._go_to(plan, _MAX_STEP if all_at_once else plan.step + 1)
             return self._with_control(plan, lambda control: self._finish(plan, control))
 
     def abort(self, reason: str = "By hand.") -> Plan:
-        """Gives all requests back to the old version, which is loaded again if need be, and unloads the new one.
+        """Gives all requests back to the old version, which is loaded again if necessary, and unloads the new one.
 
         Raises:
             OptionError: There is no rollout.
-            ServerError: The server did not do it.
+            ServerError: The server did not load or unload a version.
         """
-        with only_one(self._folder):
+        with exclusive_lock(self._folder):
             plan = self._plan()
             return self._with_control(plan, lambda control: self._withdraw(plan, control, plan.reason or reason))
 
@@ -118,54 +135,54 @@ class Conductor:
         self,
         *,
         every_s: float = math.inf,
-        look_s: float = LOOK_S,
-        told: Callable[[Plan], None] = lambda _: None,
+        poll_interval_s: float = POLL_INTERVAL_S,
+        on_change: Callable[[Plan], None] = lambda _: None,
         stop: threading.Event | None = None,
     ) -> Plan:
-        """Looks at the guard rails until the rollout has ended.
+        """Checks the guard rails until the rollout has ended.
 
         Args:
-            every_s: Promote after so many seconds in each step, if the new version was asked often enough to be judged;
-                never by default.
-            look_s: Seconds between two looks.
-            told: Is told of each new step.
-            stop: Ends the watch before.
+            every_s: Seconds in each step after which the new version is promoted, if it has had enough requests for a
+                verdict; never by default.
+            poll_interval_s: Seconds between two checks.
+            on_change: Called with the plan at each new step and at the end.
+            stop: Ends the watch early.
 
         Raises:
             OptionError: There is no rollout.
         """
         stop = stop or threading.Event()
-        plan, verdicts = self.look()
+        plan, verdicts = self.check()
         step, since_s = plan.step, time.monotonic()
-        while plan.phase == "running" and not stop.wait(look_s):
-            plan, verdicts = self.look()
+        while plan.phase == "running" and not stop.wait(poll_interval_s):
+            plan, verdicts = self.check()
             if plan.step != step:
                 step, since_s = plan.step, time.monotonic()
-                told(plan)
-            elif plan.phase == "running" and time.monotonic() - since_s >= every_s and _is_judged(verdicts):
+                on_change(plan)
+            elif plan.phase == "running" and time.monotonic() - since_s >= every_s and _has_verdict(verdicts):
                 plan = self.promote()
             if plan.phase == "running":
                 self._restore(plan)
-        told(plan)
+        on_change(plan)
         return plan
 
-    def standing(self) -> tuple[Plan, list[Verdict]]:
-        """The plan, and what the guard rails say of this step; nothing is changed.
+    def status(self) -> tuple[Plan, list[Verdict]]:
+        """The plan and the verdicts on its current step; changes nothing.
 
         Raises:
             OptionError: There is no rollout.
         """
         plan = self._plan()
-        return plan, judge(*Outcomes(self._folder).samples(plan), plan.guards)
+        return plan, evaluate_guardrails(*Outcomes(self._folder).samples(plan), plan.guards)
 
     def _restore(self, plan: Plan) -> None:
-        """A server that was started again has the highest version only."""
-        with suppress(ServerError):  # it may be starting; the next look will tell
+        """Loads both versions again if the server was restarted: it then has only the highest one."""
+        with suppress(ServerError):  # it may still be starting; the next check tries again
             self._with_control(plan, lambda control: self._load_both(plan, control))
 
     def _load_both(self, plan: Plan, control: ModelControl) -> Plan:
-        with only_one(self._folder):
-            if self._plan() == plan:  # nobody has gone on or back meanwhile
+        with exclusive_lock(self._folder):
+            if self._plan() == plan:  # no other process has changed it meanwhile
                 control.serve(plan.model, (plan.old, plan.new))
         return plan
 
@@ -173,12 +190,12 @@ class Conductor:
         if plan.phase == "finished":
             control.serve(plan.model, (plan.old, plan.new))
         plan = replace(plan, phase="withdrawn", reason=reason)
-        self._tell(plan)
+        self._publish(plan)
         control.serve(plan.model, (plan.old,))
         return plan
 
     def _finish(self, plan: Plan, control: ModelControl) -> Plan:
-        control.serve(plan.model, (plan.new,))  # no client has asked the old one since the step before
+        control.serve(plan.model, (plan.new,))  # clients have not requested the old one since the previous step
         plan = replace(plan, phase="finished")
         write_plan(self._folder, plan)
         return plan
@@ -188,13 +205,13 @@ class Conductor:
         write_plan(self._folder, plan)
         return plan
 
-    def _tell(self, plan: Plan) -> None:
-        """Every client knows it afterwards."""
+    def _publish(self, plan: Plan) -> None:
+        """Writes the plan and waits until every client has read it."""
         write_plan(self._folder, plan)
         time.sleep(self._settle_s)
 
     def _with_control(self, plan: Plan, change: Callable[[ModelControl], Plan]) -> Plan:
-        control = ModelControl(plan.url, self._key)
+        control = self._connect(plan.url, self._key)
         try:
             return change(control)
         finally:
@@ -213,7 +230,7 @@ class Conductor:
         return plan
 
 
-def _is_judged(verdicts: Sequence[Verdict]) -> bool:
+def _has_verdict(verdicts: Sequence[Verdict]) -> bool:
     return all(verdict.tripped is not None for verdict in verdicts if verdict.guard == "errors")
 
 

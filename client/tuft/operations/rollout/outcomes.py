@@ -1,4 +1,4 @@
-"""What became of requests during a rollout: JSON lines that every client appends, one file for each step."""
+"""Outcomes of requests during a rollout: JSON lines that every client appends, one file for each step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tuft.operations.experiments.recorder import SUFFIX, append_line, hashed_unit
+from tuft.files import append_lines
+from tuft.operations.experiments.recorder import FILE_MODE, SUFFIX, hashed_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-# The latest requests of a step, some forty thousand: reading them takes a fraction of a second however long it lasts.
+# About forty thousand requests. Only the latest are read, which takes a fraction of a second however long a step lasts.
 WINDOW_BYTES: Final = 8 * 2**20
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one version did with one request.
+    """The outcome of one request to one version; the figures are None if it failed.
 
     Attributes:
-        version: Which.
-        unit: Whose request it was, hashed.
-        ms: From asking to the finished alpha; None if it failed.
-        quality: `tuft.imaging.quality_score`, 0..1; None if it failed.
-        subject: Share of the picture that is subject, 0..1; None if it failed.
+        version: The version.
+        unit: The hashed key of the unit that sent it.
+        ms: Milliseconds from the request to the finished alpha.
+        quality: `tuft.imaging.quality_score`, 0..1.
+        subject: Share of the picture that is subject, 0..1.
     """
 
     version: str
@@ -46,14 +47,14 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The outcomes of one version, one row each.
+    """The outcomes of one version, one row for each request.
 
     Attributes:
-        unit: intp [n], whose request it was; the same number, the same unit.
-        failed: float64 [n], 1 if it failed.
-        ms: float64 [n], NaN if it did, here and below.
-        quality: float64 [n], 0..1.
-        subject: float64 [n], 0..1.
+        unit: intp [n], number of the unit that sent it.
+        failed: float64 [n], 1 if it failed, else 0.
+        ms: float64 [n], milliseconds; NaN if it failed.
+        quality: float64 [n], 0..1; NaN if it failed.
+        subject: float64 [n], 0..1; NaN if it failed.
     """
 
     unit: NDArray[np.intp] = field(repr=False)
@@ -67,7 +68,7 @@ class Sample:
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Sample:
-        """The rows of `outcomes`."""
+        """The sample with a row for each of `outcomes`."""
         rows = list(outcomes)
         number: dict[str, int] = {}
         return cls(
@@ -83,26 +84,32 @@ class Outcomes:
     """The files of outcomes in the folder that clients share.
 
     Args:
-        folder: Which.
+        folder: The shared folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def append(self, plan: Plan, key: str, version: str, **known: float) -> None:
-        """Writes down what `version` did for `key`; nothing is `known` of a request that failed.
+    def append(self, plan: Plan, unit: str, version: str, **figures: float) -> None:
+        """Appends the outcome of one request.
+
+        Args:
+            plan: The rollout, at its current step.
+            unit: The key of the unit that sent the request; it is stored hashed.
+            version: The version that was asked.
+            figures: `ms`, `quality` and `subject` of `Outcome`; none if the request failed.
 
         Raises:
             OutputError: The line cannot be written.
         """
-        rounded = {name: round(value, 5) for name, value in known.items()}
-        outcome = Outcome(version, hashed_unit(plan.name, key), **rounded)
-        append_line(self._path(plan, plan.step), json.dumps(asdict(outcome)))
+        rounded = {name: round(value, 5) for name, value in figures.items()}
+        outcome = Outcome(version, hashed_unit(plan.name, unit), **rounded)
+        append_lines(self._path(plan, plan.step), json.dumps(asdict(outcome)).encode() + b"\n", mode=FILE_MODE)
 
     def samples(self, plan: Plan) -> tuple[Sample, Sample]:
-        """The old version's and the new one's latest outcomes in this step.
+        """The latest outcomes of the old and of the new version in the current step.
 
-        Nobody asks the old version in the last step: then its outcomes are those of the step before.
+        The old version gets no requests in the last step; its outcomes of the previous step are used then.
         """
         now = self._by_version(plan, plan.step)
         before = self._by_version(plan, plan.before) if plan.share == 1 else now
@@ -128,11 +135,11 @@ def _latest_lines(path: Path) -> list[bytes]:
             lines = file.read().splitlines()
     except FileNotFoundError:
         return []
-    return lines[1:] if start else lines  # the first one may have lost its beginning
+    return lines[1:] if start else lines  # the first one may be cut off
 
 
 def _outcome(line: bytes) -> Outcome | None:
-    """None for a line that is torn."""
+    """The outcome in a line; None if the line is incomplete."""
     try:
         values: dict[str, Any] = json.loads(line)
         return Outcome(**values)

@@ -1,43 +1,77 @@
-"""What everybody has to know of a rollout: one small file in a folder that all clients and the conductor share."""
+"""The state of a rollout: one small file in a folder that all clients and the controller share."""
 
 from __future__ import annotations
 
 import json
+import math
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from tuft.errors import OptionError, OutputError
 from tuft.files import write_atomically
 from tuft.operations.experiments import share_of
-from tuft.operations.rollout.guardrails import Guards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STEPS: Final = (0.0, 0.01, 0.1, 0.5, 1.0)  # 0 while the new version is loaded and warmed up
+STEPS: Final = (0.0, 0.01, 0.1, 0.5, 1.0)  # shares of the requests; 0 while the new version is loaded and warmed up
 Phase = Literal["running", "finished", "withdrawn"]
 
 _FILE: Final = "rollout.json"
 _LOCK: Final = "rollout.lock"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Where a rollout stands.
+@dataclass(frozen=True, kw_only=True)
+class Guards:
+    """Limits on how much worse the new version may be than the old one; all numbers are above zero.
 
     Attributes:
-        name: Of this rollout and no other; it salts the assignment.
-        model: Whose version changes.
+        errors: Increase of the share of failed requests, 0..1.
+        p95_ratio: Ratio of the p95 latencies, new to old; above 1.
+        quality: Decrease of the mean quality score, 0..1.
+        near_zero: Increase of the share of requests with a quality score near zero, 0..1.
+        subject: Change, in either direction, of the mean share of the picture that is subject, 0..1.
+        min_requests: Number of requests to the new version, from as many units where pictures matter, before there is a
+            verdict; the old version needs twice as many.
+        standard_errors: How far a difference must lie beyond its limit, in standard errors. The guard rails are
+            evaluated every few seconds: with 4, chance trips one in less than one rollout in a hundred.
+
+    Raises:
+        OptionError: A number is out of its range.
+    """
+
+    errors: float = 0.02
+    p95_ratio: float = 1.5
+    quality: float = 0.03
+    near_zero: float = 0.02
+    subject: float = 0.05
+    min_requests: int = 10
+    standard_errors: float = 4.0
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value, least = getattr(self, one.name), 1 if one.name == "p95_ratio" else 0
+            if not (isinstance(value, int | float) and least < value < math.inf):
+                raise OptionError(f"The guard rail {one.name} is {value}: give a number above {least}.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The state of a rollout.
+
+    Attributes:
+        name: Unique name of the rollout; it also salts the assignment.
+        model: Name of the model whose version changes.
         old: The version that served before.
-        new: The version that is to serve.
+        new: The version that is rolled out.
         url: The server's gRPC address.
         step: Index into `STEPS`.
-        before: The step before it.
-        phase: `running`; `finished`, when all requests are left to the new version; `withdrawn`, when to the old one.
-        reason: Why it was withdrawn, a sentence; empty otherwise.
-        guards: What is not to happen.
+        before: The previous step.
+        phase: `running`; `finished` once the new version serves all requests; `withdrawn` once the old one does again.
+        reason: Why it was withdrawn, as a sentence; empty otherwise.
+        guards: Limits on how much worse the new version may be.
 
     Raises:
         OptionError: A value is out of its range.
@@ -60,19 +94,19 @@ class Plan:
 
     @property
     def share(self) -> float:
-        """Of the requests, how many the new version is given, 0..1."""
+        """Share of the requests that the new version is given, 0..1."""
         return {"running": STEPS[self.step], "finished": 1.0, "withdrawn": 0.0}[self.phase]
 
     def gives_new(self, key: str) -> bool:
-        """Whether the new version serves `key`; once it does it goes on, as long as the share does not fall."""
+        """Whether the new version serves the unit `key`; it keeps doing so while the share does not decrease."""
         return share_of(key, self.name) < self.share
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """The plan in a shared folder; None if there was no rollout yet.
+    """Reads the plan in a shared folder; None if there has been no rollout yet.
 
     Raises:
-        OptionError: The file cannot be read, or holds no plan.
+        OptionError: The file cannot be read, or does not hold a plan.
     """
     path = folder / _FILE
     try:
@@ -87,7 +121,7 @@ def read_plan(folder: Path) -> Plan | None:
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Tells everybody where the rollout stands; readers see the plan before or this one, never half of it.
+    """Publishes a plan to all clients; readers see either the previous plan or this one.
 
     Raises:
         OutputError: The file cannot be written.
@@ -96,13 +130,13 @@ def write_plan(folder: Path, plan: Plan) -> None:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Whoever changes the plan, or what the server has loaded for it, does so alone.
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Held by the process that changes the plan, or the versions that the server has loaded for it.
 
     Raises:
-        OutputError: The folder cannot be made or written to.
+        OutputError: The folder cannot be created or written to.
     """
-    import fcntl  # not on Windows, where clients may still take part
+    import fcntl  # missing on Windows, where only clients are supported
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

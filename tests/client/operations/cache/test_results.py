@@ -19,7 +19,7 @@ from tuft import Client, Cutout, FakeTransport, Settings
 from tuft.errors import OptionError, ServerOutOfMemoryError, ServerUnreachableError
 from tuft.inference.observers import Observer, RequestEvent
 from tuft.inference.transport.base import Inference
-from tuft.operations.cache import VERSION_MAX_AGE_S, ResultCache, versions
+from tuft.operations.cache import VERSION_MAX_AGE_S, ResultCache
 from tuft.operations.cache.store import NAME
 
 SMALL = {"size": 384}

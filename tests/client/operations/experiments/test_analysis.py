@@ -10,7 +10,7 @@ import pytest
 from support.experiments import arm, log_of
 
 from tuft.errors import OptionError
-from tuft.operations.experiments import Log, Summary, summarise, text
+from tuft.operations.experiments import Log, Summary, format_summary, summarise
 
 if TYPE_CHECKING:
     from tuft.operations.experiments import Arm
@@ -136,7 +136,9 @@ def test_three_variants_share_the_5_percent(rng: np.random.Generator) -> None:
 
 
 def test_the_text_tells_counts_differences_and_warnings(rng: np.random.Generator) -> None:
-    told = text(summarise(log_of(arm(rng, "today", 100), arm(rng, "good", 100, better=0.2), planned_units=999)))
+    told = format_summary(
+        summarise(log_of(arm(rng, "today", 100), arm(rng, "good", 100, better=0.2), planned_units=999))
+    )
     assert told.startswith("sharper: 200 of 999 units planned, control today\n\n! Only 200 of the 999")
     (quality,) = (line for line in told.splitlines() if line.startswith("quality"))
     assert quality.split()[1] == "good"

@@ -17,6 +17,7 @@ from support.experiments import event
 import tuft
 from tuft.errors import OptionError, OutputError
 from tuft.operations.experiments import Experiment, Recorder, read_log
+from tuft.operations.experiments import recorder as recorder_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ def test_a_request_leaves_an_exposure_and_an_outcome(recorder: Recorder, tmp_pat
 def test_customers_are_not_named(recorder: Recorder, tmp_path: Path) -> None:
     recorder.assign("customer-1")
     assert "customer-1" not in "".join(file.read_text() for file in (tmp_path / "log").iterdir())
-    assert recorder.hashed_unit("a", "customer-1") != recorder.hashed_unit("b", "customer-1")
+    assert recorder_module.hashed_unit("a", "customer-1") != recorder_module.hashed_unit("b", "customer-1")
 
 
 def test_requests_without_a_unit_leave_nothing(recorder: Recorder, tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_each_day_has_its_file(
             def now(cls, tz: object = None) -> datetime:
                 return cls.at
 
-        monkeypatch.setattr(recorder, "datetime", Clock)
+        monkeypatch.setattr(recorder_module, "datetime", Clock)
         recorder.assign("customer-1")
     names = [file.name for file in sorted((tmp_path / "log").iterdir())]
     assert names == ["sharper.2025-03-01.jsonl", "sharper.2025-03-02.jsonl"]
@@ -72,7 +73,7 @@ def test_each_day_has_its_file(
 WRITER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from tuft.experiments import Experiment, Recorder, Variant
+from tuft.operations.experiments import Experiment, Recorder, Variant
 recorder = Recorder(Experiment("a", (Variant("x"), Variant("y")), "x", 10), sys.argv[2])
 for number in range(400):
     recorder.assign(f"{sys.argv[3]}-{number}")

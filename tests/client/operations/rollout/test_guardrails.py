@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tuft.errors import OptionError
-from tuft.operations.rollout import Guards, Sample, judge
+from tuft.operations.rollout import Guards, Sample, evaluate_guardrails
 
 
 def sample(rng: np.random.Generator, n: int, *, per_unit: int = 3, **worse: Any) -> Sample:
@@ -30,7 +30,7 @@ def first(whole: Sample, n: int) -> Sample:
 
 
 def tripped(old: Sample, new: Sample, guards: Guards | None = None) -> set[str]:
-    return {verdict.guard for verdict in judge(old, new, guards or Guards()) if verdict.tripped}
+    return {verdict.guard for verdict in evaluate_guardrails(old, new, guards or Guards()) if verdict.tripped}
 
 
 def test_chance_alone_withdraws_nothing_however_often_somebody_looks(rng: np.random.Generator) -> None:
@@ -77,10 +77,10 @@ def test_one_customer_proves_nothing_about_pictures(rng: np.random.Generator) ->
 
 
 def test_no_verdict_on_too_few(rng: np.random.Generator) -> None:
-    verdicts = judge(sample(rng, 3000), sample(rng, 9, per_unit=1, failing=1.0), Guards())
+    verdicts = evaluate_guardrails(sample(rng, 3000), sample(rng, 9, per_unit=1, failing=1.0), Guards())
     assert {verdict.tripped for verdict in verdicts} == {None}
     nothing = Sample.of([])
-    assert {verdict.tripped for verdict in judge(nothing, nothing, Guards())} == {None}
+    assert {verdict.tripped for verdict in evaluate_guardrails(nothing, nothing, Guards())} == {None}
 
 
 @pytest.mark.parametrize("wrong", [{"errors": 0}, {"p95_ratio": 1}, {"quality": float("nan")}, {"min_requests": -1}])

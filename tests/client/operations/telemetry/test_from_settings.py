@@ -25,7 +25,10 @@ def test_each_setting_makes_its_observer(tmp_path: Path, monkeypatch: pytest.Mon
     ports: list[int] = []
     monkeypatch.setattr(Metrics, "serve", lambda self, port: ports.append(port))
     monkeypatch.setattr("tuft.operations.telemetry.from_settings.log_to", lambda target: None)
-    kinds = [type(watcher) for watcher in observers_from_settings(NoCircuits(), metrics_port=8003, log="stderr", tracing=True)]
+    kinds = [
+        type(watcher)
+        for watcher in observers_from_settings(NoCircuits(), metrics_port=8003, log="stderr", tracing=True)
+    ]
     assert kinds == [Metrics, RequestLog, Traces]
     assert ports == [8003]
 
@@ -36,6 +39,7 @@ def test_a_wrong_setting_is_an_error_at_once() -> None:
 
 
 def test_importing_it_needs_no_extra() -> None:
-    script = "import sys, tuft.operations.telemetry; print(any(name in sys.modules for name in ('prometheus_client', 'opentelemetry')))"
+    extras = ("prometheus_client", "opentelemetry")
+    script = f"import sys, tuft.operations.telemetry; print(any(name in sys.modules for name in {extras}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

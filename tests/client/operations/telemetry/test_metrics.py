@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from _latency.table import client_stages
+from _latency.latency_table import client_stages
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
