@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tuft import contract
 from tuft.cli._shared import DONE, add_command, add_repository
-from tuft.serve import RUNTIMES, ServeOptions, serve, shell_command
+from tuft.serve import ServeOptions, serve, shell_command
 
 if TYPE_CHECKING:
     import argparse
@@ -19,7 +19,9 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = add_command(commands, "serve", _run, "start a model server and wait")
     add_repository(parser)
-    parser.add_argument("--runtime", choices=RUNTIMES, help="by default the best that is published and runs here")
+    parser.add_argument(
+        "--runtime", choices=contract.RUNTIMES, help="by default the best that is published and runs here"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", choices=contract.SIZES, help="by default all published")
     defaults = ServeOptions(Path())
     parser.add_argument("--host", default=defaults.host, help="address to listen on, %(default)s by default")

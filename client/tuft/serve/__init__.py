@@ -1,13 +1,15 @@
 """Start a real tritonserver on the published models: `tuft serve`, and a context manager for programs.
 
-The way of a start: `options` say what is wanted, `binary` finds a tritonserver, `published` finds what it can serve,
-`command` writes its arguments, `tuft.provenance` verifies its files, `compiled` keeps compiled graphs for it, `process`
-runs it, `later` loads the other models, `reasons` reads its log when it fails; `run` is the whole.
+The steps of a start: `options` holds the settings, `locate` finds a tritonserver, `discovery` the models that it can
+serve, `command` builds its arguments, `tuft.provenance` verifies the files, `compile_cache` keeps compiled graphs,
+`process` runs the server, `deferred_loading` loads the other models, `log_errors` reads the log after a failure. `run`
+joins them.
 """
 
 from __future__ import annotations
 
-from tuft.serve.options import RUNTIMES, ServeOptions, ServerAddresses
+from tuft.contract import RUNTIMES
+from tuft.serve.options import ServeOptions, ServerAddresses
 from tuft.serve.run import running_server, serve, shell_command
 
 __all__ = ["RUNTIMES", "ServeOptions", "ServerAddresses", "running_server", "serve", "shell_command"]

@@ -1,4 +1,4 @@
-"""The command line of tritonserver, and the ports it gets."""
+"""Builds the command line of tritonserver and chooses its ports."""
 
 from __future__ import annotations
 
@@ -22,48 +22,49 @@ if TYPE_CHECKING:
     from tuft.serve.locate import Tritonserver
     from tuft.serve.options import ServeOptions
 
-# Loading a model means running code of the loader's choice, and a trace or a log is a file wherever the caller likes:
-# any program on this machine, and any web page in its browser, can reach a loopback port.
+# Loading a model runs code that the caller chooses, and traces and logs are written to any path that the caller names.
+# Every program on this machine, and every web page in its browser, can reach a loopback port.
 RESTRICTED: Final = "model-repository,shared-memory,trace,logging"
 KEY_HEADER: Final = "tuft-key"
 
 
 @dataclass(frozen=True)
 class Command:
-    """A start of tritonserver, decided in all details.
+    """Everything that is decided before tritonserver starts.
 
     Attributes:
         arguments: The program and its arguments.
-        environment: Variables to be laid over the present ones.
+        environment: Variables that override the present ones.
         runtime: The runtime that serves.
-        models: Names of the models that will be loaded before the server answers.
-        later: Names of the models that are to be loaded when it does.
-        key: Opens what is `RESTRICTED`, in the header `KEY_HEADER`.
-        addresses: Where they will answer.
-        shared_memory_prefix: What the Python backend's regions in /dev/shm are called.
+        models: Names of the models that are loaded before the server answers.
+        deferred: Names of the models that are loaded afterwards.
+        key: Gives access to the `RESTRICTED` endpoints, in the header `KEY_HEADER`.
+        addresses: The endpoints.
+        shared_memory_prefix: Prefix of the names of the Python backend's regions in /dev/shm.
     """
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     runtime: str
     models: tuple[str, ...]
-    later: tuple[str, ...]
+    deferred: tuple[str, ...]
     key: str
     addresses: ServerAddresses
     shared_memory_prefix: str
 
 
 def command_from_options(options: ServeOptions, server: Tritonserver, *, one_first: bool = False) -> Command:
-    """Decide what `server` serves, where and how.
+    """Decides which models `server` serves, on which addresses and with which arguments.
 
     Args:
-        options: What is wanted.
-        server: What there is.
-        one_first: Whether it is to answer as soon as one model is loaded: that of the default preset, if it is among
-            those that are wanted.
+        options: The caller's choices.
+        server: The installed tritonserver.
+        one_first: Whether to answer as soon as one model is loaded: the default preset's if it is served, else the
+            first. The others are deferred.
 
     Raises:
-        SetupError: Nothing fitting is published, a port is taken, memory is short, or the server must not listen there.
+        SetupError: No suitable model is published, a port is taken, memory is short, or the server must not listen on
+            that address.
     """
     if server.is_wheel and not options.address.is_loopback:
         raise SetupError(
@@ -72,28 +73,28 @@ def command_from_options(options: ServeOptions, server: Tritonserver, *, one_fir
         )
     runtime = _runtime(options, server)
     sizes = sizes_to_serve(options.repository, runtime, options.sizes)
-    # Who names sizes wants these and nothing else.
+    # A caller who names sizes gets these and no adopted models.
     adopted = adopted_models(options.repository, runtime) if options.sizes is None else {}
     models = (*map(contract.model_name, sizes), *adopted)
     if runtime == "python":
         check_shared_memory((*sizes, *adopted.values()))
     at_start = _first(models) if one_first else models
-    later = tuple(model for model in models if model not in at_start)
+    deferred = tuple(model for model in models if model not in at_start)
     addresses, key = free_addresses(options), secrets.token_hex(16)
     prefix = f"tuft_{secrets.token_hex(8)}_"
     arguments = (
         str(server.executable),
         *server.arguments,
         *_model_arguments(options, runtime, at_start),
-        # Strictly, a server is not ready while one of its models is loaded, and never again if that fails.
-        f"--strict-readiness={'false' if later else 'true'}",
+        # With strict readiness the server is not ready while a model is loading, and never again if that fails.
+        f"--strict-readiness={'false' if deferred else 'true'}",
         *_endpoint_arguments(addresses, key),
         f"--backend-config=python,shm-region-prefix-name={prefix}",
         f"--exit-timeout-secs={round(options.stop_timeout_s)}",
         f"--log-verbose={int(options.log_verbose)}",
     )
     environment = {**server.environment, **_compiled(options, runtime)}
-    return Command(arguments, environment, runtime, at_start, later, key, addresses, prefix)
+    return Command(arguments, environment, runtime, at_start, deferred, key, addresses, prefix)
 
 
 def _first(models: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ def _first(models: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _compiled(options: ServeOptions, runtime: str) -> dict[str, str]:
-    """The variable that tells `model.py` where to keep compiled graphs; empty, it keeps none."""
+    """The variable that names the folder of compiled graphs for `model.py`; empty turns the cache off."""
     if runtime != "python":
         return {}
     return {compile_cache.VARIABLE: str(compile_cache.compiled_folder()) if options.keep_compiled else ""}
@@ -120,7 +121,7 @@ def _runtime(options: ServeOptions, server: Tritonserver) -> str:
 
 
 def _model_arguments(options: ServeOptions, runtime: str, models: tuple[str, ...]) -> list[str]:
-    # Explicit, so that a size that is not published is no error; only who has the key loads more, see RESTRICTED.
+    # Explicit mode, so that an unpublished size is no error. Loading more models takes the key, see RESTRICTED.
     arguments = [
         f"--model-repository={options.repository.resolve()}",
         "--model-control-mode=explicit",
@@ -128,7 +129,7 @@ def _model_arguments(options: ServeOptions, runtime: str, models: tuple[str, ...
         "--disable-auto-complete-config",
         "--exit-on-error=true",
     ]
-    # TensorRT's is the configuration that tritonserver reads when none is named.
+    # config.pbtxt, which tritonserver reads by default, is the configuration for TensorRT.
     return arguments if runtime == "tensorrt" else [*arguments, f"--model-config-name={runtime}"]
 
 
@@ -147,15 +148,15 @@ def _endpoint_arguments(addresses: ServerAddresses, key: str) -> list[str]:
 
 
 def free_addresses(options: ServeOptions) -> ServerAddresses:
-    """The addresses asked for, after a look whether they are free; 0 becomes a free port.
+    """The requested addresses, checked to be free; port 0 becomes a free port.
 
     Raises:
-        SetupError: One is taken, or is not this machine's.
+        SetupError: An address is taken, or is not an address of this machine.
     """
     host = str(options.address)
     ports = {"http": options.http_port, "grpc": options.grpc_port, "metrics": options.metrics_port}
     free = {}
-    # All are held until the last is found, so that no two are the same.
+    # All sockets stay open until the last port is chosen, so that no two ports are the same.
     with ExitStack() as held:
         for name, port in ports.items():
             listener = held.enter_context(socket.socket())

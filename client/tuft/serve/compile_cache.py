@@ -1,7 +1,7 @@
-"""The folder in which `model.py` keeps compiled graphs, so that the next start does not compile them again.
+"""The folder in which `model.py` caches compiled graphs, so that the next start does not compile them again.
 
-Their names are hashes of all that they depend on, so none is ever wrong; those that nobody asks for any more are merely
-in the way, and the oldest go when all together are too large.
+File names are hashes of everything that a compiled graph depends on, so an entry is never stale. Unused entries only
+take space: the oldest are removed when the folder grows too large.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ LARGEST_BYTES: Final = 2**30
 
 
 def compiled_folder() -> Path:
-    """Where they are kept."""
+    """The folder of compiled graphs."""
     return cache_folder() / "compiled"
 
 
 def prepare(folder: Path, largest_bytes: int = LARGEST_BYTES) -> None:
-    """Make `folder` for this user alone, and remove the oldest of its files until all together are small enough.
+    """Creates `folder` for this user only, and removes its oldest files until the rest fit into `largest_bytes`.
 
-    A folder that cannot be written is no error: then each start compiles.
+    A folder that cannot be written is no error: each start then compiles.
     """
     with suppress(OSError):
-        # Compiled graphs are trusted as models are: nobody else may put one there.
+        # Compiled graphs are trusted as models are: no other user may write here.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         total_bytes = 0
         for file in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True):

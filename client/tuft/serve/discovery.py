@@ -1,4 +1,4 @@
-"""Which models of a repository can be served, and by which runtime."""
+"""Finds the models of a repository that can be served, and the runtime for them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from tuft import contract
+from tuft.contract import RUNTIMES
 from tuft.errors import SetupError
 from tuft.provenance import RECORD
-from tuft.serve.options import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-# What has to lie in a model's version folder. The plan's name depends on the GPU, see cc_model_filenames.
+# Files that a model's version folder must hold. The plan's name depends on the GPU, see cc_model_filenames.
 VERSION_FILES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "tensorrt": ("*.plan",),
@@ -34,9 +34,9 @@ def published_sizes(repository: Path, runtime: str) -> tuple[int, ...]:
 
 
 def adopted_models(repository: Path, runtime: str) -> dict[str, int]:
-    """Names and working sizes (pixels) of the models that are not tuft's own and can be served by `runtime`.
+    """Names and working sizes (pixels) of the adopted models that can be served by `runtime`.
 
-    They are those that `tuft-export adopt` has published; whatever else lies in the repository is left alone.
+    Adopted models are those that `tuft-export adopt` has published; other folders of the repository are ignored.
     """
     configuration = "config.pbtxt" if runtime == "tensorrt" else f"configs/{runtime}.pbtxt"
     own = {spec.name for spec in contract.MODELS.values()}
@@ -49,10 +49,10 @@ def adopted_models(repository: Path, runtime: str) -> dict[str, int]:
 
 
 def runtime_to_serve(repository: Path, backends: Collection[str], *, has_gpu: bool) -> str:
-    """The best runtime for which something is published and for which the server has the backend.
+    """The best runtime for which a model is published and for which the server has the backend.
 
     Raises:
-        SetupError: Nothing is published that this server could run.
+        SetupError: No published model can run on this server.
     """
     usable = [name for name in RUNTIMES if name in backends and (has_gpu or name not in GPU_RUNTIMES)]
     for runtime in usable:
@@ -62,10 +62,10 @@ def runtime_to_serve(repository: Path, backends: Collection[str], *, has_gpu: bo
 
 
 def sizes_to_serve(repository: Path, runtime: str, wanted: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The sizes of tuft's own models that are both wanted (None: all) and published.
+    """The published sizes of tuft's own models, limited to `wanted` unless that is None.
 
     Raises:
-        SetupError: One that is wanted is not published, or nothing is, not even an adopted model.
+        SetupError: A wanted size is not published, or no model is, not even an adopted one.
     """
     published = published_sizes(repository, runtime)
     if not published and (wanted is not None or not adopted_models(repository, runtime)):
@@ -92,7 +92,7 @@ def _is_published(model_folder: Path, runtime: str) -> bool:
 
 
 def _newest_version(model_folder: Path) -> Path | None:
-    """What Triton serves, unless a version_policy says otherwise."""
+    """The version that Triton serves by default; a version_policy can choose others."""
     versions = [folder for folder in model_folder.glob("[1-9]*") if folder.name.isdigit()]
     return max(versions, key=lambda folder: int(folder.name), default=None)
 
@@ -103,7 +103,7 @@ def _has_record(model_folder: Path) -> bool:
 
 
 def _warmup_size(model_folder: Path) -> int:
-    """The working size in pixels of the picture that the model is warmed up with."""
+    """The working size in pixels, from the size of the model's warm-up image; 0 if it has none."""
     image = model_folder / "warmup" / "image"
     return math.isqrt(image.stat().st_size // contract.CHANNELS) if image.is_file() else 0
 

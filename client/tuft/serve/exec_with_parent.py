@@ -1,6 +1,7 @@
-"""Become another program that ends when the one that started it does: `python tied.py PARENT_PID PROGRAM ARGUMENT...`.
+"""Executes a program that ends with its parent: `python exec_with_parent.py PARENT_PID PROGRAM ARGUMENT...`.
 
-A file to be run, not imported: between fork and exec in a program with threads, Python code is not safe.
+Run as a program of its own, because Python code between fork and exec (`preexec_fn`) is unsafe in a program with
+threads.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
-    """Ask the kernel for SIGTERM on the parent's death, then replace this process by the program."""
+    """Requests SIGTERM on the parent's death, then replaces this process with the program."""
     parent_pid, program = int(sys.argv[1]), sys.argv[2:]
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    # The parent may have died before the kernel was asked.
+    # The parent may have died before the call to prctl.
     if os.getppid() == parent_pid:
         os.execv(program[0], program)
 

@@ -1,9 +1,9 @@
-"""Find a tritonserver: a full one on PATH, else the one inside the PyPI wheel nvidia-pytriton.
+"""Finds a tritonserver: a full one on PATH, else the one inside the PyPI wheel nvidia-pytriton.
 
-The wheel's needs four things that pytriton would arrange if it were imported: the Python backend's stub of the running
-Python beside the backend, libpython and the wheel's libraries on the loader's path, and this environment's `python3`
-first on PATH, so that the stub finds this environment's packages. Here they are arranged without importing pytriton,
-as links in a private folder; the wheel itself is not touched.
+The wheel's tritonserver needs four things that pytriton would set up if it were imported: the Python backend's stub for
+the running Python beside the backend, libpython and the wheel's libraries on the loader's path, and this environment's
+`python3` first on PATH, so that the stub finds this environment's packages. This module sets them up without importing
+pytriton, as links in a private folder; the wheel itself is not modified.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tuft.contract import RUNTIMES
 from tuft.errors import SetupError
 from tuft.files import cache_folder
-from tuft.serve.options import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,10 +41,10 @@ class Tritonserver:
 
     Attributes:
         executable: The program.
-        backends: Those of `tuft.serve.RUNTIMES` it has a backend for.
-        arguments: What it needs on its command line to find its own parts.
-        environment: The environment variables it needs, to be laid over the present ones.
-        is_wheel: Whether it is the old, unpatched one of the wheel, not to be exposed to a network.
+        backends: The `tuft.contract.RUNTIMES` for which it has a backend.
+        arguments: Command line arguments with which it finds its own parts.
+        environment: Environment variables that it needs; they override the present ones.
+        is_wheel: Whether it is the wheel's old, unpatched one, which must not be exposed to a network.
     """
 
     executable: Path
@@ -58,30 +58,30 @@ def find_tritonserver() -> Tritonserver:
     """The tritonserver on PATH, else the wheel's.
 
     Raises:
-        SetupError: There is none, or the wheel's cannot run here; the message says what is missing.
+        SetupError: There is none, or the wheel's cannot run here; the message names what is missing.
     """
     on_path = shutil.which("tritonserver")
-    return _full(Path(on_path)) if on_path else _from_wheel()
+    return _full_server(Path(on_path)) if on_path else _wheel_server()
 
 
-def _full(executable: Path) -> Tritonserver:
+def _full_server(executable: Path) -> Tritonserver:
     folder = executable.resolve().parent.parent / "backends"
     present = tuple(name for name in RUNTIMES if (folder / name).is_dir())
-    # A server that keeps its backends elsewhere may have any.
+    # A server that keeps its backends in another folder may have any.
     return Tritonserver(executable, present or RUNTIMES, (), {}, is_wheel=False)
 
 
-def _from_wheel() -> Tritonserver:
+def _wheel_server() -> Tritonserver:
     _check_platform()
     root = _wheel_root()
     _check_environment()
     version = importlib.metadata.version(WHEEL)
-    folder = _arranged(root, version)
+    folder = _linked_folder(root, version)
     library_path = [str(folder / "lib"), str(root.parent / "nvidia_pytriton.libs")]
     environment = {
         "LD_LIBRARY_PATH": os.pathsep.join([*library_path, *_present("LD_LIBRARY_PATH")]),
         "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), *_present("PATH")]),
-        # Its only runtime computes on the CPU: it has no business with a GPU's memory.
+        # Its only runtime computes on the CPU and must not allocate memory of a GPU.
         "CUDA_VISIBLE_DEVICES": "",
     }
     server = root / "tritonserver"
@@ -113,7 +113,7 @@ def _check_platform() -> None:
 
 
 def _wheel_root() -> Path:
-    # find_spec only looks; importing pytriton would start loading the server's libraries.
+    # find_spec does not import pytriton, which would load the server's libraries.
     spec = importlib.util.find_spec("pytriton")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders or not (Path(folders[0]) / "tritonserver").is_dir():
@@ -132,8 +132,8 @@ def _check_environment() -> None:
         raise SetupError(f"OpenVINO, which computes the network on the CPU, is not installed: {INSTALL}.")
 
 
-def _arranged(root: Path, version: str) -> Path:
-    """The folder of links for the wheel at `root`, made or brought up to date."""
+def _linked_folder(root: Path, version: str) -> Path:
+    """The folder of links for the wheel at `root`, created or updated."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     key = hashlib.sha256(str(root).encode()).hexdigest()[:12]
     folder = cache_folder() / f"tritonserver-{version}-py{python}-{key}"
@@ -153,7 +153,7 @@ def _arranged(root: Path, version: str) -> Path:
 
 
 def _link(link: Path, target: Path) -> None:
-    """Make `link` point at `target`, also while another process does the same."""
+    """Makes `link` point at `target`; safe if another process does the same."""
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink() and link.readlink() == target:
         return
@@ -164,10 +164,10 @@ def _link(link: Path, target: Path) -> None:
 
 
 def _libpython(python: str) -> Path | None:
-    """The shared library of the running Python, which the stub loads; None if the loader finds it by itself.
+    """The shared library of the running Python, which the stub loads; None if the loader finds it without help.
 
     Raises:
-        SetupError: There is none.
+        SetupError: The library is not installed.
     """
     name = f"libpython{python}.so.1.0"
     for folder in _library_folders():
@@ -182,7 +182,7 @@ def _libpython(python: str) -> Path | None:
 
 
 def _library_folders() -> list[Path]:
-    """Where the running Python keeps its libraries; builds that were moved after configuring name a wrong LIBDIR."""
+    """Folders that may hold libpython; LIBDIR is wrong in builds that were moved after configuration."""
     folders = [Path(sysconfig.get_config_var("LIBDIR") or sys.base_prefix), Path(sys.base_prefix) / "lib"]
     multiarch = sysconfig.get_config_var("MULTIARCH")
     return folders + [folder / multiarch for folder in folders if multiarch]

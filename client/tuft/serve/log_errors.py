@@ -1,4 +1,4 @@
-"""Why tritonserver failed, in its own words: the few lines of its log, or of its answer, that matter."""
+"""Extracts the causes of a failure from tritonserver's log, or from its reply to a load request."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 # E1123 18:28:25.374154 8043 model_lifecycle.cc:642] "failed to load 'inspyrenet_384' version 1: Internal: ..."
 ERROR_LINE: Final = re.compile(r'^E\d{4} [\d:.]+ \d+ \S+\] "(?P<message>.*?)\s*"$')
 
-# Most telling first: what a model says, then what the server says of it, then what the loader says.
-TELLING: Final = (
+# Most specific first: errors of a model, then of the server, then of the dynamic loader.
+SPECIFIC: Final = (
     re.compile(r"failed to load '.+' version \d+: (?:[A-Z][a-z ]+: )?(?P<reason>.+)"),
     re.compile(r"failed to load model '.+': (?P<reason>.+)"),
     re.compile(r"Poll failed for model directory (?P<reason>.+)"),
@@ -33,26 +33,26 @@ LOAD_REPLY: Final = re.compile(
 LONGEST: Final = 500
 
 
-def reasons_from_log(log_file: Path) -> tuple[str, ...]:
-    """The reasons for a failure, each one line without a traceback, in the order in which they happened.
+def errors_from_log(log_file: Path) -> tuple[str, ...]:
+    """The causes of a failure, each one line without a traceback, in the order of the log.
 
     Args:
-        log_file: What tritonserver wrote to its output.
+        log_file: The output of tritonserver.
 
     Returns:
-        Nothing if the log names no reason.
+        Empty if the log names no cause.
     """
     lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()
     messages = [match["message"] for line in lines if (match := ERROR_LINE.match(line))]
-    for pattern, texts in [(pattern, messages) for pattern in TELLING] + [(pattern, lines) for pattern in OTHER]:
+    for pattern, texts in [(pattern, messages) for pattern in SPECIFIC] + [(pattern, lines) for pattern in OTHER]:
         found = [_one_line(match["reason"]) for text in texts if (match := pattern.match(text))]
         if found:
             return tuple(dict.fromkeys(found))
     return ()
 
 
-def reason_from_reply(reply: bytes) -> str:
-    """Why a running server does not load a model, one line without a traceback, from its answer over HTTP."""
+def error_from_reply(reply: bytes) -> str:
+    """Why a running server cannot load a model, one line without a traceback, from its reply over HTTP."""
     try:
         message = str(json.loads(reply)["error"])
     except (ValueError, KeyError, TypeError):
@@ -63,7 +63,7 @@ def reason_from_reply(reply: bytes) -> str:
 
 
 def _one_line(message: str) -> str:
-    """`message`, which has its line breaks and quotes escaped, without the traceback that may follow it."""
+    """Unescapes the line breaks and quotes of `message`, and drops the traceback that may follow."""
     text = message.split(r"\n\nAt:")[0].replace(r"\n", " ").replace(r"\"", '"')
     text = " ".join(text.replace("TritonModelException: ", "").split())
     return text if len(text) <= LONGEST else text[:LONGEST] + " ..."

@@ -1,4 +1,4 @@
-"""What to serve and where: the options of a start, and the addresses that come out of it."""
+"""Options of a start, and the addresses of the running server."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tuft import contract
+from tuft.contract import RUNTIMES
 from tuft.errors import OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# Each has Triton's backend of the same name; the order is that of preference.
-RUNTIMES: Final = ("tensorrt", "onnxruntime", "openvino", "python")
 
 LARGEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """How tritonserver is started.
+    """Options for starting tritonserver.
 
     Attributes:
         repository: The model repository.
-        runtime: One of `RUNTIMES`; None takes the best that is published and that this tritonserver has.
+        runtime: One of `tuft.contract.RUNTIMES`; None chooses the best that is published and supported by this
+            tritonserver.
         sizes: Working sizes to serve, in pixels; None serves all that are published.
         host: IPv4 address to listen on. The wheel's tritonserver, old and unpatched, is refused anything but loopback.
         http_port: Port for HTTP; 0 chooses a free one, here and below.
         grpc_port: Port for gRPC.
         metrics_port: Port for Prometheus.
-        ready_timeout_s: Seconds until every model has to be ready, or each, where they are loaded one after the other.
+        ready_timeout_s: Seconds until all models must be ready, or each one if they are loaded one at a time.
         stop_timeout_s: Seconds that work in flight gets to finish when the server is stopped.
-        log_file: Where tritonserver's output goes; None is a temporary file, kept only if the server fails.
+        log_file: File for tritonserver's output; None is a temporary file, kept only if the server fails.
         log_verbose: Whether tritonserver logs every request.
-        digest: What `tuft-export verify` printed for the repository: nothing else is served; None takes what is sound.
-        keep_compiled: Whether the python runtime keeps compiled graphs in tuft's cache, for the next start.
+        digest: The digest that `tuft-export verify` printed; a repository with another one is refused. None accepts any
+            repository whose files match their provenance.
+        keep_compiled: Whether the python runtime caches compiled graphs for the next start.
     """
 
     repository: Path
@@ -71,7 +71,7 @@ class ServeOptions:
 
     @property
     def address(self) -> ipaddress.IPv4Address:
-        """The address of `host`; `localhost` is written out, because Triton's HTTP server resolves no names.
+        """The address of `host`; `localhost` is resolved here, because Triton's HTTP server resolves no names.
 
         Raises:
             OptionError: `host` is neither `localhost` nor an IPv4 address.
@@ -86,7 +86,7 @@ class ServeOptions:
 
 @dataclass(frozen=True)
 class ServerAddresses:
-    """Where a running server answers."""
+    """Addresses of a running server."""
 
     host: str
     http_port: int
@@ -95,20 +95,20 @@ class ServerAddresses:
 
     @property
     def grpc(self) -> str:
-        """What `tuft.Client` and tritonclient's gRPC client take."""
+        """Address for `tuft.Client` and tritonclient's gRPC client."""
         return f"{self.reachable_host}:{self.grpc_port}"
 
     @property
     def http(self) -> str:
-        """What tritonclient's HTTP client takes."""
+        """Address for tritonclient's HTTP client."""
         return f"{self.reachable_host}:{self.http_port}"
 
     @property
     def metrics(self) -> str:
-        """What Prometheus scrapes."""
+        """URL for Prometheus."""
         return f"http://{self.reachable_host}:{self.metrics_port}/metrics"
 
     @property
     def reachable_host(self) -> str:
-        """An address for a caller on this machine: a server on 0.0.0.0 listens everywhere, but is nowhere."""
+        """Host for callers on this machine: a server that listens on 0.0.0.0 is reached over loopback."""
         return "127.0.0.1" if self.host == "0.0.0.0" else self.host

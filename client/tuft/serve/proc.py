@@ -1,4 +1,8 @@
-"""What the kernel tells about processes, in /proc: who descends from whom, who is dead, who computes."""
+"""Children, state and processor time of processes, from /proc.
+
+psutil is not used: it is in the extra `server`, which a Triton container does not need, and its `children` reads every
+process of the machine, here 50 times a second while a server starts.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from pathlib import Path
 
 
 def children(pid: int) -> list[int]:
-    """The children of a process, those of all its threads."""
+    """Process ids of the children of a process, those of all its threads."""
     found: list[int] = []
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -18,18 +22,18 @@ def children(pid: int) -> list[int]:
 
 
 def is_zombie(pid: int) -> bool:
-    """Whether a process is dead and has not been collected."""
+    """Whether a process has ended and has not been reaped."""
     return _fields(pid)[:1] == ["Z"]
 
 
 def processor_s(pid: int) -> float:
-    """Seconds that a process has computed, on all cores together; 0 if it is gone."""
+    """Processor time of a process in seconds, all cores together; 0 if it is gone."""
     fields = _fields(pid)
     return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")  # utime and stime of proc_pid_stat(5)
 
 
 def _fields(pid: int) -> list[str]:
-    """Of the kernel's line about a process, from its state on; none if it is gone."""
+    """The fields of /proc/PID/stat from the state on; empty if the process is gone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

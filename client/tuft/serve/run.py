@@ -1,4 +1,4 @@
-"""Run a tritonserver: as a context for programs, as a command in the foreground, or as text to be run by hand."""
+"""Runs a tritonserver: as a context manager, as a command in the foreground, or by hand from a shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tuft.provenance import check_model, check_repository, require_digest
 from tuft.serve import compile_cache
 from tuft.serve.command import Command, command_from_options
-from tuft.serve.deferred_loading import loading_later
+from tuft.serve.deferred_loading import loading_in_background
 from tuft.serve.locate import find_tritonserver
 from tuft.serve.process import UNLOAD_TIMEOUT_S, ServerProcess
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running_server(options: ServeOptions) -> Iterator[ServerAddresses]:
-    """A tritonserver that is ready inside the `with` block and gone after it.
+    """A tritonserver that is ready inside the `with` block and stopped after it.
 
-    It ends with the thread that entered the block, even if that is killed.
+    It ends with the thread that entered the block, even if that thread is killed.
 
     Raises:
-        IntegrityError: A file of what would be served is not the one that was published; the message names it.
-        SetupError: Something is missing, or the server cannot start; the message says what and why.
-        ServerTimeoutError: It is not ready in time.
+        IntegrityError: A file to be served differs from the published one; the message names it.
+        SetupError: A requirement is missing, or the server cannot start; the message says why.
+        ServerTimeoutError: The server is not ready in time.
     """
     command = command_from_options(options, find_tritonserver())
     with _process(command, options) as process:
@@ -42,55 +42,55 @@ def running_server(options: ServeOptions) -> Iterator[ServerAddresses]:
 
 
 def serve(options: ServeOptions) -> int:
-    """Serve in the foreground until the server ends, or SIGINT or SIGTERM ends it.
+    """Serves in the foreground until the server ends, or SIGINT or SIGTERM ends it.
 
-    It answers as soon as the default preset's model is ready, and loads the others when it has nothing else to do; one
-    of those that cannot be loaded is left out.
+    The server answers as soon as the default preset's model is ready, and loads the others while it is idle. A deferred
+    model that cannot be loaded is left out.
 
-    When the process of a model dies, which is how the kernel takes memory back, or tritonserver itself crashes, which
-    24.10 may do when requests are cancelled (triton-inference-server/server#7368), the server is started anew.
+    The server is restarted when the process of a model dies, which is how the kernel reclaims memory, and when
+    tritonserver itself crashes, which 24.10 may do when requests are cancelled (triton-inference-server/server#7368).
 
     Returns:
         The exit code of tritonserver: 0 after a signal to this program, 128 + N if a signal N killed the server.
 
     Raises:
-        IntegrityError: A file of what would be served is not the one that was published; the message names it.
-        SetupError: Something is missing, or the server cannot start; the message says what and why.
-        ServerTimeoutError: It is not ready in time.
+        IntegrityError: A file to be served differs from the published one; the message names it.
+        SetupError: A requirement is missing, or the server cannot start; the message says why.
+        ServerTimeoutError: The server is not ready in time.
     """
     command = command_from_options(options, find_tritonserver(), one_first=True)
     while True:
-        code, under_way = _serve_once(command, options)
+        code, loading = _serve_once(command, options)
         if code is not None and code != -signal.SIGSEGV:
             return code if code >= 0 else 128 - code
         what = (
             "The process of a model died, probably for lack of memory" if code is None else "tritonserver has crashed"
         )
-        without = f", without {under_way}" if under_way else ""
+        without = f", without {loading}" if loading else ""
         print(f"{what}: starting the server anew{without}.", flush=True)
-        # A model that is the end of the others when it is loaded would be so the next time too.
-        command = replace(command, later=tuple(model for model in command.later if model != under_way))
+        # A model whose loading ended the server would end it again.
+        command = replace(command, deferred=tuple(model for model in command.deferred if model != loading))
 
 
 def _serve_once(command: Command, options: ServeOptions) -> tuple[int | None, str | None]:
-    """Serve until the server ends.
+    """Serves until the server ends.
 
     Returns:
-        What `ServerProcess.wait` returns, and the model that was being loaded beside others at the end, if one was.
+        The result of `ServerProcess.wait`, and the deferred model that was being loaded at the end, if any.
     """
     with _process(command, options) as process, _forwarded_signals(process):
         print(f"Loading {', '.join(command.models)} with the {command.runtime} runtime ...", flush=True)
         if process.wait_until_ready(options.ready_timeout_s):
             print(_announcement(command, process.log_file), flush=True)
-        with loading_later(process, command.later, options.ready_timeout_s) as loading:
+        with loading_in_background(process, command.deferred, options.ready_timeout_s) as loading:
             return process.wait(), loading.model
 
 
 def shell_command(options: ServeOptions) -> str:
-    """What `serve` would run, as one line for a shell.
+    """The command that `serve` would run, as one line for a shell.
 
     Raises:
-        SetupError: Something is missing.
+        SetupError: A requirement is missing.
     """
     command = command_from_options(options, find_tritonserver())
     variables = (f"{name}={value}" for name, value in command.environment.items())
@@ -99,7 +99,7 @@ def shell_command(options: ServeOptions) -> str:
 
 @contextmanager
 def _process(command: Command, options: ServeOptions) -> Iterator[ServerProcess]:
-    """The server's process, on verified files; its log is kept if it was asked for, or if something went wrong."""
+    """Verifies the files and starts the server's process; a temporary log is kept only if the server failed."""
     _verify(command, options)
     if folder := command.environment.get(compile_cache.VARIABLE):
         compile_cache.prepare(Path(folder))
@@ -117,7 +117,7 @@ def _verify(command: Command, options: ServeOptions) -> None:
     if options.digest is not None:
         require_digest(check_repository(options.repository), options.digest)
     else:
-        for model in (*command.models, *command.later):
+        for model in (*command.models, *command.deferred):
             check_model(options.repository / model)
 
 
@@ -128,7 +128,7 @@ def _temporary_log() -> Path:
 
 @contextmanager
 def _forwarded_signals(process: ServerProcess) -> Iterator[None]:
-    """SIGINT and SIGTERM end the server, a second one by force, instead of this program, which then ends by itself."""
+    """Forwards SIGINT and SIGTERM: the first one stops the server, the second one kills it."""
 
     def forward(_number: int, _frame: FrameType | None) -> None:
         if process.terminating:
@@ -146,7 +146,7 @@ def _forwarded_signals(process: ServerProcess) -> Iterator[None]:
 
 def _announcement(command: Command, log_file: Path) -> str:
     addresses = command.addresses
-    follow = f" ({', '.join(command.later)} to follow)" if command.later else ""
+    follow = f" ({', '.join(command.deferred)} to follow)" if command.deferred else ""
     return (
         f"Serving {', '.join(command.models)}{follow}:\n"
         f"  gRPC     {addresses.grpc}\n"

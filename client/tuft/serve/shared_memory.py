@@ -1,4 +1,4 @@
-"""The shared memory through which Triton's Python backend hands pictures to the model's process."""
+"""The shared memory through which Triton's Python backend passes tensors to the model's process."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ FOLDER: Final = Path("/dev/shm")
 
 MIB: Final = 2**20
 SALIENCY_BYTES: Final = 4  # FP32
-# Measured with 2.51 after single images at every size: this much beside the input and the output.
+# Measured with Triton 2.51 after single images at every size, in addition to input and output.
 OVERHEAD_BYTES: Final = 3 * MIB
 
 
 def check_shared_memory(sizes: Iterable[int]) -> None:
-    """See that one image of each size fits; where it does not, tritonserver dies without a word.
+    """Checks that one image of each size fits; otherwise tritonserver dies without a message.
 
     Args:
-        sizes: The working sizes served, in pixels; each keeps its region.
+        sizes: The working sizes served, in pixels; each model keeps a region.
 
     Raises:
-        SetupError: There is too little.
+        SetupError: There is too little shared memory.
     """
     needed = sum(size * size * (contract.CHANNELS + SALIENCY_BYTES) + OVERHEAD_BYTES for size in sizes)
     status = os.statvfs(FOLDER)
@@ -40,6 +40,6 @@ def check_shared_memory(sizes: Iterable[int]) -> None:
 
 
 def remove_regions(prefix: str) -> None:
-    """Remove the regions whose name begins with `prefix`, which a server that was killed leaves behind."""
+    """Removes the regions with this name prefix, which a killed server leaves behind."""
     for region in FOLDER.glob(f"{prefix}*"):
         region.unlink(missing_ok=True)

@@ -35,7 +35,7 @@ def test_published_models_are_loaded_and_no_others(options: ServeOptions) -> Non
     assert values(command.arguments, "--model-control-mode") == ["explicit"]
     assert values(command.arguments, "--load-model") == ["inspyrenet_384", "inspyrenet_1024"] == list(command.models)
     assert values(command.arguments, "--model-config-name") == ["python"] == [command.runtime]
-    assert command.later == ()
+    assert command.deferred == ()
     assert values(command.arguments, "--strict-readiness") == ["true"]
 
 
@@ -54,7 +54,7 @@ def test_the_default_presets_model_may_come_first(
     repository = tiny_repository(tmp_path / "r", sizes=published)
     options = ServeOptions(repository, sizes=wanted, http_port=0, grpc_port=0, metrics_port=0)
     command = command_from_options(options, WHEEL, one_first=True)
-    assert (command.models, command.later) == ((first,), later)
+    assert (command.models, command.deferred) == ((first,), later)
     assert values(command.arguments, "--load-model") == [first]
     # A server that waits for another model is ready for this one.
     assert values(command.arguments, "--strict-readiness") == ["false" if later else "true"]
@@ -156,7 +156,7 @@ def test_adopted_models_are_loaded_unless_sizes_are_named(options: ServeOptions)
     assert values(command.arguments, "--load-model") == ["inspyrenet_384", "inspyrenet_1024", "isnet_96"]
     assert command.models == ("inspyrenet_384", "inspyrenet_1024", "isnet_96")
     assert command_from_options(replace(options, sizes=(384,)), WHEEL).models == ("inspyrenet_384",)
-    assert command_from_options(options, WHEEL, one_first=True).later == ("inspyrenet_384", "isnet_96")
+    assert command_from_options(options, WHEEL, one_first=True).deferred == ("inspyrenet_384", "isnet_96")
 
 
 def test_shared_memory_must_hold_an_image_of_each_adopted_model(

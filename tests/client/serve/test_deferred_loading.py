@@ -12,7 +12,7 @@ from support.calling import wait_until
 
 from tuft.errors import ServerTimeoutError, ServerUnreachableError, SetupError
 from tuft.serve import deferred_loading
-from tuft.serve.deferred_loading import loading_later
+from tuft.serve.deferred_loading import loading_in_background
 
 MODELS = ("inspyrenet_384", "inspyrenet_1536", "inspyrenet_2048")
 
@@ -45,7 +45,7 @@ class FakeProcess:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"QUIET_S": 0.1, "LOOK_INTERVAL_S": 0.02, "PATIENCE_S": 60.0}.items():
+    for name, value in {"QUIET_S": 0.1, "POLL_INTERVAL_S": 0.02, "MAX_WAIT_S": 60.0}.items():
         monkeypatch.setattr(deferred_loading, name, value)
 
 
@@ -55,7 +55,7 @@ def loaded(process: FakeProcess, count: int = len(MODELS)) -> bool:
 
 def test_each_is_loaded_and_told_in_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
     process: Any = FakeProcess()
-    with loading_later(process, MODELS, 1.0) as loading:
+    with loading_in_background(process, MODELS, 1.0) as loading:
         wait_until(lambda: loaded(process) and loading.model is None)
     assert tuple(process.asked) == MODELS
     assert capsys.readouterr().out.splitlines() == [f"{model} is ready." for model in MODELS]
@@ -64,7 +64,7 @@ def test_each_is_loaded_and_told_in_its_turn(capsys: pytest.CaptureFixture[str])
 def test_a_server_that_answers_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
     process: Any = FakeProcess()
     process.busy.set()
-    with loading_later(process, MODELS[:1], 1.0):
+    with loading_in_background(process, MODELS[:1], 1.0):
         time.sleep(0.5)  # five times as long as quiet is
         assert process.asked == []
         process.busy.clear()
@@ -72,11 +72,11 @@ def test_a_server_that_answers_is_left_alone(capsys: pytest.CaptureFixture[str])
 
 
 def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deferred_loading, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(deferred_loading, "MAX_WAIT_S", 0.3)
     process: Any = FakeProcess()
     process.busy.set()
     began_s = time.monotonic()
-    with loading_later(process, MODELS[:1], 1.0):
+    with loading_in_background(process, MODELS[:1], 1.0):
         wait_until(lambda: loaded(process, 1))
     assert time.monotonic() - began_s >= 0.3
 
@@ -86,7 +86,7 @@ def test_one_that_fails_is_told_once_and_the_others_follow(
     capsys: pytest.CaptureFixture[str], failure: Exception
 ) -> None:
     process: Any = FakeProcess({MODELS[1]: failure})
-    with loading_later(process, MODELS, 1.0) as loading:
+    with loading_in_background(process, MODELS, 1.0) as loading:
         wait_until(lambda: loaded(process) and loading.model is None)
     assert capsys.readouterr().out.splitlines() == [
         f"{MODELS[0]} is ready.", str(failure), f"{MODELS[2]} is ready."
@@ -95,7 +95,7 @@ def test_one_that_fails_is_told_once_and_the_others_follow(
 
 def test_a_server_that_has_ended_is_somebody_elses_news(capsys: pytest.CaptureFixture[str]) -> None:
     process: Any = FakeProcess({MODELS[0]: ServerUnreachableError("It has ended.")})
-    with loading_later(process, MODELS, 1.0) as loading:
+    with loading_in_background(process, MODELS, 1.0) as loading:
         wait_until(lambda: loaded(process, 1))
         time.sleep(0.3)
         assert loading.model == MODELS[0]  # whoever starts it anew has to know
@@ -105,7 +105,7 @@ def test_a_server_that_has_ended_is_somebody_elses_news(capsys: pytest.CaptureFi
 
 def test_nothing_is_begun_after_the_end() -> None:
     process: Any = FakeProcess()
-    with loading_later(process, MODELS, 1.0):
+    with loading_in_background(process, MODELS, 1.0):
         pass
     time.sleep(0.3)
     assert process.asked == []
@@ -120,7 +120,7 @@ def test_a_server_that_finishes_its_work_begins_no_other(capsys: pytest.CaptureF
         process.terminating = True
 
     process.load = load_and_be_told_to_end
-    with loading_later(process, MODELS, 1.0):
+    with loading_in_background(process, MODELS, 1.0):
         wait_until(lambda: process.terminating)
         time.sleep(0.3)
     assert process.asked == [MODELS[0]]
@@ -133,5 +133,5 @@ def test_nobody_has_to_listen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "print", nobody_reads)
     process: Any = FakeProcess()
-    with loading_later(process, MODELS, 1.0):
+    with loading_in_background(process, MODELS, 1.0):
         wait_until(lambda: loaded(process))

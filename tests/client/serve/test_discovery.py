@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tuft.contract import RUNTIMES
 from tuft.errors import SetupError
 from tuft.serve.discovery import adopted_models, published_sizes, runtime_to_serve, sizes_to_serve
-from tuft.serve.options import RUNTIMES
 
 ONNX = ("model.onnx",)
 PYTHON = ("model.onnx", "model.py")

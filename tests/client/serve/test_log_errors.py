@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tuft.serve.log_errors import LONGEST, reason_from_reply, reasons_from_log
+from tuft.serve.log_errors import LONGEST, error_from_reply, errors_from_log
 
 # Lines as Triton 2.51 wrote them, folders shortened.
 NOISE = """\
@@ -60,21 +60,21 @@ LOADER = """\
 def test_the_telling_lines_are_found_among_the_noise(tmp_path: Path, log: str, reasons: tuple[str, ...]) -> None:
     file = tmp_path / "log"
     file.write_text(NOISE + log)
-    assert reasons_from_log(file) == reasons
+    assert errors_from_log(file) == reasons
 
 
 def test_each_reason_is_told_once_and_not_at_length(tmp_path: Path) -> None:
     line = "E1123 18:28:25.374154 8043 a.cc:1] \"failed to load 'm' version 1: Internal: {}\"\n"
     file = tmp_path / "log"
     file.write_bytes(line.format("x" * 2000).encode() * 2 + b"\xff\n" + line.format("y").encode())
-    long, short = reasons_from_log(file)
+    long, short = errors_from_log(file)
     assert (len(long), short) == (LONGEST + len(" ..."), "y")
 
 
 def test_a_log_without_a_reason_gives_none(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_text('I1123 18:28:25.374198 8043 server.cc:1] "all is well"\n')
-    assert reasons_from_log(file) == ()
+    assert errors_from_log(file) == ()
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_a_log_without_a_reason_gives_none(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_reply_is_one_line_as_a_log_is(reply: bytes, reason: str) -> None:
     """The first two and the third are Triton 2.51's."""
-    assert reason_from_reply(reply) == reason
+    assert error_from_reply(reply) == reason

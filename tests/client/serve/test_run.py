@@ -67,7 +67,7 @@ def test_a_sound_repository_is_served(options: ServeOptions, started: list[Any])
     assert serve(options) == 0
     with running_server(options):
         pass
-    assert [(command.models, command.later) for command in started] == [
+    assert [(command.models, command.deferred) for command in started] == [
         (("inspyrenet_1024",), ("inspyrenet_384",)),  # a caller waits for no more than it needs
         (("inspyrenet_384", "inspyrenet_1024"), ()),
     ]
@@ -129,13 +129,13 @@ def test_a_model_that_is_the_end_of_others_is_left_out_the_next_time(
     ends = [(end, None), (end, "inspyrenet_384"), (0, None)]
 
     @contextmanager
-    def loading_later(*_: Any) -> Iterator[Loading]:
+    def loading_in_background(*_: Any) -> Iterator[Loading]:
         yield Loading(ends[len(started) - 1][1])
 
-    monkeypatch.setattr(sys.modules["tuft.serve.run"], "loading_later", loading_later)
+    monkeypatch.setattr(sys.modules["tuft.serve.run"], "loading_in_background", loading_in_background)
     monkeypatch.setattr(FakeProcess, "wait", lambda _: ends[len(started) - 1][0])
     assert serve(options) == 0
-    assert [command.later for command in started] == [("inspyrenet_384",), ("inspyrenet_384",), ()]
+    assert [command.deferred for command in started] == [("inspyrenet_384",), ("inspyrenet_384",), ()]
 
 
 def test_the_folder_of_compiled_graphs_is_made_if_it_is_wanted(
