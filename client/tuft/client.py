@@ -164,33 +164,28 @@ class Client:
             RequestCancelledError: The request was cancelled, by `cancel` or by `close`.
         """
         assigned = None if unit is None or self._experiment is None else self._experiment.assign(unit)
-        url = ""
-        if assigned is not None and assigned.variant is not None:
-            variant = assigned.variant
+        variant = None if assigned is None else assigned.variant
+        if variant is not None:
             preset, model = variant.preset or preset, variant.model or model
             version, refine = variant.version or version, variant.refine or refine
-            url = variant.url or ""
-        if model is not None and size is not None:
-            raise OptionError(f"The model {model} has a working size of its own: leave out size, or model.")
+        asked = self._preset(preset, size=size, model=model, refine=refine)
         settings = self.settings.overridden(timeout_s=timeout_s, fallback=fallback)
-        asked = self._preset(preset, size=size, refine=refine)
         with self._request(asked.name, cancel) as request:
             if assigned is not None:
                 request.note(unit=unit, variant=assigned.name)
             photo = self._decoded(image, request)
-            result = self._wiring.open().runner.run(
-                RunRequest(
-                    photo,
-                    asked,
-                    request,
-                    Deadline(settings.timeout_s),
-                    model=model,
-                    version=version,
-                    url=url,
-                    unit=unit or request.record.request_id,
-                    may_step_down=settings.fallback and size is None and model is None,
-                )
+            run_request = RunRequest(
+                photo,
+                asked,
+                request,
+                Deadline(settings.timeout_s),
+                model=model,
+                version=version,
+                url="" if variant is None else variant.url or "",
+                unit=unit or request.record.request_id,
+                may_step_down=settings.fallback and size is None and model is None,
             )
+            result = self._wiring.open().runner.run(run_request)
             return self._cutout(photo, result, request)
 
     def map(
@@ -253,7 +248,12 @@ class Client:
     ) -> None:
         self.close()
 
-    def _preset(self, preset: str | Preset | None, *, size: int | None, refine: Refinement | None) -> Preset:
+    def _preset(
+        self, preset: str | Preset | None, *, size: int | None, model: str | None, refine: Refinement | None
+    ) -> Preset:
+        """The preset with its overrides; that of the settings by default."""
+        if model is not None and size is not None:
+            raise OptionError(f"The model {model} has a working size of its own: leave out size, or model.")
         if preset is None or isinstance(preset, str):
             return preset_from_name(preset or self.settings.preset, size=size, refine=refine)
         return overridden(preset, size=size, refine=refine)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuft import contract
-from tuft.errors import OptionError
+from tuft import Client, FakeTransport, Settings, contract
+from tuft.errors import OptionError, ServerOutOfMemoryError
 from tuft.presets import DEFAULT_PRESET, PRESETS, REFINEMENTS, STEP_DOWN, Preset, preset_from_name, working_size
 
 sides = st.integers(1, 20_000)
@@ -72,3 +75,28 @@ def test_what_does_not_exist_is_refused_with_what_does(arguments: dict[str, obje
 def test_a_preset_of_ones_own_is_checked() -> None:
     with pytest.raises(OptionError, match="no resize"):
         Preset("mine", 1024, "stretched", "none", "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_its_values_whatever_it_is_called(name: str, scene: Any) -> None:
+    client = Client(settings=Settings(), transport=FakeTransport())
+    named = client.remove(scene.rgb, name)
+    own = client.remove(scene.rgb, replace(PRESETS[name], name="mine"))
+    assert (own.preset, own.requested) == ("mine", "mine")
+    np.testing.assert_array_equal(own.rgba, named.rgba)
+
+
+def test_overrides_hold_for_a_preset_of_ones_own(scene: Any) -> None:
+    fake = FakeTransport()
+    cutout = Client(settings=Settings(), transport=fake).remove(
+        scene.rgb, Preset("mine", 2048, "dynamic"), size=384, refine="none"
+    )
+    assert fake.requests == ["inspyrenet_384"]
+    np.testing.assert_array_equal(cutout.foreground, scene.rgb)
+
+
+def test_a_preset_of_ones_own_steps_down_as_the_named_one_of_its_size(scene: Any) -> None:
+    fake = FakeTransport(failures=[ServerOutOfMemoryError("full.")])
+    cutout = Client(settings=Settings(), transport=fake).remove(scene.rgb, Preset("mine", 2048, refine="none"))
+    assert (fake.requests, cutout.preset) == (["inspyrenet_2048", "inspyrenet_1536"], "high")
+    np.testing.assert_array_equal(cutout.foreground, scene.rgb)  # refined as asked

@@ -1,4 +1,4 @@
-"""Not asking a model that fails again and again: nobody waits for it, and it can recover."""
+"""Circuit breakers: a model that keeps failing is not asked for a while, so that it can recover."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 CircuitState = Literal["closed", "open", "half-open"]
 
-# A full queue or a model that is not there is answered at once and costs nobody anything.
+# A full queue or a missing model is reported at once and costs nothing, so neither counts.
 COUNTED: Final = (ServerTimeoutError, ServerUnreachableError, ServerOutOfMemoryError, InferenceError)
 
 
 class Breaker:
-    """Counts the failures of one model in a row; when they are too many, its circuit opens and it is not asked.
+    """Counts consecutive failures of one model; too many open its circuit, and the model is not asked.
 
-    After a while one request may try it, as the others are still refused (half-open): its success closes the
+    After a while one request may probe it while the others are still refused (half-open): its success closes the
     circuit, its failure opens it again.
 
     Args:
-        model: What the error calls it.
-        failures: So many in a row open it; 0 never does.
-        probe_s: Seconds from opening to the next try.
-        clock: Tells seconds, never backwards.
+        model: Its name in errors.
+        failures: So many in a row open the circuit; 0 never does.
+        probe_s: Seconds from opening to the next probe.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Breaker:
 
     @property
     def state(self) -> CircuitState:
-        """`closed`: it is asked. `open`: it is not. `half-open`: one request may try it, or does so just now."""
+        """`closed`: requests pass. `open`: they are refused. `half-open`: one request may probe, or is doing so."""
         with self._lock:
             if self._opened_s is None:
                 return "closed"
@@ -61,10 +61,10 @@ class Breaker:
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
-        """One request to the model goes in the `with` block.
+        """Guards one request to the model, made in the `with` block.
 
         Raises:
-            CircuitOpenError: It must not, and the block is not entered.
+            CircuitOpenError: The circuit is open; the block is not entered.
         """
         probe = self._admit()
         try:
@@ -72,14 +72,14 @@ class Breaker:
         except COUNTED as failure:
             self._failed(failure, probe=probe)
             raise
-        except BaseException:  # it says nothing about the model
+        except BaseException:  # tells nothing about the model
             self._release(probe=probe)
             raise
         else:
             self._succeeded()
 
     def _admit(self) -> bool:
-        """Whether this request is the one that tries an open circuit."""
+        """Whether this request is the probe of an open circuit."""
         with self._lock:
             if self._opened_s is None:
                 return False
@@ -97,7 +97,7 @@ class Breaker:
         with self._lock:
             self._failures += 1
             self._last = type(failure)(*failure.args)  # without its traceback, which holds the photograph
-            # A request from before the opening does not make it longer.
+            # A request that started before the circuit opened does not extend it.
             if probe or (self._opened_s is None and 0 < self._limit <= self._failures):
                 self._opened_s = self._clock()
             self._probing = self._probing and not probe
@@ -114,7 +114,7 @@ class Breaker:
 
 
 class Breakers:
-    """One breaker for each model, made when it is first asked.
+    """One breaker for each model, made when the model is first asked.
 
     Args:
         failures: See `Breaker`.

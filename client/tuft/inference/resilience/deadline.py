@@ -1,4 +1,4 @@
-"""How much time is left."""
+"""Deadlines that several attempts share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """A point in time that several attempts share.
+    """A point in time.
 
     Args:
         timeout_s: Seconds from now.
-        clock: Tells seconds, never backwards.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, timeout_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,14 +23,14 @@ class Deadline:
 
     @property
     def remaining_s(self) -> float:
-        """Seconds left, 0 when it has passed."""
+        """Seconds left; 0 once it has passed."""
         return max(self._ends_s - self._clock(), 0.0)
 
     @property
     def passed(self) -> bool:
-        """Whether no time is left."""
+        """Whether it has passed."""
         return self.remaining_s == 0.0
 
     def share(self, part: float) -> Deadline:
-        """An earlier one: `part` (0..1) of the time that is left now."""
+        """An earlier deadline: after the fraction `part` (0..1) of the time that is left."""
         return Deadline(self.remaining_s * part, clock=self._clock)

@@ -1,6 +1,6 @@
-"""What a gRPC failure means: one table from status and message to tuft's errors.
+"""Maps gRPC failures to tuft's errors: one table of status and message.
 
-The status alone cannot tell: Triton sends UNAVAILABLE for a full queue, for a model that is still loading and
+The status alone is ambiguous: Triton sends UNAVAILABLE for a full queue, for a model that is still loading and
 for a server that is going away, and gRPC sends it when nothing listens (measured with Triton 2.51).
 """
 
@@ -26,7 +26,7 @@ _PREAMBLE: Final = re.compile(
     r"^(\[request id: [^\]]*\] )?(Failed to process the request\(s\) for model .*?, message: )?"
 )
 
-# CUDA, TensorRT, ONNX Runtime, OpenVINO, OpenCL, C++ and Python each say it in their own words.
+# The wordings of CUDA, TensorRT, ONNX Runtime, OpenVINO, OpenCL, C++ and Python.
 _OUT_OF_MEMORY: Final = "|".join(
     (
         r"out[ _]?of[ _]?((host|device|gpu)[ _])?(memory|resources)",
@@ -34,7 +34,7 @@ _OUT_OF_MEMORY: Final = "|".join(
         r"(failed to|unable to|not enough memory to|could not|cannot) (re)?allocate|could not be allocated",
         r"alloc(ation)?[ _]fail|exceeded max size of memory",
         r"failed to increase the shared memory pool",
-        # The process of a Python model is gone; on a machine in order, nothing but the kernel ends it.
+        # The process of a Python model is gone; on a healthy machine only the kernel's OOM killer ends it.
         r"stub process .* is not healthy",
     )
 )
@@ -45,7 +45,7 @@ _NOT_SERVED: Final = "|".join(
         r"model ('[^']*' )?(is )?not (found|ready)",
     )
 )
-# What answers a gRPC client on an HTTP port: some servers in so many words, Triton by hanging up.
+# A gRPC client on an HTTP port: some servers say so, Triton closes the connection.
 _NOT_GRPC: Final = r"http1\.x server|failed to connect to all addresses.*socket closed"
 _GOING_AWAY: Final = r"server is stopping|socket closed|connection reset|broken pipe|goaway|stream removed"
 
@@ -67,14 +67,14 @@ _FAILED: Final = "{model} failed on {server} ({detail}): look at the server's lo
 
 @dataclass(frozen=True)
 class Rule:
-    """One row: failures with `status` (None: any) whose message matches `pattern` become `error`.
+    """One row: a failure with `status` (None: any) whose message matches `pattern` becomes `error`.
 
     Attributes:
         status: Name of a `grpc.StatusCode`.
         pattern: Regular expression searched in the message, ignoring case; None matches every message.
-        error: The class that says it.
-        sentence: What the user reads; filled with `server`, `model`, `timeout_s` and `detail`.
-        transient: Whether it may well pass when it is sent again in a moment. Nothing is lost by that: an inference
+        error: The class to raise.
+        sentence: The message; filled with `server`, `model`, `timeout_s` and `detail`.
+        transient: Whether the same request is likely to succeed a moment later. Sending it again is safe: an inference
             changes nothing on the server.
     """
 
@@ -85,18 +85,18 @@ class Rule:
     transient: bool = False
 
     def matches(self, status: str, message: str) -> bool:
-        """Whether this row speaks about a failure with this status and message."""
+        """Whether this row applies to a failure with this status and message."""
         if self.status not in (None, status):
             return False
         return self.pattern is None or re.search(self.pattern, message, re.IGNORECASE) is not None
 
 
-# The first row that matches decides.
+# The first matching row decides.
 RULES: Final[tuple[Rule, ...]] = (
     Rule(None, _OUT_OF_MEMORY, ServerOutOfMemoryError, _NO_MEMORY),
     Rule(None, r"exceeds maximum queue size", ServerBusyError, _QUEUE_FULL),
     Rule(None, r"request timeout expired", ServerBusyError, _QUEUED_TOO_LONG),
-    # It is being loaded, or exchanged for another version.
+    # The model is loading, or another version of it is.
     Rule("UNAVAILABLE", _NOT_SERVED, ModelUnavailableError, _NO_MODEL, transient=True),
     Rule(None, _NOT_SERVED, ModelUnavailableError, _NO_MODEL),
     Rule(None, _NOT_GRPC, ServerUnreachableError, _HTTP_PORT),
@@ -124,17 +124,17 @@ RULES: Final[tuple[Rule, ...]] = (
 
 
 def error_from_status(status: str, message: str, *, server: str, model: str, timeout_s: float) -> ServerError:
-    """The error that stands for a failed call.
+    """The error for a failed call.
 
     Args:
         status: Name of the `grpc.StatusCode`, such as `UNAVAILABLE`.
-        message: What came with it.
-        server: Address that was asked.
-        model: Model that was asked for.
+        message: The message that came with it.
+        server: Address of the server.
+        model: Name of the model.
         timeout_s: Seconds that were allowed.
 
     Returns:
-        An error to raise; `InferenceError` for a status that the table does not know.
+        The error to raise; `InferenceError` for a status that is not in the table.
     """
     rule = next((rule for rule in RULES if rule.matches(status, message)), None)
     rule = rule or Rule(None, None, InferenceError, _FAILED)

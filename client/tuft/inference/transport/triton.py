@@ -1,4 +1,4 @@
-"""NVIDIA Triton over gRPC: the only file that knows tritonclient."""
+"""NVIDIA Triton over gRPC: the only module that imports tritonclient."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from tuft.presets import Resize
 
 DEFAULT_GRPC_PORT: Final = 8001
-PROBE_TIMEOUT_S: Final = 5.0  # questions about readiness are answered from memory, or not at all
+PROBE_TIMEOUT_S: Final = 5.0  # readiness is answered from memory, or not at all
 
 # A 2048 picture is 12.6 MB and its FP32 saliency 16.8 MB; gRPC's own limit is 4 MB.
 MAX_MESSAGE_BYTES: Final = 64 * 2**20
-# gRPC waits up to two minutes before it tries a lost server again; a restarted one answers sooner.
+# By default gRPC waits up to two minutes before it reconnects; a restarted server is back sooner.
 MAX_RECONNECT_MS: Final = 2_000
 
 _REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export adopt` if it is not tuft's own"
@@ -53,7 +53,7 @@ def grpc_target_from_url(url: str) -> tuple[str, bool]:
         url: `host`, `host:port`, `grpc://host:port`, or `grpcs://host:port` for TLS; the port is 8001 if not given.
 
     Raises:
-        OptionError: It is no such address.
+        OptionError: `url` is not an address.
     """
     match = _URL.fullmatch(url.strip())
     if match is None:
@@ -72,21 +72,21 @@ def grpc_target_from_url(url: str) -> tuple[str, bool]:
 class TritonTransport:
     """A connection to a Triton server, shared by any number of threads.
 
-    Connecting is left to the first request, so that making one never waits.
+    The first request connects; making a transport never waits.
 
     Args:
         url: Where the server's gRPC port is; see `grpc_target_from_url`.
-        model_version: Version to ask for; empty leaves the choice to the server.
+        model_version: Version of every model to use; empty leaves the choice to the server.
 
     Raises:
-        OptionError: `url` is no address.
+        OptionError: `url` is not an address.
         SetupError: tritonclient is not installed.
     """
 
     def __init__(self, url: str, *, model_version: str = "") -> None:
         self.server, secure = grpc_target_from_url(url)
         self._library = _tritonclient()
-        # gRPC would ask the machine named by http_proxy even for its own address.
+        # gRPC would use http_proxy even for loopback addresses.
         proxy = ("grpc.enable_http_proxy", int(self.server.rpartition(":")[0] not in LOOPBACK_HOSTS))
         self._client = self._library.InferenceServerClient(
             self.server, ssl=secure, channel_args=[*_CHANNEL_ARGUMENTS, proxy]
@@ -112,10 +112,10 @@ class TritonTransport:
         return Inference(saliency, model, str(reply.get_response().model_version))
 
     def _answer(self, model: str, image: NDArray[np.uint8], deadline: Deadline, options: CallOptions) -> Any:
-        """The reply to one picture, as tritonclient gives it.
+        """The reply to one picture, as tritonclient returns it.
 
-        Asked without blocking, and waited for here: so both another thread's cancel and Ctrl-C take it back on the
-        server too, which drops it from its queue.
+        The call is asynchronous and waited for here, so that a cancel from another thread and Ctrl-C both cancel it on
+        the server too, which drops it from its queue.
         """
         tensor = self._library.InferInput(contract.INPUT_NAME, [1, *image.shape], contract.INPUT_DTYPE)
         tensor.set_data_from_numpy(image[np.newaxis])
@@ -135,7 +135,7 @@ class TritonTransport:
             request_id=options.request_id,
             headers=dict(options.headers),
             client_timeout=remaining_s,
-            timeout=max(round(queue_s * 1e6), 1),  # microseconds: Triton drops it from its queue then
+            timeout=max(round(queue_s * 1e6), 1),  # microseconds, after which Triton drops it from its queue
         )
         with options.cancel.on_cancel(call.cancel):
             try:
@@ -145,15 +145,15 @@ class TritonTransport:
                 raise
         if error is None:
             return result
-        _open_circle(call)
+        _break_cycle(call)
         options.cancel.raise_if_cancelled()
-        # A copy, which no variable holds: a frame and the exception that it raises would be a circle as well.
+        # A copy that no variable refers to: a frame and the exception that it raises would form a cycle, too.
         raise self._library.InferenceServerException(error.message(), error.status(), error.debug_details())
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
         """The working size of a served model; see `Transport.model_size`.
 
-        The model is compared with `tuft.contract` here, once: replies are checked by their own shape.
+        The model is compared with `tuft.contract` here, once; replies are checked by their shape.
         """
         if model not in self._sizes:
             with self._failures_as_ours(model, timeout_s):
@@ -187,7 +187,7 @@ class TritonTransport:
         return stated if stated in RESIZES else None
 
     def served_version(self, model: str, *, timeout_s: float) -> str:
-        """The version of `model` that answers a request without one; see `Transport.served_version`."""
+        """The version of `model` that answers requests that name none; see `Transport.served_version`."""
         if self._model_version:
             return self._model_version
         with self._failures_as_ours(model, timeout_s):
@@ -197,7 +197,7 @@ class TritonTransport:
         return str(max(served, key=int))
 
     def is_ready(self, model: str) -> bool:
-        """Whether the server can be asked for `model` now."""
+        """Whether the server has `model` ready."""
         try:
             with self._failures_as_ours(model, PROBE_TIMEOUT_S):
                 return bool(self._client.is_model_ready(model, self._model_version, client_timeout=PROBE_TIMEOUT_S))
@@ -205,7 +205,7 @@ class TritonTransport:
             return False
 
     def ready_models(self) -> tuple[str, ...]:
-        """Those of tuft's models that the server can be asked for now, the smallest first."""
+        """Those of tuft's models that the server has ready, the smallest first."""
         return tuple(spec.name for spec in contract.MODELS.values() if self.is_ready(spec.name))
 
     def server_info(self) -> ServerInfo:
@@ -229,7 +229,7 @@ class TritonTransport:
             yield self._client
 
     def close(self) -> None:
-        """Ends the connection and with it the requests on their way."""
+        """Closes the connection and ends the requests in flight."""
         self._client.close()
 
     @contextmanager
@@ -244,10 +244,10 @@ class TritonTransport:
             raise ServerUnreachableError(f"The connection to {self.server} is closed: make a new one.") from exc
 
 
-def _open_circle(call: Any) -> None:
-    """Lets the request of a failed call be freed at once, not when the garbage collector comes by.
+def _break_cycle(call: Any) -> None:
+    """Breaks a reference cycle, so that the request of a failed call is freed at once.
 
-    grpc raises the call itself; its traceback leads back to it, and to the request that was sent.
+    grpc raises the call itself, whose traceback refers to the call and to the request that was sent.
     """
     for future in vars(call).values():
         if isinstance(future, BaseException):
@@ -255,7 +255,7 @@ def _open_circle(call: Any) -> None:
 
 
 def contract_problem(metadata: Any) -> str | None:
-    """How a served model's tensors differ from the contract, as the rest of a sentence; None if they do not.
+    """How a served model's tensors differ from the contract, as the end of a sentence; None if they do not.
 
     Args:
         metadata: Triton's ModelMetadataResponse, or anything with its `inputs` and `outputs`.
@@ -266,7 +266,7 @@ def contract_problem(metadata: Any) -> str | None:
     if not outputs:
         return f"has no output {contract.OUTPUT_NAME}"
     taken = list(metadata.inputs[0].shape)
-    size = taken[-2] if len(taken) > 1 else -1  # where the contract has a side of the square
+    size = taken[-2] if len(taken) > 1 else -1  # where the contract has the side of the square
     if size < 1:
         return f"takes {metadata.inputs[0].name} {taken} instead of pictures of one size"
     input_shape = [-1, size, size, contract.CHANNELS]

@@ -216,7 +216,9 @@ def test_a_plan_that_cannot_be_read_or_outcomes_that_cannot_be_written_harm_no_r
 
 def test_the_cache_keeps_each_versions_results_apart(folder: Path, plan: Plan, photo: np.ndarray) -> None:
     cache = ResultCache(folder / "cache")
-    client = Client(settings=Settings(), transport=Versioned({}), rollout=Rollout(folder, refresh_interval_s=0), cache=cache)
+    client = Client(
+        settings=Settings(), transport=Versioned({}), rollout=Rollout(folder, refresh_interval_s=0), cache=cache
+    )
     for new in (True, False, True, False):
         client.remove(photo, unit=key_of(plan, new=new))
     assert [version for _, version in asked(client)] == ["2", "1"]
