@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -109,7 +110,7 @@ def client(fake: FakeTransport) -> Iterator[Client]:
 def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
     """What every client of the command line talks to."""
     monkeypatch.setattr(fake, "close", lambda: None)  # several commands may be run
-    monkeypatch.setattr(cli.remove, "Client", lambda url=None, **options: Client(url, transport=fake, **options))
+    monkeypatch.setattr(Client, "from_settings", partial(Client.from_settings, transport=fake))
     monkeypatch.setattr(cli.doctor, "TritonTransport", lambda url: fake)
     return fake
 

@@ -8,7 +8,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from tqdm import tqdm
@@ -32,18 +32,10 @@ if TYPE_CHECKING:
     from tuft.cli._shared import Commands
     from tuft.cutout import Cutout
     from tuft.imaging import compose
-    from tuft.presets import Refinement
+    from tuft.options import RemoveOptions
 
 REPORT_NAME: Final = "report.html"
 _BESIDE_THE_CUTOUTS: Final = Path()  # --report without a file
-
-
-class RemoveOptions(TypedDict, total=False):
-    """Options of `tuft.Client.remove` that the command line sets."""
-
-    size: int | None
-    model: str | None
-    refine: Refinement | None
 
 
 def add_to(commands: Commands) -> None:
@@ -78,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
     jobs = _jobs(arguments, background)
     collector = _collector(arguments, jobs)
     settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset, timeout_s=arguments.timeout)
-    with Client(settings=settings) as client:
+    with Client.from_settings(settings) as client:
         _require_served(client, arguments.model)
         folder.remove_leftovers(jobs)
         save = partial(_save, background=background, format=arguments.format, quality=arguments.quality)

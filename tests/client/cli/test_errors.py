@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 from support.outputs import files
 
 import tuft
-from tuft import Client, FakeTransport, cli
+from tuft import Client, FakeTransport
 from tuft.cli import doctor, main
 from tuft.errors import ServerBusyError, TuftError
 
@@ -146,7 +147,7 @@ def test_any_error_of_ours_is_one_line_and_exit_code_1(kind: type[TuftError], me
 
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
-        patch.setattr(cli.remove, "Client", lambda url=None, **options: Client(url, transport=Failing(), **options))
+        patch.setattr(Client, "from_settings", partial(Client.from_settings, transport=Failing()))
         assert main.main(["remove", __file__, "-o", "out"]) == 1
     (line,) = said.getvalue().splitlines()
     assert line == f"tuft: {' '.join(message.split())}"
@@ -160,9 +161,7 @@ def test_any_error_for_a_photograph_is_one_line_each(scene_photo: Path, kinds: l
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
         once = tuft.Settings(fallback=False, retries=0)
-        patch.setattr(
-            cli.remove, "Client", lambda settings, **options: Client(settings=once, transport=fake, **options)
-        )
+        patch.setattr(Client, "from_settings", lambda _: Client(settings=once, transport=fake))
         assert remove(*names, "-o", scene_photo.parent / "out", "--refine", "none", "--concurrency", 1) == 1
     assert said.getvalue().splitlines() == [f"tuft: {name}: no luck" for name in names]
     assert not (scene_photo.parent / "out").exists()

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 SCRIPT = """
-import signal, sys, time
+import functools, signal, sys, time
 sys.path.insert(0, {root!r})
 from tuft import Client, FakeTransport
-from tuft.cli import main, remove
+from tuft.cli.main import main
 from tuft.inference.transport.fake import centred_disk
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by default in a background job of a shell
@@ -36,8 +36,8 @@ def saliency(image):
     time.sleep({delay_s})
     return centred_disk(image)
 
-remove.Client = lambda url=None, **options: Client(url, transport=FakeTransport(saliency), **options)
-sys.exit(main.main(sys.argv[1:]))
+Client.from_settings = functools.partial(Client.from_settings, transport=FakeTransport(saliency))
+sys.exit(main(sys.argv[1:]))
 """
 
 
