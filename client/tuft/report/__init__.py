@@ -1,7 +1,6 @@
-"""One self-contained HTML report: layers of a scene under a slider, on any backdrop, with times and measures."""
+"""A self-contained HTML report: layers of a scene under a slider, on any backdrop, with times and figures."""
 
-from tuft.report.collector import MAX_SHOWN, Collector
-from tuft.report.cutouts import layers_of, note_of
+from tuft.report.collector import MAX_SHOWN, Collector, layers_of, note_of
 from tuft.report.exhibit import Exhibit, Focus, Layer, Reduced, Run
 from tuft.report.page import LONG_SIDE_PX, fitting_px, html_report
 

@@ -1,4 +1,4 @@
-"""The report of a run over many photographs, whose pictures are made small as they come."""
+"""Collects the report of a run over many photographs; pictures are reduced as they arrive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image
 
 from tuft.files import write_atomically
-from tuft.report.cutouts import layers_of, note_of
 from tuft.report.exhibit import Exhibit, Layer, Run
 from tuft.report.page import fitting_px, html_report
 
@@ -18,19 +17,34 @@ if TYPE_CHECKING:
 
     from tuft.cutout import Cutout
 
-MAX_SHOWN: Final = 200  # photographs; a browser still scrolls through them without effort
+MAX_SHOWN: Final = 200  # photographs; browsers scroll through so many without effort
+
+
+def layers_of(cutout: Cutout, label: str = "") -> tuple[Layer, Layer]:
+    """The alpha and the cut-out as layers; `label` is appended to their names to tell several cut-outs apart."""
+    suffix = f", {label}" if label else ""
+    return Layer(f"alpha{suffix}", Image.fromarray(cutout.alpha)), Layer(f"cut-out{suffix}", cutout.image)
+
+
+def note_of(cutout: Cutout) -> str:
+    """The model that served, and why another preset than the requested one served, if so."""
+    note = f"{cutout.model}, version {cutout.model_version}"
+    return f"{note}; {cutout.fallback_reason}" if cutout.fallback_reason else note
 
 
 class Collector:
-    """Gathers what became of each photograph and writes one page about all.
+    """Collects the result of each photograph and writes one page for all of them.
 
-    Of the first `MAX_SHOWN` it keeps small encoded pictures, of any other nothing, of a failure its sentence: memory
-    does not grow with the folder. Each method may be called from several threads.
+    It keeps small encoded pictures of the first `MAX_SHOWN` photographs, and the messages of failures, so memory does
+    not grow with the folder. Each method may be called from several threads.
+
+    Attributes:
+        file: The file of the page.
 
     Args:
-        file: Where the page goes; an attribute too.
-        targets: The cut-outs to come, each once, in the order of the page.
-        shown: How many of them, counted from the first, are shown with pictures.
+        file: The file of the page.
+        targets: The files of all cut-outs, in the order of the page.
+        shown: Number of photographs, from the first, that are shown with pictures.
     """
 
     def __init__(self, file: Path, targets: Sequence[Path], *, shown: int = MAX_SHOWN) -> None:
@@ -42,7 +56,7 @@ class Collector:
         self._exhibits: dict[int, Exhibit] = {}
 
     def add(self, source: Path, target: Path, cutout: Cutout, *, encode_ms: float) -> None:
-        """Takes down a photograph whose cut-out has been written to `target`, in `encode_ms` milliseconds."""
+        """Adds a photograph whose cut-out has been encoded and written to `target` in `encode_ms` milliseconds."""
         number = self._place[target]
         if number >= self._shown:
             return
@@ -53,11 +67,11 @@ class Collector:
         self._exhibits[number] = exhibit.reduced(self._long_side_px)
 
     def fail(self, source: Path, target: Path, sentence: str) -> None:
-        """Takes down a photograph that has no cut-out, and why; every failure is shown."""
+        """Adds a photograph that has no cut-out, with the reason; all failures are shown."""
         self._exhibits[self._place[target]] = Exhibit(self._name(source, target), sentence, status="fail")
 
     def write(self) -> None:
-        """Writes the page, wholly or not at all.
+        """Writes the page atomically.
 
         Raises:
             OutputError: The file cannot be written.
@@ -67,7 +81,7 @@ class Collector:
         write_atomically(self.file, page.encode())
 
     def _name(self, source: Path, target: Path) -> str:
-        """The photograph's name within the folder that holds all cut-outs."""
+        """Path of the photograph relative to the folder that contains all cut-outs."""
         return (target.parent.relative_to(self._root) / source.name).as_posix()
 
     def _subtitle(self) -> str:

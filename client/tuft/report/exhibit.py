@@ -1,4 +1,4 @@
-"""What a report shows: exhibits, each a stack of pictures of one scene and what is known about it."""
+"""The contents of a report: exhibits, each a stack of pictures of one scene with times and figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUALITY: Final = 90
 
 
 class Focus(NamedTuple):
-    """A place to look at: the centre as shares of width and height, 0..1, and how often enlarged, 1 or more."""
+    """A detail of a picture: its centre as fractions of width and height, 0..1, and the magnification, 1 or more."""
 
     x: float
     y: float
@@ -28,13 +28,13 @@ class Focus(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Reduced:
-    """What a report keeps of a picture: a small file, not pixels.
+    """A reduced picture as a small encoded file.
 
     Attributes:
-        webp: The bytes of the file.
+        webp: The contents of the file.
         mode: One of `MODES`.
         size: Width and height of the file in pixels.
-        full_size: Width and height of the picture it was made from.
+        full_size: Width and height of the original picture in pixels.
     """
 
     webp: bytes = field(repr=False)
@@ -48,7 +48,7 @@ class Layer:
     """One picture of the scene.
 
     Attributes:
-        name: What the reader chooses it by, such as `alpha`.
+        name: Name in the page, such as `alpha`.
         picture: RGB (photograph, difference), L (alpha) or RGBA with straight alpha (cut-out, shown over a backdrop).
     """
 
@@ -65,7 +65,7 @@ class Layer:
         return self.picture.full_size if isinstance(self.picture, Reduced) else self.picture.size
 
     def reduced(self, long_side_px: int) -> Layer:
-        """The layer as a small file of at most `long_side_px` a side; itself if it is one already."""
+        """The layer as a small file of at most `long_side_px` a side; unchanged if it is one already."""
         if isinstance(self.picture, Reduced):
             return self
         return replace(self, picture=_reduced(self.picture, long_side_px))
@@ -73,13 +73,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Run:
-    """One way from the photograph to a result.
+    """One run from the photograph to a result.
 
     Attributes:
-        name: Such as a preset; empty where there is only one.
-        milliseconds: By stage, in order.
-        note: What is worth knowing, such as the model that served.
-        href: Path of the full-size file relative to the page; None without one.
+        name: Name, such as the preset; empty if there is only one run.
+        milliseconds: From stages to the time spent in them, in order.
+        note: Remark, such as the model that served.
+        href: Path of the full-size file relative to the page; None if there is no file.
     """
 
     name: str
@@ -93,20 +93,20 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Exhibit:
-    """A scene, its pictures one over another, and what is known about it.
+    """One scene with its pictures, runs and figures.
 
     Attributes:
-        name: Its heading.
-        note: One sentence below; why there is no picture, where there is none.
-        layers: Pictures of one size, each with a name of its own.
-        runs: How long it took and where the results lie.
-        figures: From the name of a measure to its value as text.
-        status: `pass` or `fail`, shown as a badge; None without a verdict.
-        pair: Names of the layers that are left and right at first; by default the first, and the last cut-out.
-        focus: The place that the page opens on; the whole picture by default.
+        name: The heading.
+        note: One sentence below the heading, such as the reason why there is no picture.
+        layers: Pictures of the same size, with unique names.
+        runs: Runs with their times and files.
+        figures: From names of figures to their values as text.
+        status: `pass` or `fail`, shown as a badge; None for no verdict.
+        pair: Names of the layers shown left and right at first; by default the first layer and the last cut-out.
+        focus: The detail shown at first; the whole picture by default.
 
     Raises:
-        OptionError: Names repeat or are unknown, sizes differ, or there is no such status or place.
+        OptionError: Names repeat or are unknown, sizes differ, or the status or focus is invalid.
     """
 
     name: str
@@ -127,7 +127,7 @@ class Exhibit:
 
     @property
     def shown(self) -> tuple[int, int]:
-        """Indices of the layers that are left and right at first; (0, 0) without layers."""
+        """Indices of the layers shown left and right at first; (0, 0) without layers."""
         names = [layer.name for layer in self.layers]
         if self.pair is not None:
             return names.index(self.pair[0]), names.index(self.pair[1])
@@ -135,7 +135,7 @@ class Exhibit:
         return 0, cutouts[-1] if cutouts else max(len(names) - 1, 0)
 
     def reduced(self, long_side_px: int) -> Exhibit:
-        """The exhibit with small files for pictures: what may stay in memory of thousands."""
+        """The exhibit with reduced pictures, small enough to keep thousands of them in memory."""
         return replace(self, layers=tuple(layer.reduced(long_side_px) for layer in self.layers))
 
     def _require_one_stack(self) -> None:
@@ -153,7 +153,7 @@ def _is_place(x: float, y: float, scale: float) -> bool:
 
 
 def _reduced(picture: Image.Image, long_side_px: int) -> Reduced:
-    """Only alpha is kept without loss: it is what the reader looks at for a single grey level."""
+    """Reduces and encodes a picture. Only alpha is lossless, because single grey levels matter in it."""
     scale = min(1.0, long_side_px / max(picture.size))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     small = picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

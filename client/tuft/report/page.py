@@ -1,94 +1,100 @@
-"""The page: exhibits as HTML, with everything that it needs inside."""
+"""The report page: exhibits as HTML, with everything that it needs inlined."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
-from importlib import resources
+import urllib.parse
 from typing import TYPE_CHECKING, Final
 
-from tuft.report.escaping import escaped
-from tuft.report.section import section
-from tuft.report.times import legend
+from tuft.report.exhibit import Reduced
+from tuft.report.frame import render_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tuft.report.exhibit import Exhibit
+    from tuft.report.exhibit import Exhibit, Layer, Run
 
 LONG_SIDE_PX: Final = 1280
 _SMALLEST_PX: Final = 480
-_FEW: Final = 24  # up to here every exhibit has `LONG_SIDE_PX`; more share the pixels that these would have
+_FEW: Final = 24  # up to this number each exhibit gets `LONG_SIDE_PX`; more exhibits share the pixels of so many
 
-_HINT: Final = (
-    "Drag across a picture to compare. Pinch, or Ctrl and the wheel, to zoom; then drag to look around. "
-    "Double click for the whole."
-)
+_VERDICTS: Final = {"pass": "passed", "fail": "failed"}
+_KINDS: Final = {"RGB": "photo", "L": "alpha", "RGBA": "cutout"}  # CSS classes of layers by mode
+
+# One colour for each stage, which differ in hue and in lightness; in the order of the stages.
+_STAGE_COLOURS: Final = {
+    "decode": "#8ecae6", "resize": "#219ebc", "network": "#fb8500", "postprocess": "#ffb703",
+    "refine": "#2a9d8f", "colours": "#90be6d", "compose": "#b5838d", "encode": "#6d6875",
+}  # fmt: skip
+_OTHER_COLOUR: Final = "#999999"
 
 
 def html_report(exhibits: Sequence[Exhibit], *, title: str, subtitle: str, long_side_px: int = LONG_SIDE_PX) -> str:
-    """One page that needs nothing but itself: pictures, style and script are inside, and it may load nothing else.
+    """Makes a self-contained page: pictures, style and script are inlined, and it may load nothing else.
 
     Args:
         exhibits: Shown in this order.
         title: The heading.
-        subtitle: One sentence below.
-        long_side_px: What pictures are reduced to that have not been yet; see `fitting_px` for many.
+        subtitle: One sentence below the heading.
+        long_side_px: Long side of pictures that have not been reduced yet; see `fitting_px` for many exhibits.
 
     Returns:
-        HTML that can be encoded as UTF-8, whatever the names are.
+        HTML that can be encoded as UTF-8, whatever names it contains.
     """
-    style, script = _packaged("page.css") + _packaged("viewer.css"), _packaged("page.js")
-    sections = "\n".join(section(exhibit, long_side_px) for exhibit in exhibits)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{escaped(title)}</title>\n<link rel="icon" href="data:,">\n<style>{style}</style>\n'
-        f"</head>\n<body>\n{_header(exhibits, title, subtitle)}\n<main>\n{sections or _NOTHING}\n</main>\n"
-        f"<script>{script}</script>\n</body>\n</html>\n"
+    statuses = [exhibit.status for exhibit in exhibits]
+    stages = {stage for exhibit in exhibits for run in exhibit.runs for stage, ms in run.milliseconds.items() if ms}
+    return render_page(
+        "tuft.report",
+        "report.html.j2",
+        title=title,
+        subtitle=subtitle,
+        styles=("page.css", "viewer.css"),
+        script="page.js",
+        exhibits=exhibits,
+        tally=[(key, f"{statuses.count(key)} {word}") for key, word in _VERDICTS.items() if key in statuses],
+        has_failures="fail" in statuses,
+        has_pictures=any(exhibit.layers for exhibit in exhibits),
+        legend=[(stage, colour) for stage, colour in _STAGE_COLOURS.items() if stage in stages],
+        verdicts=_VERDICTS,
+        kinds=_KINDS,
+        reduced=lambda layer: _reduced(layer, long_side_px),
+        data_url=_data_url,
+        focus=_focus,
+        spent=_spent,
+        colour=lambda stage: _STAGE_COLOURS.get(stage, _OTHER_COLOUR),
+        link_to=_link_to,
     )
-
-
-_NOTHING: Final = '<p class="soft">There is nothing to show.</p>'
 
 
 def fitting_px(count: int) -> int:
-    """The long side with which the pictures of `count` exhibits make a page that a browser opens without effort."""
+    """The long side of pictures with which a browser still opens a page of `count` exhibits without effort."""
     return max(_SMALLEST_PX, round(LONG_SIDE_PX * math.sqrt(_FEW / max(count, _FEW))))
 
 
-def _packaged(name: str) -> str:
-    return (resources.files("tuft.report") / name).read_text("utf-8")
+def _reduced(layer: Layer, long_side_px: int) -> Reduced:
+    picture = layer.reduced(long_side_px).picture
+    assert isinstance(picture, Reduced)
+    return picture
 
 
-def _policy(script: str) -> str:
-    """Nothing is loaded and no other script runs, even if a name got past the escaping."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
+def _data_url(picture: Reduced) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(picture.webp).decode()}"
 
 
-def _header(exhibits: Sequence[Exhibit], title: str, subtitle: str) -> str:
-    stages = {stage for exhibit in exhibits for run in exhibit.runs for stage, ms in run.milliseconds.items() if ms}
-    hint = f'<p class="hint soft">{_HINT}</p>' if any(exhibit.layers for exhibit in exhibits) else ""
-    return (
-        f'<header class="top"><h1>{escaped(title)}</h1><p class="soft">{escaped(subtitle)}</p>'
-        f"{_tally(exhibits)}{legend(stages)}{hint}</header>"
-    )
+def _focus(exhibit: Exhibit) -> str:
+    return ",".join(f"{value:g}" for value in exhibit.focus or ())
 
 
-def _tally(exhibits: Sequence[Exhibit]) -> str:
-    """How many passed and failed, and the button that leaves only the failures, where there are some."""
-    verdicts = [exhibit.status for exhibit in exhibits]
-    told = [
-        f'<span class="badge {status}">{verdicts.count(status)} {word}</span>'
-        for status, word in (("pass", "passed"), ("fail", "failed"))
-        if status in verdicts
-    ]
-    if "fail" in verdicts:
-        told.append('<button class="button" id="failures" type="button" aria-pressed="false">Failures only</button>')
-    return f'<p class="tally">{"".join(told)}</p>' if told else ""
+def _spent(run: Run) -> dict[str, float]:
+    """The milliseconds of the stages that ran."""
+    return {stage: ms for stage, ms in run.milliseconds.items() if ms > 0}
+
+
+def _link_to(path: str) -> str:
+    """The relative `path` as a URL that has no scheme, host, query or fragment, whatever characters it contains."""
+    try:
+        data = path.encode("utf-8", "surrogateescape")  # the bytes that the file system uses
+    except UnicodeEncodeError:
+        data = path.encode("utf-8", "backslashreplace")
+    return urllib.parse.quote(data.lstrip(b"/"))
