@@ -1,12 +1,12 @@
-"""What does everything but the network cost at 12 megapixels, against transparent-background's own?
+"""How much do all stages except the network cost at 12 megapixels, against transparent-background's?
 
     PYTHONPATH=training python benchmarks/around_network.py [--megapixels N] [--no-peer] [--photos DIR] [--json FILE]
 
-tuft goes all the way from JPEG bytes to PNG bytes with the preset `standard`. transparent-background 1.3.4 is given the
-decoded photograph and only does what comes after its network: its own `Remover.process(type="rgba")` and the save to
-PNG. Both are handed the same saliency instead of running a network; they take turns, after one round that does not
-count. Peak memory is what the resident set of a fresh process grows by, as the kernel counts it (`VmHWM`). With
-`--photos` the colours in the band are compared as well, on scenes and on photographs whose truth is known.
+tuft runs from JPEG bytes to PNG bytes with the preset `standard`. transparent-background 1.3.4 gets the decoded
+photograph and runs only the stages after its network: its own `Remover.process(type="rgba")` and the save to PNG. Both
+get the same saliency instead of running a network; they take turns after a warm-up round. Peak memory is the growth of
+the resident set of a fresh process (`VmHWM`). With `--photos` the colours in the unknown band are compared as well, on
+scenes and composites whose foreground is known.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from _lib.cases import composites, held_out_scenes
 from _lib.machine import machine, resident_bytes
-from _lib.subject import photograph
-from _lib.table import markdown
+from _lib.markdown_table import markdown_table
+from _lib.synthetic_photograph import synthetic_photograph
 from PIL import Image
 
 from tuft import Client, FakeTransport
@@ -51,14 +51,14 @@ _SCENE_HW: Final = (480, 640)
 def main() -> None:
     """Measures and prints Markdown tables; `--json` keeps the raw numbers."""
     options = _parser().parse_args()
-    warnings.simplefilter("ignore")  # of numba and of the peer's imports
+    warnings.simplefilter("ignore")  # from numba and from the peer's imports
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "photo.jpg", Path(folder) / "saliency.npy"
         if options.peak_of:
             files = options.peak_of[1], options.peak_of[2]
             print(peak_mb(_contestant(str(options.peak_of[0]), *files)))
             return
-        jpeg, saliency = photograph(options.megapixels)
+        jpeg, saliency = synthetic_photograph(options.megapixels)
         files[0].write_bytes(jpeg)
         np.save(files[1], saliency)
         names = (TUFT, PEER) if options.peer else (TUFT,)
@@ -100,7 +100,7 @@ def _tuft(jpeg: bytes, saliency: NDArray[np.float32]) -> Callable[[], Millisecon
 
 
 def _peer(jpeg: bytes, saliency: NDArray[np.float32]) -> Callable[[], Milliseconds]:
-    """transparent-background's own code, with a network that knows the answer."""
+    """transparent-background's own code with a network that returns the given saliency."""
     import torch
     from pymatting import estimate_foreground_ml
     from transparent_background import Remover
@@ -123,7 +123,7 @@ def _peer(jpeg: bytes, saliency: NDArray[np.float32]) -> Callable[[], Millisecon
 
 
 def measure(contestants: dict[str, Callable[[], Milliseconds]], repetitions: int) -> dict[str, list[Milliseconds]]:
-    """Milliseconds by stage of every repetition of every contestant, which take turns."""
+    """Times the contestants in turn; returns milliseconds by stage of every repetition."""
     runs: dict[str, list[Milliseconds]] = {name: [] for name in contestants}
     for repetition in range(repetitions + 1):
         for name, run in contestants.items():
@@ -134,7 +134,7 @@ def measure(contestants: dict[str, Callable[[], Milliseconds]], repetitions: int
 
 
 def peak_mb(run: Callable[[], object]) -> float:
-    """Megabytes by which the resident set grows beyond what it was before `run`."""
+    """Growth of the resident set during `run`, in megabytes."""
     before_bytes = resident_bytes("VmRSS")
     run()
     return (resident_bytes("VmHWM") - before_bytes) / 1e6
@@ -146,9 +146,9 @@ def _peak_in_a_fresh_process(name: str, files: tuple[Path, Path]) -> float:
 
 
 def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
-    """Medians by stage and of all stages together, how many times tuft's that is, peak memory.
+    """Formats medians by stage and in total, ratios to tuft's, and peak memory.
 
-    "After" is what comes after the network, which is all that is counted of the peer.
+    "After" covers the stages after the network, the only ones that are measured for the peer.
     """
     header = ["", "stages, ms", "all, ms", "times tuft's", "after, ms", "times tuft's", "peak, MB"]
     rows = [header, ["---"] * 2 + ["---:"] * 5]
@@ -159,7 +159,7 @@ def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
             median, of_tuft = (_median_of_sums(runs[one], left_out) for one in (name, TUFT))
             row += [f"{median:.0f}", f"{median / of_tuft:.1f}"]
         rows.append([*row, f"{peaks[name]:.0f}"])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
 def _median_of_sums(runs: Sequence[Milliseconds], left_out: Sequence[str]) -> float:
@@ -177,7 +177,7 @@ def _colour_contestants() -> dict[str, Callable[..., NDArray[Any]]]:
 
 
 def colour_times(jpeg: bytes, saliency: NDArray[np.float32]) -> dict[str, list[float]]:
-    """Milliseconds of the colour estimation alone on the large photograph, contestants in turn."""
+    """Times the colour estimation alone on the large photograph, contestants in turn, in milliseconds."""
     client = Client(transport=FakeTransport(lambda _: saliency))
     cutout = client.remove(jpeg, preset="standard", size=saliency.shape[0])
     alpha = cutout.alpha.astype(np.float32) / 255
@@ -191,7 +191,7 @@ def colour_times(jpeg: bytes, saliency: NDArray[np.float32]) -> dict[str, list[f
 
 
 def colours(photos: Path) -> dict[str, dict[str, list[float]]]:
-    """For scenes and composites: of every picture |F − F*| and a·|F − F*| in the band (of 255), and milliseconds."""
+    """Measures |F − F*| and a·|F − F*| in the band (0..255) and milliseconds, for every scene and composite."""
     contestants = _colour_contestants()
     sets = {"scenes": held_out_scenes(_SCENES, _SCENE_HW), "composites": composites(photos / "composites")}
     found: dict[str, dict[str, list[float]]] = {kind: defaultdict(list) for kind in sets}
@@ -210,14 +210,14 @@ def colours(photos: Path) -> dict[str, dict[str, list[float]]]:
 
 
 def colour_table(found: dict[str, dict[str, list[float]]]) -> str:
-    """Mean errors, and the times of all pictures together."""
+    """Formats mean errors, and the ratio of total times."""
     rows = [["colour error in the band", "tuft", "pymatting", "times faster"], ["---"] + ["---:"] * 3]
     for kind, result in found.items():
         faster = f"{sum(result['pymatting ms']) / sum(result['tuft ms']):.1f}"
         for measure in ("error", "visible"):
             errors = [f"{statistics.mean(result[f'{name} {measure}']):.2f}" for name in (TUFT, "pymatting")]
             rows.append([f"{kind}, {measure}", *errors, faster])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,9 +1,9 @@
-"""Plain or blended, at which size, and with which base size? A checkpoint's passes on pictures with exact alpha.
+"""Which pass is best: plain or blended, at which size, with which base size? Measured on pictures with exact alpha.
 
     PYTHONPATH=training python benchmarks/blending.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
 
-Every variant sees the same squashed picture and nothing is refined, so that only the network's own pass differs.
-Another base size than the checkpoint's comes from `tuft_training.rebase`, without further training.
+Every variant gets the same squashed picture and no refinement, so that only the network's pass differs. Base sizes
+other than the checkpoint's come from `tuft_training.rebase`, without further training.
 """
 
 from __future__ import annotations
@@ -16,27 +16,24 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from _lib.cases import Case, composites, held_out_scenes
+from _lib.graphs import compiled
 from _lib.machine import machine
-from _lib.network import compiled
-from _lib.table import markdown
+from _lib.markdown_table import markdown_table
+from _lib.matte_figures import FIGURES, matte_figures
 from tqdm import tqdm
 
 from tuft import NoSubjectError
 from tuft.imaging import preprocess
 from tuft.imaging.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 from tuft_training.rebase import rebased
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from tuft_export.inspyrenet import InSPyReNet
 
 SIZES: Final = (1024, 1536, 2048)
-_FIGURES: Final = ("iou", "mae", "gradient", "gradient band", "sad band", "edge sharpness", "boundary F")
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,9 @@ class Pass:
     """One way to run the network.
 
     Attributes:
-        base_px: Base size that SICA pools to, and the size of the coarse pass where there is one.
-        size_px: Side of the square that the network sees.
-        blend: Whether what is in front comes from a pass at the base size.
+        base_px: Base size that SICA pools to, and the size of the coarse pass of a blended pass.
+        size_px: Side of the network's square input.
+        blend: Whether the result is blended with a coarse pass at the base size.
     """
 
     base_px: int
@@ -58,30 +55,14 @@ class Pass:
 
 
 def passes(base_px: int, other_base_px: int) -> list[Pass]:
-    """Plain at both base sizes, and plain and blended at every larger size."""
+    """Lists plain passes at both base sizes, and plain and blended ones at every larger size."""
     of_checkpoint = [Pass(base_px, size, blend) for size in SIZES for blend in (False, True)]
     of_other = [Pass(other_base_px, other_base_px, False), Pass(other_base_px, SIZES[0], True)]
     return [Pass(base_px, base_px, False), *of_checkpoint, *of_other]
 
 
-def figures(case: Case, alpha: NDArray[np.float32]) -> dict[str, float]:
-    """All figures of one alpha [h, w] in 0..1."""
-    band, maps = unknown_band(case.alpha), error_maps(alpha, case.alpha)
-    inside = maps.over(band)
-    values = (
-        intersection_over_union(alpha > 0.5, case.alpha > 0.5),
-        float(maps.absolute.mean()),
-        maps.over().gradient,
-        inside.gradient,
-        inside.sad,
-        edge_sharpness(alpha, case.alpha, band),
-        boundary_f(alpha > 0.5, case.alpha > 0.5),
-    )
-    return dict(zip(_FIGURES, values, strict=True))
-
-
 def measure(network: InSPyReNet, one: Pass, cases: Sequence[Case]) -> dict[str, dict[str, float]]:
-    """Figures by picture."""
+    """Measures one pass on all pictures; returns figures by picture."""
     infer = compiled(rebased(network, one.base_px), one.size_px, blend=one.blend)
     results = {}
     for case in tqdm(cases, desc=str(one), unit="picture"):
@@ -90,17 +71,17 @@ def measure(network: InSPyReNet, one: Pass, cases: Sequence[Case]) -> dict[str, 
             alpha = alpha_from_saliency(infer(picture), geometry)
         except NoSubjectError:
             alpha = np.zeros(case.alpha.shape, np.float32)
-        results[case.name] = figures(case, alpha)
+        results[case.name] = matte_figures(case, alpha)
     return results
 
 
 def table(results: dict[str, dict[str, dict[str, float]]], names: Sequence[str]) -> str:
-    """Means over the named pictures, one row a pass."""
-    rows = [["pass", *_FIGURES], ["---"] + ["---:"] * len(_FIGURES)]
+    """Formats means over the named pictures, one row per pass."""
+    rows = [["pass", *FIGURES], ["---"] + ["---:"] * len(FIGURES)]
     for name, by_picture in results.items():
-        means = [np.mean([by_picture[picture][figure] for picture in names]) for figure in _FIGURES]
+        means = [np.mean([by_picture[picture][figure] for picture in names]) for figure in FIGURES]
         rows.append([name, *(f"{mean:.3f}" if mean < 10 else f"{mean:.1f}" for mean in means)])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
 def main() -> None:

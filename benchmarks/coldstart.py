@@ -1,14 +1,19 @@
-"""From nothing to the first cut-out: where do the seconds go?
+"""How long does a cold start take, from nothing to the first cut-out, and where does the time go?
 
     python benchmarks/coldstart.py [--weights demo|published] [--repository DIR] [--sizes PX ...] [--preset NAME]
                                    [--megapixels MP] [--starts N] [--parameter NAME=VALUE ...]
                                    [--against transparent-background] [--work DIR] [--json FILE]
 
-Four questions. What does a program wait for that imports tuft (`python -X importtime`)? What does the process of one
-model do before it answers, without a cache of compiled graphs, with an empty one, and with a filled one? What happens
-between `tuft serve` and the first cut-out, photograph to PNG, for a client that is already there and asks as soon as
-anybody answers? And how long does transparent-background take? The first start of a server finds nothing in tuft's
-cache, the others what the first has left; the operating system's cache of files is warm.
+It measures four things:
+
+- importing tuft (`python -X importtime`);
+- the process of one model until it answers: without a cache of compiled graphs, with an empty one and a filled one;
+- `tuft serve` until the first cut-out, photograph to PNG, of a client that is already running and asks as soon as the
+  server is ready;
+- with `--against`, the start of transparent-background.
+
+The first start of a server finds tuft's cache empty, later starts find it filled. The operating system's file cache is
+warm.
 """
 
 from __future__ import annotations
@@ -29,13 +34,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _coldstart.log import server_start
+from _coldstart.startup_log import server_start
 from _lib.machine import machine_facts
-from _lib.one_process import answer_of
+from _lib.markdown_table import markdown_table
 from _lib.published import WEIGHTS, checkpoint_of, parameters_from_text, repository_from_checkpoint
 from _lib.serving import DEFAULT_WORK
-from _lib.subject import photograph
-from _lib.table import markdown
+from _lib.subprocess_worker import run_subprocess
+from _lib.synthetic_photograph import synthetic_photograph
 
 from tuft import PRESETS, Client, contract
 from tuft.serve import ServeOptions
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PEER: Final = "transparent-background"
+WORKER: Final = "_coldstart.coldstart_worker"
 _POLL_S: Final = 0.01
 _TIMEOUT_S: Final = 600.0
 _TOP_IMPORTS: Final = 6
@@ -57,7 +63,7 @@ def main() -> None:
     facts = machine_facts()
     options.work.mkdir(parents=True, exist_ok=True)
     jpeg = options.work / f"coldstart_{options.megapixels:g}_megapixels.jpg"
-    jpeg.write_bytes(photograph(options.megapixels)[0])
+    jpeg.write_bytes(synthetic_photograph(options.megapixels)[0])
     repository = options.repository or _repository(options)
     data = {
         **facts,
@@ -70,14 +76,14 @@ def main() -> None:
     if options.against:
         checkpoint = checkpoint_of("published", options.work).path
         run = {"checkpoint": str(checkpoint), "jpeg": str(jpeg)}
-        data["peer"] = [answer_of("_coldstart_worker.py", PEER, run) for _ in range(options.starts)]
+        data["peer"] = [run_subprocess(WORKER, PEER, run) for _ in range(options.starts)]
     print(table(data))
     if options.json:
         options.json.write_text(json.dumps(data, indent=1) + "\n")
 
 
 def imports(repetitions: int) -> dict[str, Any]:
-    """Seconds until Python runs, and until it has imported tuft; what of it are other packages, the longest first."""
+    """Seconds to start Python, to import tuft and to make a client, and the packages that take longest to import."""
     programs = ("pass", "import tuft", "import tuft; tuft.Client()")
     empty, whole, client = ([_process_s(program) for _ in range(repetitions + 1)][1:] for program in programs)
     command = [sys.executable, "-X", "importtime", "-c", "import tuft"]
@@ -86,7 +92,7 @@ def imports(repetitions: int) -> dict[str, Any]:
 
 
 def packages_s(report: str) -> dict[str, float]:
-    """Seconds that each package's modules took themselves, by top-level name, from what `-X importtime` writes."""
+    """Seconds of each top-level package, without what it imports from others, from a report of `-X importtime`."""
     seconds: dict[str, float] = {}
     for own_us, _, _, module in _IMPORT.findall(report):
         package = module.partition(".")[0]
@@ -96,21 +102,21 @@ def packages_s(report: str) -> dict[str, float]:
 
 
 def model_starts(repository: Path, preset: str, precision: str, repetitions: int) -> dict[str, list[dict[str, Any]]]:
-    """What the process of the preset's model does, phase by phase, with each state of the cache."""
+    """Phases of the start of the preset's model, for each state of the cache."""
     graph = repository / contract.model_name(_size(preset)) / "1" / "model.onnx"
     run = {"graph": str(graph), "precision": precision}
     starts: dict[str, list[dict[str, Any]]] = {"no cache": [], "empty cache": [], "filled cache": []}
     for _ in range(repetitions):
         with tempfile.TemporaryDirectory() as cache:
             for state, folder in zip(starts, ("", cache, cache), strict=True):
-                starts[state].append(answer_of("_coldstart_worker.py", "openvino", {**run, "cache": folder}))
+                starts[state].append(run_subprocess(WORKER, "openvino", {**run, "cache": folder}))
     return starts
 
 
 def serve_starts(
     repository: Path, sizes: Sequence[int] | None, preset: str, jpeg: Path, count: int
 ) -> list[dict[str, Any]]:
-    """Starts of `tuft serve`, one after the other, with one cache that is empty at the first."""
+    """Starts `tuft serve` repeatedly, with one cache that is empty at the first start."""
     with tempfile.TemporaryDirectory(prefix="tuft-coldstart-") as folder:
         return [_serve_start(repository, sizes, preset, jpeg, Path(folder)) for _ in range(count)]
 
@@ -118,7 +124,7 @@ def serve_starts(
 def _serve_start(
     repository: Path, sizes: Sequence[int] | None, preset: str, jpeg: Path, folder: Path
 ) -> dict[str, Any]:
-    """One start, in seconds since `tuft serve` was called."""
+    """Measures one start, in seconds since `tuft serve` was called."""
     content, log, model = jpeg.read_bytes(), folder / "server.log", contract.model_name(_size(preset))
     free = free_addresses(ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0))
     command = [sys.executable, "-m", "tuft", "serve", "--repository", str(repository), "--verbose", "--log", str(log)]
@@ -180,7 +186,7 @@ def _process_s(code: str) -> float:
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """Markdown: the answers to the four questions, medians of all starts but the first of the server's."""
+    """Formats the measurements as Markdown: medians, with the first start of the server in a column of its own."""
     served = ", ".join([f"weights {data['weights']}", *data["parameter"]])
     photo = f"a photograph of {data['megapixels']:g} megapixels, preset `{data['preset']}`"
     where = f"{data['machine']}, load before {data['load']}; {served}; {photo}."
@@ -200,11 +206,11 @@ def _imports_table(data: Mapping[str, Any]) -> str:
     rows += [["`python -c pass`", _s(statistics.median(data["python_s"]))]]
     rows += [['`python -c "import tuft"`', _s(statistics.median(data["tuft_s"]))]]
     rows += [[f"- of it `{name}`", _s(seconds)] for name, seconds in data["packages_s"].items()]
-    return markdown([*rows, ["the same, and `tuft.Client()`", _s(statistics.median(data["client_s"]))]])
+    return markdown_table([*rows, ["the same, and `tuft.Client()`", _s(statistics.median(data["client_s"]))]])
 
 
 def _phases_table(starts: Mapping[str, Sequence[Mapping[str, Any]]], heading: str) -> str:
-    """A row for each phase; seconds on the wall, and of the processor in parentheses."""
+    """One row per phase: wall-clock seconds, with CPU seconds in parentheses."""
     names = list(next(iter(starts.values()))[0])
     rows = [[heading, *starts], ["---"] + ["---:"] * len(starts)]
 
@@ -212,11 +218,11 @@ def _phases_table(starts: Mapping[str, Sequence[Mapping[str, Any]]], heading: st
         wall, processor = (statistics.median(run[name][clock] for run in runs) for clock in ("s", "cpu_s"))
         return f"{_s(wall)} s ({_s(processor)})"
 
-    return markdown(rows + [[name, *(cell(runs, name) for runs in starts.values())] for name in names])
+    return markdown_table(rows + [[name, *(cell(runs, name) for runs in starts.values())] for name in names])
 
 
 def _serve_table(data: Mapping[str, Any]) -> str:
-    """A row for each moment, counted from the call of `tuft serve`; then the two cut-outs by stage."""
+    """One row per event, in seconds since the call of `tuft serve`; then the first two cut-outs by stage."""
     first, *others = data["serve"]
     columns = {"first start": [first], **({"later starts": others} if others else {})}
     moments = {name: [_moments(start) for start in starts] for name, starts in columns.items()}
@@ -226,11 +232,11 @@ def _serve_table(data: Mapping[str, Any]) -> str:
     stages = list(first["cut_outs"][0]["milliseconds"])
     head = [["cut-out, ms", *stages, "all"], ["---"] + ["---:"] * (len(stages) + 1)]
     cut_outs = [_cut_out_row(name, data["serve"], i) for i, name in enumerate(("first", "second"))]
-    return f"{markdown(rows)}\n\n{markdown(head + cut_outs)}"
+    return f"{markdown_table(rows)}\n\n{markdown_table(head + cut_outs)}"
 
 
 def _moments(start: Mapping[str, Any]) -> dict[str, float]:
-    """In the order in which they come."""
+    """The events of one start, in order of time."""
     moments = {"tritonserver runs": start["first_line_s"]}
     for name, model in start["models"].items():
         moments[f"{name} compiled"], moments[f"{name} loaded"] = model["compiled_s"], model["loaded_s"]

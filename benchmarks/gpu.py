@@ -1,14 +1,14 @@
-"""What does a GPU make of the network: how near is each precision, how fast and how large is each runtime?
+"""How does the network run on a GPU: parity of each precision, latency and memory of each runtime?
 
     python benchmarks/gpu.py [--checkpoint NAME] [--network NAME] [--sizes S ...] [--batches N ...] [--json FILE]
 
-Parity is measured on the demo's trained weights, since what rounding does to mattes shows only where there are mattes;
-latency on the shape of the published weights (`swin-b`) with random ones, since time does not depend on them.
-`--checkpoint` or `--network` alone is taken for both; together, the checkpoint is for parity.
+Parity is measured with the demo's trained weights, because the effect of rounding on mattes needs meaningful mattes;
+latency with random weights of the published shape (`swin-b`), because time does not depend on the weights.
+`--checkpoint` or `--network` alone applies to both; together, the checkpoint is for parity.
 
-torch, numpy and Pillow are enough; what else is not installed is skipped, in a sentence. Every size comes at batch 1
-first, smallest first, then at the next batch: a run cut short by `--minutes` knows the latency of every preset before
-the throughput of any. Parity takes a third of the time at most.
+torch, numpy and Pillow are enough; contestants whose libraries are missing are skipped with a message. Batch 1 of all
+sizes, in ascending order, comes first, then the next batch, so that a run cut short by `--minutes` has the latency of
+every preset before the throughput of any. Parity takes at most a third of the time.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _gpu import checkout  # noqa: F401 (first: it lets what follows import tuft)
+from _gpu import checkout  # noqa: F401 (first: it makes tuft importable)
 from _gpu.contestants import PRECISIONS, RUNTIMES, taking_part
-from _gpu.latency import latency
-from _gpu.machine import fix_settings, machine, usable_device
-from _gpu.parity import parity, parity_pictures
+from _gpu.gpu_machine import fix_settings, gpu_machine, usable_device
+from _gpu.measured_network import NETWORKS, MeasuredNetwork, network_from_checkpoint, network_from_shape
+from _gpu.parity import measure_parity, parity_pictures
+from _gpu.pass_latency import measure_latency
 from _gpu.results import Results
-from _gpu.subject import NETWORKS, Subject, subject_from_checkpoint, subject_from_shape
 
 from tuft.errors import TuftError
 
@@ -57,13 +57,13 @@ class Deadline:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """The measurements to make.
 
     Attributes:
-        options: As given.
-        device: Where.
-        contestants: Which can run here, the reference first.
-        results: What was measured so far.
+        options: The command's options.
+        device: Device to run on.
+        contestants: The contestants that can run here, the reference first.
+        results: The measurements so far.
     """
 
     options: argparse.Namespace
@@ -72,21 +72,21 @@ class Plan:
     results: Results
 
     def measure(self, folder: Path) -> None:
-        """Parity, then latency; `folder` takes graphs and engines."""
+        """Measures parity, then latency; graphs and engines go into `folder`."""
         began_s = time.monotonic()
         total_s = math.inf if self.options.minutes is None else self.options.minutes * 60
-        for_parity, for_latency = self._subjects(folder)
+        for_parity, for_latency = self._networks(folder)
         self._parity(for_parity, Deadline(began_s + total_s * _PARITY_SHARE))
         self._latency(for_latency, Deadline(began_s + total_s))
 
-    def _subjects(self, folder: Path) -> tuple[Subject, Subject]:
-        """What parity is measured on, and what latency."""
+    def _networks(self, folder: Path) -> tuple[MeasuredNetwork, MeasuredNetwork]:
+        """The networks for parity and for latency."""
         checkpoint, network = self.options.checkpoint, self.options.network
-        shaped = None if checkpoint and not network else subject_from_shape(network or "swin-b", folder)
+        shaped = None if checkpoint and not network else network_from_shape(network or "swin-b", folder)
         if shaped and network and not checkpoint:
             return shaped, shaped
         try:
-            trained = subject_from_checkpoint(checkpoint or "demo", self.options.base_size, folder)
+            trained = network_from_checkpoint(checkpoint or "demo", self.options.base_size, folder)
         except (TuftError, ImportError) as exc:
             if checkpoint or shaped is None:
                 raise
@@ -94,12 +94,12 @@ class Plan:
             return shaped, shaped
         return trained, shaped or trained
 
-    def _parity(self, subject: Subject, deadline: Deadline) -> None:
+    def _parity(self, network: MeasuredNetwork, deadline: Deadline) -> None:
         for size_px in sorted(self.options.sizes):
             pictures = parity_pictures(size_px, self.options.photos)
-            cases = self._scenes(size_px) if subject.trained else []
+            cases = self._scenes(size_px) if network.trained else []
             batch = max(self.options.batches)
-            for row in parity(subject, self.contestants, pictures, cases, batch, self.device, deadline.over):
+            for row in measure_parity(network, self.contestants, pictures, cases, batch, self.device, deadline.over):
                 self.results.parity.append(row)
                 self.results.write()
                 _say(f"parity {size_px}: {row['contestant']}: {row['status']}")
@@ -115,11 +115,11 @@ class Plan:
             self.results.skip(f"There is no scene to tell how good mattes are ({exc}): {_EXPORT}.")
             return []
 
-    def _latency(self, subject: Subject, deadline: Deadline) -> None:
+    def _latency(self, network: MeasuredNetwork, deadline: Deadline) -> None:
         batches = sorted(self.options.batches)
         for batch, size_px in ((batch, size) for batch in batches for size in sorted(self.options.sizes)):
-            rows = latency(
-                subject,
+            rows = measure_latency(
+                network,
                 self.contestants,
                 size_px,
                 batch,
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     device = usable_device(options.device)
     contestants, skipped = taking_part(options.runtimes, options.precisions, device)
-    heading = {"machine": machine(device), "settings": fix_settings(), "options": _plain(options)}
+    heading = {"machine": gpu_machine(device), "settings": fix_settings(), "options": _plain(options)}
     results = Results(options.json, heading)
     for sentence in skipped:
         results.skip(sentence)

@@ -1,17 +1,17 @@
-"""What does a caller wait, from the first byte of a JPEG to the last byte of a PNG, and for what?
+"""How long does a caller wait, from JPEG bytes to PNG bytes, and which stages take the time?
 
     python benchmarks/latency.py [--weights demo|published] [--presets ...] [--photos DIR] [--json FILE]
     python benchmarks/latency.py --weights published --presets standard --against transparent-background --bare
     python benchmarks/latency.py --url HOST:PORT --concurrency 1 4 8
 
-Alone, all contestants take turns, photograph by photograph, so that a slow minute of the machine falls on all of them;
-the first round does not count. With a `--concurrency` above 1 that many callers keep asking, each again as soon as it
-has its answer (closed loop): their latency says how long a full queue takes, not how long a caller waits under a given
-load; for that see `throughput.py`. Percentiles are of so many requests as are said.
+With one caller, all contestants take turns, photograph by photograph, so that a slow minute of the machine affects all
+of them; the first round is a warm-up. With a `--concurrency` above 1, that many callers ask in a closed loop, each
+again as soon as it has its answer. Their latency is that of a full queue, not of a given load; for that see
+`throughput.py`.
 
-`--against transparent-background` lets its `Remover.process(type="rgba")` and a save as PNG take turns with tuft, on
-the same weights and photographs, in a process of its own. `--bare` does the same with the network as it is served, but
-without Triton: what is left of tuft's time, decoding, refinement and encoding aside, is the price of client and server.
+`--against transparent-background` adds its `Remover.process(type="rgba")` and a save as PNG as a baseline, on the same
+weights and photographs, in a process of its own. `--bare` adds the served network without Triton: the difference to
+tuft's time, decoding, refinement and encoding aside, is the overhead of client and server.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _latency.table import bare_name, table
+from _latency.latency_table import bare_name, table
 from _lib.counters import counting
 from _lib.load import OK, closed_loop, percentiles
 from _lib.machine import machine_facts
@@ -39,7 +38,7 @@ from _lib.serving import (
     this_process,
 )
 from _lib.stages import Milliseconds, cut_out, cut_out_alone
-from _lib.subprocess_worker import Worker
+from _lib.subprocess_worker import Worker, module_command
 
 from tuft import PRESETS, Client
 from tuft.contract import model_name
@@ -53,8 +52,8 @@ if TYPE_CHECKING:
     Contestant = Callable[[Photograph], Milliseconds]
 
 PEER: Final = "transparent-background"
-PUBLISHED: Final = "published.pth"  # as benchmarks/_lib/published.py calls it, which needs torch
-_HERE: Final = Path(__file__).parent
+PUBLISHED: Final = "published.pth"  # written by `_lib.published`, which needs torch
+BASELINES: Final = "_latency.baselines"
 
 
 def measured(
@@ -63,13 +62,13 @@ def measured(
     repetitions: int,
     warm: Callable[[], None],
 ) -> dict[str, list[Milliseconds]]:
-    """Milliseconds by stage of every contestant, photographs in order, repetition by repetition.
+    """Times every contestant in turn, and returns milliseconds by stage: photographs in order, round by round.
 
     Args:
-        contestants: By name; they take turns.
-        subjects: What each is given.
+        contestants: By name.
+        subjects: Photographs for each contestant.
         repetitions: Rounds that count.
-        warm: Called after the one that does not.
+        warm: Called after the warm-up round.
     """
     runs: dict[str, list[Milliseconds]] = {name: [] for name in contestants}
     for repetition in range(repetitions + 1):
@@ -84,7 +83,7 @@ def measured(
 
 
 def summary(runs: Mapping[str, Sequence[Milliseconds]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Percentiles by contestant and stage; `all` is of the whole times."""
+    """Percentiles by contestant and stage; `all` stands for the whole time."""
     return {
         name: {
             **{stage: percentiles([run[stage] for run in of_name]) for stage in of_name[0]},
@@ -94,7 +93,7 @@ def summary(runs: Mapping[str, Sequence[Milliseconds]]) -> dict[str, dict[str, d
     }
 
 
-def together(
+def measure_concurrent(
     client: Client,
     preset: str,
     subjects: Sequence[Photograph],
@@ -102,7 +101,7 @@ def together(
     requests: int,
     count: Callable[[], Counters],
 ) -> dict[str, Any]:
-    """What so many callers at once see, and what the server has counted meanwhile (means)."""
+    """Measures `concurrency` callers in a closed loop: their latencies, and the server's means over the same time."""
 
     def ask(number: int) -> Milliseconds:
         return cut_out(client, subjects[number % len(subjects)].jpeg, preset)
@@ -128,30 +127,30 @@ def latency(
     *,
     repetitions: int,
     concurrency: Sequence[int] = (1,),
-    rivals: Mapping[str, Worker] | None = None,
+    baselines: Mapping[str, Worker] | None = None,
 ) -> dict[str, Any]:
-    """Asks a running server; `rivals` by name take turns with tuft, and are given the path of a photograph.
+    """Measures a running server; `baselines`, by name, take turns with tuft and receive paths of photographs.
 
     Returns:
         `server`, `runs`, `summary`, `together` and `peak_bytes`, as they go into JSON.
     """
-    count, rivals = counting(url), rivals or {}
+    count, baselines = counting(url), baselines or {}
     with Client(url) as client, tempfile.TemporaryDirectory() as folder:
         contestants = {preset: _tuft(client, preset, count) for preset in presets}
-        contestants |= {name: _rival(rival, Path(folder)) for name, rival in rivals.items()}
-        processes = _processes(url, rivals)
+        contestants |= {name: _baseline(worker, Path(folder)) for name, worker in baselines.items()}
+        processes = _processes(url, baselines)
         loaded = {name: of_name.peak_bytes() for name, of_name in processes.items()}
 
         def warm() -> None:
             for of_name in processes.values():
-                of_name.forget_peaks()
+                of_name.reset_peak_memory()
 
         runs = measured(contestants, subjects, repetitions, warm)
         memory = {
             name: {"loading": loaded[name], "working": of_name.peak_bytes()} for name, of_name in processes.items()
         }
-        crowds = [
-            together(client, preset, subjects, callers, repetitions * callers, count)
+        loads = [
+            measure_concurrent(client, preset, subjects, callers, repetitions * callers, count)
             for callers in concurrency
             for preset in presets
             if callers > 1
@@ -161,7 +160,7 @@ def latency(
         "server": f"{info.name} {info.version}",
         "runs": runs,
         "summary": summary(runs),
-        "together": crowds,
+        "together": loads,
         "peak_bytes": memory,
     }
 
@@ -170,15 +169,15 @@ def _tuft(client: Client, preset: str, count: Callable[[], Counters]) -> Contest
     return lambda photograph: cut_out_alone(client, photograph.jpeg, preset, count)
 
 
-def _rival(rival: Worker, folder: Path) -> Contestant:
-    return lambda photograph: rival.ask(str(photograph.written_to(folder)))
+def _baseline(worker: Worker, folder: Path) -> Contestant:
+    return lambda photograph: worker.ask(str(photograph.written_to(folder)))
 
 
-def _processes(url: str, rivals: Mapping[str, Worker]) -> dict[str, Processes]:
-    """Whose memory is looked at."""
+def _processes(url: str, baselines: Mapping[str, Worker]) -> dict[str, Processes]:
+    """The processes whose memory is measured, by name."""
     server = server_of(url)
     ours = {"client": this_process(), **({} if server is None else {"server": server})}
-    return {**ours, **{name: rival.processes for name, rival in rivals.items()}}
+    return {**ours, **{name: worker.processes for name, worker in baselines.items()}}
 
 
 def main() -> None:
@@ -190,7 +189,7 @@ def main() -> None:
     repository = repository_to_serve(options, sizes)
     with (
         serving(options.url, repository, sizes) as url,
-        _rivals(options, repository, sizes) as rivals,
+        _baselines(options, repository, sizes) as baselines,
     ):
         data = {
             **facts,
@@ -204,7 +203,7 @@ def main() -> None:
                 subjects,
                 repetitions=options.repetitions,
                 concurrency=options.concurrency,
-                rivals=rivals,
+                baselines=baselines,
             ),
         }
     print(table(data))
@@ -213,21 +212,20 @@ def main() -> None:
 
 
 def _models(preset: str, subjects: Sequence[Photograph]) -> list[str]:
-    """Names of the models that a preset asks about the photographs."""
+    """Names of the models that a preset uses for the photographs."""
     return sorted({model_name(working_size(PRESETS[preset], one.size_hw)) for one in subjects})
 
 
 @contextlib.contextmanager
-def _rivals(options: argparse.Namespace, repository: Path, sizes: Sequence[int]) -> Iterator[dict[str, Worker]]:
-    script = str(_HERE / "_contestants.py")
+def _baselines(options: argparse.Namespace, repository: Path, sizes: Sequence[int]) -> Iterator[dict[str, Worker]]:
     with contextlib.ExitStack() as stack:
         found = {}
         if options.bare:
             for name in map(model_name, sizes):
-                command = [sys.executable, script, "bare", str(repository / name / "1")]
+                command = module_command(BASELINES, "bare", str(repository / name / "1"))
                 found[bare_name(name)] = stack.enter_context(Worker(bare_name(name), command))
         if options.against:
-            command = [sys.executable, script, "reference", str(options.work / PUBLISHED)]
+            command = module_command(BASELINES, "reference", str(options.work / PUBLISHED))
             found[options.against] = stack.enter_context(Worker(options.against, command))
         yield found
 
@@ -246,9 +244,7 @@ def _options() -> argparse.Namespace:
         parser.error(f"{PEER} cannot load the demo's weights: add --weights published.")
     checkpoint = options.work / PUBLISHED
     if options.against and (options.url or options.repository) and not checkpoint.is_file():
-        parser.error(
-            f"{checkpoint} is not there, with whose weights to compare: run benchmarks/_lib/published.py first."
-        )
+        parser.error(f"{checkpoint} is not there, with whose weights to compare: run benchmarks/publish.py first.")
     if options.url and options.bare:
         parser.error("The network of a server elsewhere cannot be called without it: leave out --bare, or --url.")
     return options

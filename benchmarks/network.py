@@ -1,11 +1,12 @@
-"""How much faster is the network than the reference's, and what does its last stage cost where it is left out?
+"""How much faster is the network than the reference's, and what does it cost to skip its last stage?
 
     PYTHONPATH=training python benchmarks/network.py [--sizes 1024 2048] [--repetitions N] [--sections S] [--json FILE]
 
-**time**: transparent-background's network in torch against ours as the server computes it, published shape, random
-weights, one plain pass of one picture, each in a process of its own, in turns. What `uncertain` gains depends on the
-picture: tiles are those that an edge of the true alpha meets, in the one of `--photos` nearest to their mean.
-**quality**: the demo checkpoint on photographs and held-out scenes with exact alpha, plain passes.
+The section `time` compares transparent-background's network in torch with ours as the server computes it: published
+shape, random weights, one plain pass of one picture, each in a process of its own, in turn. The gain of `uncertain`
+depends on the picture: it computes the tiles that an edge of the true alpha crosses, in the picture of `--photos` whose
+share of tiles is nearest to the mean. The section `quality` measures the demo checkpoint on photographs and held-out
+scenes with exact alpha, in plain passes.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import numpy as np
 from _lib.cases import Case, composites, held_out_scenes
 from _lib.graphs import plain_graph
 from _lib.machine import machine_facts
-from _lib.one_process import answer_of
+from _lib.markdown_table import markdown_table
 from _lib.published import checkpoint_of
 from _lib.served_network import ServedNetwork, tiles_share
 from _lib.serving import DEFAULT_WORK
-from _lib.table import markdown
+from _lib.subprocess_worker import run_subprocess
 from PIL import Image
 from scipy import ndimage
 
@@ -43,6 +44,7 @@ WAYS: Final[dict[str, dict[str, str]]] = {
     "bf16": {"precision": "bf16"},
     "bf16, uncertain": {"precision": "bf16", "full_resolution": "uncertain"},
 }
+COST_WORKER: Final = "_lib.cost_worker"
 _SCENES: Final = 8
 
 
@@ -76,7 +78,7 @@ def main() -> None:
 def measure_time(
     sizes: Sequence[int], reference_sizes: Sequence[int], cases: Sequence[Case], repetitions: int
 ) -> dict[str, dict[str, Any]]:
-    """By size and contestant: seconds of each pass and the peak memory of its process in bytes."""
+    """Measures seconds of each pass and peak memory in bytes, by size and contestant."""
     found: dict[str, dict[str, Any]] = {}
     for size in sizes:
         graph, needed = plain_graph("published", size, DEFAULT_WORK), _portrait([case.alpha for case in cases], size)
@@ -91,7 +93,7 @@ def measure_time(
         runs: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for _ in range(repetitions):
             for name, (kind, arguments) in contestants.items():
-                runs[name].append(answer_of("_scaling_worker.py", kind, {**arguments, "repetitions": 1}))
+                runs[name].append(run_subprocess(COST_WORKER, kind, {**arguments, "repetitions": 1}))
         found[str(size)] = {
             name: {
                 "seconds": [seconds for run in of_name for seconds in run["seconds"]],
@@ -104,20 +106,20 @@ def measure_time(
 
 
 def _portrait(alphas: Sequence[NDArray[np.float32]], size: int) -> NDArray[np.bool_]:
-    """Where the stage would be needed in the one of some pictures that is nearest to their mean: bool [size, size]."""
+    """Where the stage is needed in the picture whose share of tiles is nearest to the mean: bool [size, size]."""
     needed = [_edges(resized(alpha, size)) for alpha in alphas]
     shares = [tiles_share(mask) for mask in needed]
     return needed[int(np.argmin(np.abs(np.array(shares) - np.mean(shares))))]
 
 
 def _edges(alpha: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the alpha changes by more than a tenth within 17 pixels, what the network reaches around an edge."""
+    """Where the alpha changes by more than a tenth within 17 pixels, the reach of the network around an edge."""
     changes: NDArray[np.bool_] = ndimage.maximum_filter(alpha, 17) - ndimage.minimum_filter(alpha, 17) > 0.1
     return changes
 
 
 def measure_quality(cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
-    """By size and way: mean errors, their ratios to `f32` picture by picture, and the share computed in tiles."""
+    """Mean errors, their mean ratios to `f32` over pictures, and the share computed in tiles, by size and way."""
     return {str(size): _quality(size, cases) for size in (384, 1024)}
 
 
@@ -142,7 +144,7 @@ def _quality(size: int, cases: Sequence[Case]) -> dict[str, Any]:
 def _errors_and_share(
     graph: Path, way: Mapping[str, str], cases: Sequence[Case], size: int
 ) -> tuple[NDArray[np.float64], float]:
-    """The network ends here: two of OpenVINO's at once leave the process a signal stack that is freed."""
+    """Errors of one network, which is released on return: two of OpenVINO's at once leave a freed signal stack."""
     network = ServedNetwork(graph, way)
     errors = np.array([_errors(network, case, size) for case in cases])
     return errors, float(np.mean(network.shares)) if network.shares else 1.0
@@ -159,12 +161,12 @@ def _errors(network: ServedNetwork, case: Case, size: int) -> tuple[float, float
 
 
 def resized(alpha: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """To [size, size], antialiased."""
+    """Resizes to [size, size] with antialiasing."""
     return np.asarray(Image.fromarray(alpha).resize((size, size), Image.Resampling.BILINEAR), np.float32)
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """Both sections as Markdown."""
+    """Formats both sections as Markdown."""
     parts = [f"{data['machine']}."]
     for size, found in data.get("time", {}).items():
         contestants = {name: of_name for name, of_name in found.items() if name != "needed"}
@@ -173,7 +175,7 @@ def table(data: Mapping[str, Any]) -> str:
         for name, seconds in medians.items():
             faster = f"{medians[REFERENCE] / seconds:.2f}" if REFERENCE in medians else ""
             rows.append([name, f"{seconds:.2f}", faster, f"{contestants[name]['peak_bytes'] / 1e6:.0f}"])
-        parts.append(f"{size}, one plain pass, random weights of the published shape:\n\n{markdown(rows)}")
+        parts.append(f"{size}, one plain pass, random weights of the published shape:\n\n{markdown_table(rows)}")
     for size, ways in data.get("quality", {}).items():
         header = ["", "in tiles", "SAD, ratio", "gradient error, ratio", "worst picture", "IoU"]
         rows = [header, ["---"] + ["---:"] * (len(header) - 1)]
@@ -182,7 +184,7 @@ def table(data: Mapping[str, Any]) -> str:
              f"{way['worst_ratio']:.3f}", f"{way['iou']:.4f}"]
             for name, way in ways.items()
         ]  # fmt: skip
-        parts.append(f"{size}, demo, against its own `f32`:\n\n{markdown(rows)}")
+        parts.append(f"{size}, demo, against its own `f32`:\n\n{markdown_table(rows)}")
     return "\n\n".join(parts)
 
 

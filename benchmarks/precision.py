@@ -1,10 +1,10 @@
-"""What half precision costs: saliency, mattes, nodes and bytes, by size; which islands it needs; what exporting takes.
+"""How much does half precision cost, by size, which float32 islands does it need, and how expensive is an export?
 
     PYTHONPATH=training python benchmarks/precision.py [--checkpoint NAME] [--photos DIR] [--scenes N] [--sizes S ...]
                                                        [--sections sizes islands official exports] [--json FILE]
 
-Every value is rounded where the graph holds it in half precision (`tuft_export.graphs.precision.rounded`), so that the
-figures need no GPU; sums within one product are taken in float32, as tensor cores do.
+No GPU is needed: every value that the graph holds in half precision is rounded
+(`tuft_export.graphs.precision.rounded`), while sums within a product are float32, as in tensor cores.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ import cv2
 import numpy as np
 from _lib.cases import Case, composites, held_out_scenes
 from _lib.machine import machine
-from _lib.table import markdown
-from blending import figures
+from _lib.markdown_table import markdown_table
+from _lib.matte_figures import matte_figures
 from tqdm import tqdm
 
 from tuft import NoSubjectError, contract
 from tuft.imaging import preprocess
 from tuft.imaging.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name
+from tuft_export.graph_metadata import PRECISIONS
 from tuft_export.graphs.precision import ISLANDS, rounded, with_precision
 from tuft_export.graphs.provider import GraphSource
-from tuft_export.graphs.weightless import PRECISIONS
 from tuft_export.parity.ort_session import Saliency
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _OFFICIAL: Final = ((384, 384), (1024, 1024))  # base size, working size
 
 
 def size_rows(model: onnx.ModelProto, cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Each half precision of one graph against float32, as means over the cases unless said otherwise."""
+    """Compares each half precision of one graph with float32: means over the cases unless named otherwise."""
     size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     # Networks one after the other: the published shape at 1024 takes 6 GB each time.
     expected = _saliencies(model, cases, f"{size} fp32")
@@ -89,17 +89,17 @@ def _saliencies(model: onnx.ModelProto, cases: Sequence[Case], what: str) -> lis
 
 
 def _errors(saliency: NDArray[np.float32], case: Case, size: int) -> list[float]:
-    """IoU and gradient error of what the saliency means for the photograph."""
+    """IoU and gradient error of the alpha that results from a saliency map."""
     try:
         alpha = alpha_from_saliency(saliency, preprocess.network_image(case.photo, size, "static")[1])
     except NoSubjectError:
         alpha = np.zeros(case.alpha.shape, np.float32)
-    values = figures(case, alpha)
+    values = matte_figures(case, alpha)
     return [values["iou"], values["gradient"]]
 
 
 def island_rows(model: onnx.ModelProto, precision: str) -> list[dict[str, Any]]:
-    """All islands, each one left out, and none, on photographs."""
+    """Measures all islands, each one left out, and none, on photographs."""
     variants = {"all islands": ISLANDS}
     variants |= {f"without `{left.pattern}`": tuple(i for i in ISLANDS if i is not left) for left in ISLANDS}
     variants["none"] = ()
@@ -115,7 +115,7 @@ def island_rows(model: onnx.ModelProto, precision: str) -> list[dict[str, Any]]:
 
 
 def photographs(size: int) -> NDArray[np.uint8]:
-    """Three photographs that come with scikit-image, squeezed: uint8 [3, size, size, 3]."""
+    """Three photographs from scikit-image, resized: uint8 [3, size, size, 3]."""
     import skimage.data
 
     photos = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
@@ -139,7 +139,7 @@ def _summary(differences: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def official_graph(base_size: int, size: int) -> onnx.ModelProto:
-    """InSPyReNet as published, Swin-B, with random weights calibrated on photographs."""
+    """InSPyReNet with the published shape (Swin-B) and random weights calibrated on photographs."""
     import torch
 
     from tuft_export.calibration import calibrated_network
@@ -155,7 +155,7 @@ def official_graph(base_size: int, size: int) -> onnx.ModelProto:
 
 
 def export_row(checkpoint: str, size: int, precision: str) -> dict[str, Any]:
-    """Seconds of processor and largest memory of `tuft-export onnx`, its proofs included, in a process of its own."""
+    """CPU seconds and peak memory of `tuft-export onnx` in a process of its own, parity checks included."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tuft_export", "onnx", "--checkpoint", checkpoint, "--size", str(size)]
         command += ["--precision", precision, "-o", str(Path(folder) / "graph.onnx")]
@@ -167,7 +167,7 @@ def export_row(checkpoint: str, size: int, precision: str) -> dict[str, Any]:
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """A Markdown table for each section that was measured."""
+    """Formats a Markdown table for each measured section."""
     return "\n\n".join(
         f"{section.capitalize()}, on {data[section]['machine']}:\n\n{_section_table(section, data[section]['rows'])}"
         for section in _COLUMNS
@@ -178,7 +178,7 @@ def table(data: Mapping[str, Any]) -> str:
 def _section_table(section: str, rows: Sequence[dict[str, Any]]) -> str:
     columns = _COLUMNS[section]
     head = [list(columns), ["---"] + ["---:"] * (len(columns) - 1)]
-    return markdown(head + [[written(row[name]) for name, written in columns.items()] for row in rows])
+    return markdown_table(head + [[written(row[name]) for name, written in columns.items()] for row in rows])
 
 
 _ERRORS: Final[Columns] = {
@@ -219,7 +219,7 @@ def main() -> None:
 
 
 def sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The checkpoint at each size, on scenes and composites."""
+    """Measures the checkpoint at each size, on scenes and composites."""
     cases = _cases(options)
     source = GraphSource(checkpoint_from_name(options.checkpoint))
     graphs = (source.graph(size, None) for size in options.sizes)
@@ -227,20 +227,20 @@ def sizes(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def official(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The published shape on photographs: what it says means nothing, how it is rounded does."""
+    """Measures the published shape on photographs; its weights are random, so only the rounding is meaningful."""
     cases = [case for case in _cases(options) if case.category == "composite"][:2] or _cases(options)[:2]
     graphs = (official_graph(*shape) for shape in _OFFICIAL)
     return [row for graph in graphs for row in size_rows(graph, cases)]
 
 
 def islands(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The published shape at its smallest."""
+    """Measures the islands of the published shape at its smallest size."""
     graph = official_graph(*_OFFICIAL[0])
     return [row for precision in HALVES for row in island_rows(graph, precision)]
 
 
 def exports(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """`tuft-export onnx`; bfloat16 takes what float16 takes."""
+    """Measures `tuft-export onnx`; bfloat16 costs the same as float16."""
     return [export_row(options.checkpoint, s, p) for s in options.sizes for p in PRECISIONS[:2]]
 
 

@@ -1,11 +1,11 @@
-"""How good are the cut-outs? Presets × pictures with exact alpha: matting errors, edge sharpness, colours, time.
+"""How good are the cut-outs? Matting errors, edge sharpness, colours and time of every preset, with exact alpha.
 
     PYTHONPATH=training python benchmarks/quality.py [--photos DIR] [--scenes N] [--against transparent-background]
 
-Starts the published model repository unless `--url` names a running server. Every figure is given for the whole
-picture, for the unknown band (the true transition and 10 pixels around it) and for the rest; ratios are means over
-pictures with a bootstrap interval, worst losses first. A picture whose subject `stable` misses says nothing about
-edges: figures are given for all pictures and for those where it was found (IoU > 0.8).
+Starts a server of the published model repository unless `--url` names a running one. Every figure is given for the
+whole picture, for the unknown band (the true transition and 10 pixels around it) and for the rest. Ratios are means
+over pictures with a bootstrap interval. A picture whose subject `stable` misses is no test of edges, so figures are
+given for all pictures and for those where it finds the subject (IoU > 0.8).
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ import numpy as np
 from _lib.cases import Case, composites, held_out_scenes
 from _lib.comparison import compared
 from _lib.machine import machine
-from _lib.report import report
+from _lib.markdown_table import markdown_table
 from _lib.serving import serving
-from _lib.table import markdown
+from _quality.quality_report import report
 from tqdm import tqdm
 
-from tuft import Client, NoSubjectError, imaging
+from tuft import Client, NoSubjectError
+from tuft.files import write_atomically
 from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class Variant:
     """One way to cut out.
 
     Attributes:
-        name: In tables.
+        name: Name in tables.
         preset: One of `tuft.PRESETS`.
-        refine: Another refinement than the preset's.
-        peer_colours: Whether colours come from what transparent-background does with its alpha.
+        refine: Refinement in place of the preset's.
+        peer_colours: Whether colours are estimated as in transparent-background.
     """
 
     name: str
@@ -66,7 +67,7 @@ VARIANTS: Final = (
     Variant("high", "high"),
     Variant("maximum", "maximum"),
 )
-# Same weights, same alpha as `stable` (tests/server/test_reference.py): its own is the colour estimation.
+# Its alpha equals that of `stable` (tests/server/test_reference.py); only the colour estimation differs.
 PEER: Final = Variant(_PEER, "stable", peer_colours=True)
 
 
@@ -89,7 +90,7 @@ Scores = dict[str, dict[str, Score]]  # by variant, by picture
 
 
 def score(case: Case, alpha: NDArray[np.uint8], foreground: NDArray[np.uint8]) -> dict[str, float]:
-    """All figures of a cut-out, errors and agreements, for the whole picture, the unknown band and the rest."""
+    """Computes all figures of a cut-out, for the whole picture, the unknown band and the rest."""
     ours = alpha.astype(np.float32) / 255
     band = unknown_band(case.alpha)
     maps = error_maps(ours, case.alpha)
@@ -105,14 +106,14 @@ def score(case: Case, alpha: NDArray[np.uint8], foreground: NDArray[np.uint8]) -
 
 
 def colour_error(case: Case, foreground: NDArray[np.uint8]) -> float:
-    """Mean of a·|F − F*| over 0.02 < a < 0.98, of 255: what can be seen of a wrong colour, for the true alpha."""
+    """Mean of a·|F − F*| (0..255) over 0.02 < a < 0.98 of the true alpha: the visible part of a wrong colour."""
     soft = (case.alpha > 0.02) & (case.alpha < 0.98)
     difference = np.abs(foreground[soft].astype(np.float32) - case.foreground[soft]).mean(axis=-1)
     return float((case.alpha[soft] * difference).mean()) if soft.any() else 0.0
 
 
 def measure(client: Client, cases: Iterable[Case], variants: Sequence[Variant]) -> Scores:
-    """Every variant on every picture."""
+    """Measures every variant on every picture."""
     scores: Scores = defaultdict(dict)
     for case in cases:
         for variant in variants:
@@ -144,22 +145,22 @@ def peer_foreground(photo: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArr
 
 
 def found(scores: Scores) -> list[str]:
-    """The pictures whose subject the first variant finds."""
+    """Names of the pictures whose subject the first variant finds."""
     first = next(iter(scores.values()))
     return [name for name, one in first.items() if one.figures["iou"] > FOUND_IOU]
 
 
 def figures_table(scores: Scores, names: Sequence[str]) -> str:
-    """Mean figures over the named pictures, one row a variant."""
+    """Formats mean figures over the named pictures, one row per variant."""
     columns = list(next(iter(next(iter(scores.values())).values())).figures)
     rows = [["variant", *columns], ["---"] + ["---:"] * len(columns)]
     for variant, by_picture in scores.items():
         means = [np.mean([by_picture[name].figures[column] for name in names]) for column in columns]
         rows.append([f"`{variant}`", *(f"{mean:.4f}" if mean < 1 else f"{mean:.2f}" for mean in means)])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
-# What is compared: which variant with which, and the figures.
+# Pairs of variants to compare, and the figures to compare them by.
 COMPARISONS: Final = (
     ("standard", "standard, unrefined", ("gradient whole", "gradient band", "sad whole", "sad band", "edge sharpness")),
     ("standard", "stable", ("gradient whole", "sad whole", "edge sharpness")),
@@ -170,7 +171,7 @@ COMPARISONS: Final = (
 
 
 def comparisons_table(scores: Scores, names: Sequence[str]) -> str:
-    """Mean ratios with their intervals, and the pictures that fare worst."""
+    """Formats mean ratios with their intervals, and the pictures with the largest ratios."""
     rows = [["figure", "of", "to", "mean ratio (95 %)", "largest ratios"], ["---"] * 5]
     for ours, theirs, figures in COMPARISONS:
         for figure in figures if theirs in scores and ours in scores else ():
@@ -178,22 +179,22 @@ def comparisons_table(scores: Scores, names: Sequence[str]) -> str:
             comparison = compared(of, to)
             worst = ", ".join(f"{name} {ratio:.2f}" for name, ratio in comparison.largest(_WORST))
             rows.append([figure, f"`{ours}`", f"`{theirs}`", str(comparison), worst])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
 def times_table(scores: Scores) -> str:
-    """Median milliseconds by stage, one row a variant."""
+    """Formats median milliseconds by stage, one row per variant."""
     stages = list(dict.fromkeys(s for by in scores.values() for one in by.values() for s in one.milliseconds))
     rows = [["variant", *stages], ["---"] + ["---:"] * len(stages)]
     for variant, by_picture in scores.items():
         served = [one.milliseconds for one in by_picture.values() if one.milliseconds]
         medians = [np.median([milliseconds.get(stage, 0) for milliseconds in served]) for stage in stages]
         rows.append([f"`{variant}`", *(f"{ms:.0f}" for ms in medians)])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
 def text(scores: Scores) -> str:
-    """Everything that is printed."""
+    """The complete output as Markdown."""
     names, known = list(next(iter(scores.values()))), found(scores)
     parts = [machine(), f"## All {len(names)} pictures", figures_table(scores, names), comparisons_table(scores, names)]
     if known:
@@ -221,7 +222,7 @@ def main() -> None:
 
 
 def write(folder: Path, cases: Sequence[Case], scores: Scores) -> None:
-    """The table, the raw numbers and the report."""
+    """Writes the tables, the raw numbers and the report."""
     figures, times, alphas = (
         {variant: {name: getattr(one, part) for name, one in by.items()} for variant, by in scores.items()}
         for part in ("figures", "milliseconds", "alpha")
@@ -233,7 +234,7 @@ def write(folder: Path, cases: Sequence[Case], scores: Scores) -> None:
         ("quality.json", json.dumps(raw, indent=1) + "\n"),
         ("index.html", report(cases, alphas, figures, times)),
     ):
-        imaging.write_atomically(folder / name, content.encode())
+        write_atomically(folder / name, content.encode())
     print(f"\nTable, raw numbers and pictures are in {folder}.")
 
 

@@ -1,9 +1,9 @@
-"""Which refinement gains most per millisecond, on a network's real output?
+"""Which refinement gains the most per millisecond, on a network's real output?
 
     PYTHONPATH=training python benchmarks/refinement.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
 
-All start from the same alpha, the network's at 1024 pixels. Contestants take turns on each picture; ratios are to the
-alpha as it came, means over pictures with a bootstrap interval.
+All refinements start from the same alpha, the network's at 1024 pixels, and take turns on each picture. Ratios are to
+the unrefined alpha: means over pictures with a bootstrap interval.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 from _lib.cases import composites, held_out_scenes
 from _lib.comparison import compared
+from _lib.graphs import compiled
 from _lib.machine import machine
-from _lib.network import compiled
-from _lib.table import markdown
+from _lib.markdown_table import markdown_table
 from tqdm import tqdm
 
 from tuft import NoSubjectError
@@ -46,12 +46,12 @@ Results = dict[str, dict[str, dict[str, float]]]  # by contestant, by picture
 
 
 def unrefined(photo: NDArray[np.uint8], alpha: Plane) -> Plane:
-    """The alpha as it came."""
+    """The alpha unchanged."""
     return alpha
 
 
 def fast_guided_filter(photo: NDArray[np.uint8], alpha: Plane) -> Plane:
-    """The textbook filter on a quarter-size grid, radius 4 there, ε = 1e-5, in the band (arXiv 1505.00996)."""
+    """The fast guided filter (arXiv 1505.00996) in the band: on a quarter-size grid, radius 4, ε = 1e-5."""
     height, width = alpha.shape
     small_wh = (max(1, width // 4), max(1, height // 4))
     guide = cv2.resize(photo, small_wh, interpolation=cv2.INTER_AREA).astype(np.float64) / 255
@@ -64,8 +64,8 @@ def fast_guided_filter(photo: NDArray[np.uint8], alpha: Plane) -> Plane:
     outer = np.einsum("hwi,hwj->hwij", guide, guide).reshape(*rough.shape, 9)
     parts = np.dstack([mean(outer[..., :3]), mean(outer[..., 3:6]), mean(outer[..., 6:])])
     covariance = parts.reshape(*rough.shape, 3, 3) - np.einsum("hwi,hwj->hwij", middle, middle) + 1e-5 * np.eye(3)
-    together = mean(guide * rough[..., None]) - middle * level[..., None]
-    slope = np.linalg.solve(covariance, together[..., None])[..., 0]
+    cross = mean(guide * rough[..., None]) - middle * level[..., None]
+    slope = np.linalg.solve(covariance, cross[..., None])[..., 0]
     offset = level - (slope * middle).sum(axis=-1)
     models = cv2.resize(np.dstack([mean(slope), mean(offset)]).astype(np.float32), (width, height))
     filtered = np.clip((models[..., :3] * (photo / np.float32(255))).sum(axis=-1) + models[..., 3], 0, 1)
@@ -75,7 +75,7 @@ def fast_guided_filter(photo: NDArray[np.uint8], alpha: Plane) -> Plane:
 
 
 def trimap_of(alpha: Plane) -> NDArray[np.float64]:
-    """0, 0.5 or 1: unknown within one and a half of the network's pixels of uncertain alpha."""
+    """Trimap of 0, 0.5 and 1: unknown within 1.5 pixels of the network's grid around uncertain alpha."""
     radius = max(1, round(1.5 * max(alpha.shape) / SIZE_PX))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     surely = cv2.erode((alpha > 0.9).astype(np.uint8), disk)
@@ -84,14 +84,14 @@ def trimap_of(alpha: Plane) -> NDArray[np.float64]:
 
 
 def shared_matting(photo: NDArray[np.uint8], alpha: Plane) -> Plane:
-    """pymatting's, in the band (E. Gastal, M. Oliveira, Eurographics 2010)."""
+    """Pymatting's shared matting in the band (E. Gastal, M. Oliveira, Eurographics 2010)."""
     from pymatting import estimate_alpha_sm
 
     return _in_band(alpha, lambda trimap: estimate_alpha_sm(photo / 255.0, trimap))
 
 
 def closed_form(photo: NDArray[np.uint8], alpha: Plane) -> Plane:
-    """pymatting's, in the band (A. Levin et al., TPAMI 2008)."""
+    """Pymatting's closed-form matting in the band (A. Levin et al., TPAMI 2008)."""
     from pymatting import estimate_alpha_cf
 
     return _in_band(alpha, lambda trimap: estimate_alpha_cf(photo / 255.0, trimap))
@@ -115,7 +115,7 @@ CONTESTANTS: Final = (unrefined, tuft, fast_guided_filter, shared_matting, close
 
 
 def measure(cases: Iterator[tuple[Case, Plane]]) -> Results:
-    """Every contestant on every picture; milliseconds per megapixel beside the figures."""
+    """Measures every contestant on every picture: figures, and milliseconds per megapixel."""
     results: Results = defaultdict(dict)
     for case, alpha in cases:
         band = unknown_band(case.alpha)
@@ -133,7 +133,7 @@ def measure(cases: Iterator[tuple[Case, Plane]]) -> Results:
 
 
 def table(results: Results) -> str:
-    """Mean ratios to the unrefined alpha, and the median time."""
+    """Formats mean ratios to the unrefined alpha, and the median time."""
     rows = [["refinement", *_FIGURES, "worst sad", "worst gradient", "ms/MP"], ["---"] + ["---:"] * 8]
     base = results[unrefined.__name__]
     for name, by_picture in results.items():
@@ -144,7 +144,7 @@ def table(results: Results) -> str:
         worst = [max(ratio.ratios.values()) for ratio in ratios[:2]]
         speed = np.median([of["ms/MP"] for of in by_picture.values()])
         rows.append([f"`{name}`", *map(str, ratios), *(f"{one:.2f}" for one in worst), f"{speed:.0f}"])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""How far is the network from what the machine can do at most?
+"""How far is the network from the limit of the machine?
 
     python benchmarks/roofline.py [--weights demo|published] [--size PX] [--repetitions N]
                                     [--no-measuring] [--work DIR] [--json FILE]
 
-Counts the operations of a plain pass, stage by stage, in the exported graph and in the reference's own network, and
-asks how long the products alone, or the reads and writes around them alone, take at this machine's measured peaks: no
-pass is faster. OpenVINO's profile of the same graph stands beside it. For an NVIDIA L4 the same is computed from its
-datasheet; nothing of that is measured.
+Counts the operations of a plain pass, stage by stage, in the exported graph and in the reference's own network. The
+lower bound of a stage is the longer of two times at this machine's measured peaks: that of its matrix products, and
+that of their memory traffic. OpenVINO's profile of the same graph stands beside it. The bounds for an NVIDIA L4 are
+computed from its datasheet, not measured.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from _lib.graphs import plain_graph
 from _lib.machine import machine_facts
+from _lib.markdown_table import markdown_table
 from _lib.published import WEIGHTS, checkpoint_of, reference_network
 from _lib.serving import DEFAULT_WORK
-from _lib.table import markdown
-from _roofline.count import Work, reference_flop, work_by_stage
+from _roofline.operation_count import Work, reference_flop, work_by_stage
 from _roofline.peaks import L4, VALUE_BYTES, Peak, measured_peaks
-from _roofline.profile import profile
+from _roofline.stage_profile import profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def roofline(weights: str, size_px: int, folder: Path, repetitions: int) -> dict[str, Any]:
-    """What goes into JSON; nothing is measured if `repetitions` is 0."""
+    """Returns the data for JSON; with `repetitions` 0 the work is counted and nothing is measured."""
     import onnx
 
     facts = machine_facts()
@@ -59,7 +59,7 @@ def roofline(weights: str, size_px: int, folder: Path, repetitions: int) -> dict
         "weights": weights,
         "size": size_px,
         "work": {stage: asdict(work) for stage, work in work_by_stage(onnx.load(path)).items()},
-        # The reference has no network of the demo's shape.
+        # The reference has no network with the demo's shape.
         "reference_flop": _reference_flop(size_px, folder) if weights == "published" else {},
         "peaks": [asdict(peak) for peak in L4],
     }
@@ -71,7 +71,7 @@ def roofline(weights: str, size_px: int, folder: Path, repetitions: int) -> dict
 
 
 def _reference_flop(size_px: int, folder: Path) -> dict[str, int]:
-    """transparent-background's network with the published shape, on a picture of the same size."""
+    """Operations of transparent-background's network with the published shape, for a picture of the same size."""
     import torch
 
     network = reference_network(checkpoint_of("published", folder).path)
@@ -79,9 +79,9 @@ def _reference_flop(size_px: int, folder: Path) -> dict[str, int]:
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """The limits as Markdown: the machine's, then stage by stage."""
+    """Formats the peaks of the machine, then the limits stage by stage, as Markdown."""
     peaks = [Peak(**peak) for peak in data["peaks"]]
-    return "\n\n".join([_heading(data), markdown(_peak_rows(peaks)), markdown(_stage_rows(data, peaks))])
+    return "\n\n".join([_heading(data), markdown_table(_peak_rows(peaks)), markdown_table(_stage_rows(data, peaks))])
 
 
 def _heading(data: Mapping[str, Any]) -> str:
@@ -103,7 +103,7 @@ def _stage_rows(data: Mapping[str, Any], peaks: list[Peak]) -> list[list[str]]:
 
 
 def _columns(data: Mapping[str, Any], peaks: list[Peak]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Headings and cells by stage: what is counted, then each peak's least time, and what was measured there."""
+    """Yields headings with cells by stage: the counts, then for each peak its lower bound and the measured time."""
     works = {stage: Work(**work) for stage, work in data["work"].items()}
     if data["reference_flop"]:
         yield "GFLOP, reference", _cells(data["reference_flop"], lambda flop: f"{flop / 1e9:.1f}")
@@ -125,7 +125,7 @@ def _columns(data: Mapping[str, Any], peaks: list[Peak]) -> Iterator[tuple[str, 
 
 
 def _cells(values: Mapping[str, float], written: Callable[[float], str]) -> dict[str, str]:
-    """By stage, and the sum."""
+    """Formats the values by stage, and their sum."""
     return {stage: written(value) for stage, value in {**values, _ALL: sum(values.values())}.items()}
 
 

@@ -1,14 +1,14 @@
-"""What do larger pictures and batches cost, in time and memory?
+"""How do time and memory grow with the size of the picture and the batch?
 
     python benchmarks/scaling.py [--weights demo|published] [--sizes PX ...] [--batches N ...] [--batch-size-px PX]
                                  [--megapixels MP ...] [--precisions f32 bf16] [--against torch]
                                  [--rounds N] [--repetitions N] [--work DIR] [--json FILE]
 
-The network: a plain pass of the same weights at every working size, and a batch at one of them, in OpenVINO as the
-server computes it; with `--against`, also transparent-background's network in torch. The client: everything around the
-network at 1024, by the photograph's megapixels. Each point is measured in a process of its own, whose largest resident
-set is its memory; points take turns, round by round. Exponents are of a line through the logarithms of the medians.
-With `--json`, a plot lies beside the file, as .svg and .png.
+The network is measured in plain passes of the same weights at every working size, and in batches at one of them, in
+OpenVINO as the server computes it; with `--against`, also transparent-background's network in torch. The client is
+measured by the megapixels of the photograph: everything around the network at 1024. Each point has a process of its
+own, whose peak resident set is its memory; points take turns, round by round. Exponents are fitted to the logarithms
+of the medians. With `--json`, a plot is written beside the file, as .svg and .png.
 """
 
 from __future__ import annotations
@@ -24,30 +24,31 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from _lib.graphs import plain_graph
 from _lib.machine import machine_facts
-from _lib.one_process import answer_of
-from _lib.power_law import PowerLaw, power_law
+from _lib.markdown_table import markdown_table
 from _lib.published import WEIGHTS, checkpoint_of
 from _lib.serving import DEFAULT_WORK
-from _lib.subject import photograph
-from _lib.table import markdown
-from _scaling.plot import AXES, plot
+from _lib.subprocess_worker import run_subprocess
+from _lib.synthetic_photograph import synthetic_photograph
+from _scaling.power_law import PowerLaw, power_law
+from _scaling.scaling_plot import AXES, plot
 from tqdm import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 REFERENCE: Final = "torch"
+COST_WORKER: Final = "_lib.cost_worker"
 COSTS: Final = {"seconds": "s", "peak_bytes": "GB"}
 
 
 class Point(NamedTuple):
-    """One measurement to be made.
+    """One point to measure.
 
     Attributes:
         axis: A key of `AXES`.
-        contestant: In tables.
-        x: Where on the axis.
-        command: The arguments of `_scaling_worker.py`.
+        contestant: Name in tables.
+        x: Position on the axis.
+        command: The arguments of `_lib.cost_worker`.
     """
 
     axis: str
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def measured(points: Sequence[Point], rounds: int) -> dict[str, Any]:
-    """All points, round by round, and what they say: `rows`, `fits`."""
+    """Measures all points, round by round; returns `rows` and `fits`."""
     answers: list[list[dict[str, Any]]] = [[] for _ in points]
     turns = [(index, point) for _ in range(rounds) for index, point in enumerate(points)]
     for index, point in tqdm(turns, unit="process"):
@@ -93,7 +94,7 @@ def _row(point: Point, answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def fits(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The power law of each cost along each axis, where there are points enough."""
+    """Fits a power law to each cost along each axis with three points or more."""
     found = []
     for axis, contestant in dict.fromkeys((row["axis"], row["contestant"]) for row in rows):
         of_line = [row for row in rows if (row["axis"], row["contestant"]) == (axis, contestant)]
@@ -105,7 +106,7 @@ def fits(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """A Markdown table for each axis: time and memory of each contestant, below them the exponents; then ratios."""
+    """Formats a table per axis, time and memory of each contestant with exponents in the last row, and ratios."""
     axes = [axis for axis in AXES if any(row["axis"] == axis for row in data["rows"])]
     where = f"{data['machine']}, load before {data['load']}; {data['weights']} weights."
     return "\n\n".join([where, *(_axis_table(data, axis) for axis in axes), *_ratios(data["rows"])])
@@ -123,7 +124,7 @@ def _axis_table(data: Mapping[str, Any], axis: str) -> str:
     ]
     laws = {(fit["contestant"], fit["cost"]): _law(fit) for fit in data["fits"] if fit["axis"] == axis}
     exponents = [["exponent", *(str(laws.get(column, "")) for column in columns)]] if laws else []
-    return markdown([*head, *body, *exponents])
+    return markdown_table([*head, *body, *exponents])
 
 
 def _written(value: float, cost: str) -> str:
@@ -135,7 +136,7 @@ def _law(fit: Mapping[str, Any]) -> PowerLaw:
 
 
 def _ratios(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """2048 against 1024, for each contestant that has both."""
+    """Compares 2048 with 1024, for each contestant that has both."""
     by_point = {(row["contestant"], row["x"]): row for row in rows if row["axis"] == "size"}
     for contestant in dict.fromkeys(name for name, _ in by_point):
         small, large = (by_point.get((contestant, size)) for size in (1024, 2048))
@@ -166,7 +167,7 @@ def _exported(weights: str, size: int, folder: Path) -> Path:
 
 def _client_points(options: argparse.Namespace) -> Iterator[Point]:
     for megapixels in options.megapixels:
-        jpeg, saliency = photograph(megapixels)
+        jpeg, saliency = synthetic_photograph(megapixels)
         options.work.mkdir(parents=True, exist_ok=True)
         path = options.work / f"{megapixels:g}_megapixels.jpg"
         path.write_bytes(jpeg)
@@ -175,7 +176,7 @@ def _client_points(options: argparse.Namespace) -> Iterator[Point]:
 
 
 def _in_a_process(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    return answer_of("_scaling_worker.py", kind, options)
+    return run_subprocess(COST_WORKER, kind, options)
 
 
 def _parser() -> argparse.ArgumentParser:

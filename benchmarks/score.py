@@ -1,11 +1,11 @@
-"""Does `tuft.imaging.quality_score` know how good an alpha is? Rank correlations with the true error, and its coefficients.
+"""How well does `tuft.imaging.quality_score` predict the true error of an alpha? Also fits its coefficients.
 
     PYTHONPATH=training python benchmarks/score.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
                                                    [--rows FILE]
 
-The preset `standard` with a checkpoint's real output in this process, on pictures with exact alpha. Coefficients are
-fitted on every other scene; correlations are of the scenes in between, and of composites, which no fit has seen. Scenes
-and damaged mattes count by Spearman's rank correlation: what matters is to find the worst.
+The preset `standard` runs with a checkpoint's real output in this process, on pictures with exact alpha. Coefficients
+are fitted on every other scene; rank correlations (Spearman's) are reported for the scenes in between and for
+composites, which the fit has not seen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from _lib.cases import Case, composites, held_out_scenes
 from _lib.machine import machine
-from _lib.table import markdown
+from _lib.markdown_table import markdown_table
 from _score.candidates import candidates, soft_iou
 from _score.damage import DAMAGES
 from scipy import stats
@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 SIZE: Final = 1024
 COARSE_SIZE: Final = 384
 SCENE_HW: Final = (960, 1280)
-FIRST_SCENE: Final = 3000  # held out from training, and shown by no other benchmark
+FIRST_SCENE: Final = 3000  # held out from training, and not used by any other benchmark
 FEWEST_SCENES: Final = 6
 IN_SCORE: Final = ("vagueness", "disagreement")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture.
+    """The measurements of one picture.
 
     Attributes:
-        name: Of the case.
-        category: Of the case.
-        score: Of the alpha that came out.
-        candidates: What might tell the error, by name.
+        name: Name of the case.
+        category: Category of the case.
+        score: Quality score of the resulting alpha.
+        candidates: Candidate predictors of the error, by name.
         errors: True errors, by name; less is better.
         damaged: Score of the alpha after each of `DAMAGES`.
     """
@@ -67,7 +67,7 @@ class Row:
 
 
 def row(case: Case, alpha: Pixels, coarse: Pixels) -> Row:
-    """Everything about one alpha [h, w] and the coarse pass's [h, w] of the same picture."""
+    """Measures one alpha [h, w], given also the coarse pass's alpha [h, w] of the same picture."""
     return Row(
         name=case.name,
         category=case.category,
@@ -79,7 +79,7 @@ def row(case: Case, alpha: Pixels, coarse: Pixels) -> Row:
 
 
 def errors(case: Case, alpha: Pixels) -> dict[str, float]:
-    """How far an alpha [h, w] is from the truth, by name; less is better."""
+    """True errors of an alpha [h, w], by name; less is better."""
     ours = alpha.astype(np.float32) / 255
     whole, band = error_maps(ours, case.alpha).over(), unknown_band(case.alpha)
     return {
@@ -93,7 +93,7 @@ def errors(case: Case, alpha: Pixels) -> dict[str, float]:
 
 
 def measure(client: Client, cases: Iterable[Case]) -> list[Row]:
-    """A row for each picture."""
+    """Measures every picture."""
     return [row(case, _alpha(client, case), _alpha(client, case, size=COARSE_SIZE, refine="none")) for case in cases]
 
 
@@ -114,7 +114,7 @@ class Fit:
 
 
 def fit(rows: Sequence[Row]) -> Fit:
-    """By least squares; alphas that are all right or all wrong have no log-odds and do not count."""
+    """Fits by least squares; alphas with an error of exactly 0 or 1 have no log-odds and are left out."""
     rows = [one for one in rows if 0 < one.errors["1 - soft IoU"] < 1]
     error = np.array([one.errors["1 - soft IoU"] for one in rows])
     terms = [np.ones(len(rows))]
@@ -125,7 +125,7 @@ def fit(rows: Sequence[Row]) -> Fit:
 
 
 def correlations(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Rank correlation of each error with the score, first, and with each candidate."""
+    """Rank correlations of each error with the score, first, and with each candidate."""
     columns = {"score": [one.score for one in rows]}
     columns |= {name: [one.candidates[name] for one in rows] for name in rows[0].candidates}
     names = rows[0].errors
@@ -142,7 +142,7 @@ def _rank_correlation(left: Sequence[float], right: Sequence[float]) -> float:
 
 
 def split(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The pictures by what they are used for."""
+    """Splits the pictures by their use."""
     scenes = [one for one in rows if one.category != "composite"]
     parts = {"fitted on": scenes[::2], "held out": scenes[1::2]}
     parts["composites"] = [one for one in rows if one.category == "composite"]
@@ -150,7 +150,7 @@ def split(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def text(rows: Sequence[Row], score_ms: float) -> str:
-    """Everything that is printed."""
+    """The complete output as Markdown."""
     parts = split(rows)
     lines = [machine(), f"{score_ms:.1f} ms of one core at 12 megapixels", str(fit(parts["fitted on"]))]
     for name, part in parts.items():
@@ -163,7 +163,7 @@ def _correlation_table(rows: Sequence[Row]) -> str:
     errors_of = list(rows[0].errors)
     ordered = ["score", *sorted(list(found)[1:], key=lambda name: -abs(found[name][errors_of[0]]))]
     body = [[name, *(f"{found[name][error]:.2f}" for error in errors_of)] for name in ordered]
-    return markdown([["rank correlation with", *errors_of], ["---", *["---:"] * len(errors_of)], *body])
+    return markdown_table([["rank correlation with", *errors_of], ["---", *["---:"] * len(errors_of)], *body])
 
 
 def _damage_table(rows: Sequence[Row]) -> str:
@@ -171,11 +171,11 @@ def _damage_table(rows: Sequence[Row]) -> str:
     for name in DAMAGES:
         falls = np.mean([one.damaged[name] < one.score for one in rows])
         body.append([name, f"{falls:.0%}", f"{np.median([one.damaged[name] for one in rows]):.2f}"])
-    return markdown([["damage", "falls", "median score"], ["---", "---:", "---:"], *body])
+    return markdown_table([["damage", "falls", "median score"], ["---", "---:", "---:"], *body])
 
 
 def milliseconds(case: Case) -> float:
-    """What the score of a photograph of 12 megapixels takes of one core; the median of 15."""
+    """Median time of the score of a 12-megapixel photograph on one core, in milliseconds, over 15 runs."""
     photo = cv2.resize(case.photo, (4000, 3000))
     alpha = cv2.resize((case.alpha * 255).astype(np.uint8), (4000, 3000))
     threads, taken = cv2.getNumThreads(), []
@@ -189,8 +189,8 @@ def milliseconds(case: Case) -> float:
 
 
 def network_client(checkpoint: str) -> Client:
-    """A client whose server is a checkpoint's network in this process."""
-    from _lib.network import compiled
+    """A client whose transport runs a checkpoint's network in this process."""
+    from _lib.graphs import compiled
 
     from tuft_export.checkpoints import checkpoint_from_name, load_network
 
@@ -200,7 +200,7 @@ def network_client(checkpoint: str) -> Client:
 
 
 def main() -> None:
-    """Measures, or reads earlier rows, and prints; `--json` keeps the rows."""
+    """Measures, or reads the rows of an earlier run, and prints; `--json` keeps the rows."""
     options = _parser().parse_args()
     if options.scenes < FEWEST_SCENES:
         raise SystemExit(f"Of {options.scenes} scenes half is too few to fit on: give {FEWEST_SCENES} or more.")
@@ -219,7 +219,7 @@ def main() -> None:
 
 
 def results(rows: Sequence[Row], score_ms: float) -> dict[str, Any]:
-    """What `--json` keeps."""
+    """The results as values for JSON."""
     parts = split(rows)
     return {
         "machine": machine(),

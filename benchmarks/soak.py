@@ -1,12 +1,12 @@
-"""Does anything grow while a client and its server work? Thousands of requests, and what they leave behind.
+"""Do resources leak while a client and its server handle thousands of requests?
 
     python benchmarks/soak.py [--requests N] [--repository FOLDER] [--json FILE]
 
-A real tritonserver serves graphs that only average colours, so that thousands pass within minutes; or `--repository`.
-Requests come in rounds: photographs of 0.1 to 12 megapixels and files that are none, given in every way, by all presets
-and refinements, from several threads and by `Client.map`, some taken back, some out of time, some in a rush that the
-queue has no room for; with a cache that is too small, metrics and a log. After each round, when nothing is on its
-way, memory is read.
+A real tritonserver serves `--repository`, or graphs that only average colours, so that thousands of requests pass
+within minutes. Requests come in rounds: photographs of 0.1 to 12 megapixels and broken files, passed in every way, with
+all presets and refinements, from several threads and by `Client.map`. Some are cancelled, some time out, some exceed
+the queue. The cache is too small for all results; metrics and a log are on. After each round, when no request is in
+flight, a census of resources is taken.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from _lib.machine import machine
-from _lib.table import markdown
+from _lib.markdown_table import markdown_table
 from _soak.census import COUNTED, MEMORY, Census, Server, Slope, census, settled, slope
-from _soak.load import THREADS, Round, Tally
-from _soak.photographs import MEGAPIXELS, broken_files, photograph_files
+from _soak.request_files import MEGAPIXELS, broken_files, photograph_files
+from _soak.request_rounds import THREADS, Round, Tally
 from prometheus_client import CollectorRegistry
 
 from tuft import Client, Settings
@@ -43,15 +43,15 @@ from tuft.serve import ServeOptions, running_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-CACHE_MB: Final = 40.0  # a few results of those that are sent
-# The models that a rush is for.
+CACHE_MB: Final = 40.0  # room for a few of the results
+# The models that receive more requests than their queues hold.
 RUSHED_SIZES: Final = (1536, 2048)
 RUSHED_QUEUE_SIZE: Final = 1
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What was held when so many requests had ended, after so many seconds."""
+    """The census after a number of requests and of seconds."""
 
     requests: int
     seconds: float
@@ -60,13 +60,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Result:
-    """What a soak has seen.
+    """The result of a soak test.
 
     Attributes:
-        samples: After each round; the first has warmed everything up.
-        outcomes: How many requests ended in what.
-        before: What was held before the server was started.
-        after: When it had ended.
+        samples: One after each round; the first round is the warm-up.
+        outcomes: Number of requests by outcome.
+        before: Census before the server was started.
+        after: Census after it had ended.
     """
 
     samples: list[Sample]
@@ -75,7 +75,7 @@ class Result:
     after: Census
 
     def slope(self, memory: str) -> Slope:
-        """How fast one kind of memory grows, one of `MEMORY`."""
+        """Growth of one kind of memory, one of `MEMORY`."""
         return slope([at.requests for at in self.samples], [getattr(at.held, memory) for at in self.samples])
 
 
@@ -87,15 +87,15 @@ def soak(
     megapixels: Sequence[float] = MEGAPIXELS,
     cancel_in_flight: bool = False,
 ) -> Result:
-    """Sends at least so many requests to a server of its own.
+    """Starts a server and sends it at least `requests` requests.
 
     Args:
-        repository: What is served: all sizes.
+        repository: Model repository with all sizes.
         folder: For photographs, cache and logs; `temporary` in it becomes the folder for temporary files.
-        requests: How many.
-        megapixels: Of the photographs.
-        cancel_in_flight: See `Round`. Of that, the tritonserver of the wheel (24.10) dies sooner or later, by a race in
-            its gRPC frontend (triton-inference-server/server#7840, #8034).
+        requests: Number of requests.
+        megapixels: Sizes of the photographs.
+        cancel_in_flight: See `Round`. The wheel's tritonserver (24.10) eventually crashes from it, by a race in its
+            gRPC frontend (triton-inference-server/server#7840, #8034).
     """
     files, tally = photograph_files(folder, megapixels) + broken_files(folder), Tally()
     with _temporary_folder(folder / "temporary") as temporary:
@@ -111,13 +111,13 @@ def soak(
 
 
 def _rounds(work: Round, tally: Tally, requests: int, count: Callable[[], Census]) -> Iterator[Sample]:
-    """A sample after each round, the last one when all threads have had time to end."""
+    """Yields a sample after each round; before the last one, all threads get time to end."""
     began_s = time.monotonic()
     with ThreadPoolExecutor(THREADS) as pool:
         first: Census | None = None
         while tally.requests < requests or first is None:
             work(pool)
-            _await_the_last()
+            _wait_for_threads()
             now = count() if first is None or tally.requests < requests else settled(count, first)
             first = first or now
             if now.processes < first.processes:
@@ -125,15 +125,15 @@ def _rounds(work: Round, tally: Tally, requests: int, count: Callable[[], Census
             yield Sample(tally.requests, time.monotonic() - began_s, now)
 
 
-def _await_the_last() -> None:
-    """Waits for what `Client.map` has left to end on its own."""
+def _wait_for_threads() -> None:
+    """Waits for the threads of an abandoned `Client.map` to end."""
     while any(thread.name.startswith("tuft") for thread in threading.enumerate()):
         time.sleep(0.05)
 
 
 @contextmanager
 def _clients(url: str, folder: Path, tally: Tally) -> Iterator[tuple[Client, Client]]:
-    """One with a cache and one without, both watched."""
+    """Yields a client with a cache and one without, both with metrics and a log."""
     log = folder / "requests.log"
     observers = (tally, Metrics(CollectorRegistry()))
     settings = Settings(url=url, log=str(log))
@@ -152,7 +152,7 @@ def _clients(url: str, folder: Path, tally: Tally) -> Iterator[tuple[Client, Cli
 
 @contextmanager
 def _temporary_folder(folder: Path) -> Iterator[Path]:
-    """Makes `folder` the one for temporary files, of this process and of those that it starts."""
+    """Makes `folder` the folder for temporary files of this process and its children."""
     folder.mkdir()
     earlier = os.environ.get("TMPDIR"), tempfile.tempdir
     os.environ["TMPDIR"], tempfile.tempdir = str(folder), str(folder)
@@ -166,7 +166,7 @@ def _temporary_folder(folder: Path) -> Iterator[Path]:
 
 
 def averaging_repository(folder: Path) -> Path:
-    """A repository of all sizes whose graphs average colours; those of `RUSHED_SIZES` have short queues."""
+    """Makes a repository of all sizes whose graphs average colours; the models of `RUSHED_SIZES` have short queues."""
     tests = str(Path(__file__).parents[1] / "tests")
     if tests not in sys.path:
         sys.path.append(tests)
@@ -180,7 +180,7 @@ def averaging_repository(folder: Path) -> Path:
 
 
 def report(result: Result) -> dict[str, Any]:
-    """What goes into JSON."""
+    """The result as values for JSON."""
     first, last = result.samples[0], result.samples[-1]
     return {
         "machine": machine(),
@@ -216,14 +216,14 @@ def _in_mb(memory: str) -> str:
 
 
 def table(data: Mapping[str, Any]) -> str:
-    """A Markdown table of what was held at four moments, and the slopes in its last column."""
+    """Formats the census at four moments, with slopes in the last column, as a Markdown table."""
     held = data["held"]
     slopes = {_in_mb(memory): str(Slope(**growth)) for memory, growth in data["growth"].items()}
     rows = [["", *held, "a thousand requests"], ["---"] + ["---:"] * (len(held) + 1)]
     names = next(iter(held.values()))
     rows += [[name, *(str(moment[name]) for moment in held.values()), slopes.get(name, "")] for name in names]
     what = f"{data['machine']}; {data['requests']} requests in {data['seconds'] / 60:.0f} minutes."
-    return f"{what}\n\n{markdown(rows)}"
+    return f"{what}\n\n{markdown_table(rows)}"
 
 
 def main() -> None:
@@ -236,7 +236,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="where every sample goes")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="tuft-soak-"))  # stays if something goes wrong: the server's log is in it
+    folder = Path(tempfile.mkdtemp(prefix="tuft-soak-"))  # kept on failure, for the server's log
     print(f"Photographs, cache and logs are in {folder}.", file=sys.stderr)
     repository = options.repository or averaging_repository(folder / "repository")
     result = soak(repository, folder, requests=options.requests, cancel_in_flight=options.cancel_in_flight)

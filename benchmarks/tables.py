@@ -1,10 +1,10 @@
-"""Write the tables of README.md anew from the raw numbers in results/.
+"""Regenerates the tables of README.md from the raw numbers in results/.
 
     PYTHONPATH=training python benchmarks/tables.py [--check]
 
-Between `<!-- table: NAME -->` and `<!-- end -->` goes what the benchmark NAME makes of `results/NAME.json`, or how to
-measure it where that file is not there. With `--check` nothing is written; the exit code is 1 if a table is not what
-the numbers say.
+Between `<!-- table: NAME -->` and `<!-- end -->` goes the output of the `table` function of the benchmark NAME for
+`results/NAME.json`, or how to measure it if that file is missing. With `--check` nothing is written, and the exit code
+is 1 if a table is out of date.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OPENED: Final = re.compile(r"<!-- table: ")
 
 
 def main() -> int:
-    """Writes, or checks."""
+    """Writes or checks README.md."""
     parser = argparse.ArgumentParser(description="The tables of README.md, from results/.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if a table is out of date")
     options = parser.parse_args()
@@ -42,14 +42,14 @@ def main() -> int:
 
 
 def with_tables(page: str, results: Path) -> str:
-    """The page with every table made anew.
+    """Returns the page with every table regenerated.
 
     Args:
         page: Markdown.
         results: The folder of JSON files.
 
     Raises:
-        ValueError: A table is not closed, or there is no benchmark of its name.
+        ValueError: A table is not closed, or names a benchmark that does not exist.
     """
     if len(_BLOCK.findall(page)) != len(_OPENED.findall(page)):
         raise ValueError("A table is opened and not closed: write <!-- end --> on the line after it.")
@@ -66,7 +66,7 @@ def _block(name: str, results: Path) -> str:
 
 
 def _table_of(name: str) -> Callable[[Mapping[str, Any]], str]:
-    """The benchmark's own `table`, which takes its JSON."""
+    """The `table` function of a benchmark, which formats its JSON."""
     own: Callable[[Mapping[str, Any]], str] = importlib.import_module(name).table
     return own
 

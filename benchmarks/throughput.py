@@ -1,16 +1,16 @@
-"""How many images a second does a server give, and what does a caller wait when so many arrive?
+"""How many images per second does a server process, and at which latency under load?
 
     python benchmarks/throughput.py [--preset NAME] [--concurrency 1 2 4 8] [--batches 1 4] [--json FILE]
     python benchmarks/throughput.py --rates 0.2 0.5 1 --arrivals poisson [--url HOST:PORT]
 
-Three kinds of load, each from this machine, so that its client takes part of the cores:
+There are three kinds of load. All come from this machine, so that the client takes a share of its cores:
 
-- closed loop, photographs: so many callers, JPEG to PNG, each asks again as soon as it has its answer;
-- closed loop, pictures: the server alone, asked for ready pictures of its working size, several in one request;
-- open loop, photographs: arrivals at a fixed rate, whether or not there are answers. Latency counts from the moment a
-  request was due, so that waiting in line is not hidden; beyond what the server can do, it grows as the load goes on.
+- closed loop, photographs: `--concurrency` callers, JPEG to PNG, each asks again as soon as it has its answer;
+- closed loop, pictures: the server alone, with ready pictures of its working size, `--batches` per request;
+- open loop, photographs: arrivals at a given rate, whether or not earlier requests are answered. Latency counts from
+  the scheduled time, so that queueing shows; beyond the capacity of the server it grows without bound.
 
-Without `--rates`, the open loop has 50, 80 and 120 % of the best rate that the closed loop has reached.
+Without `--rates`, the open loop runs at 50, 80 and 120 % of the best rate of the closed loop.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _latency.throughput_table import table
 from _lib.counters import Counters, counting
 from _lib.load import Window, arrivals_s, closed_loop, open_loop
 from _lib.machine import machine_facts
 from _lib.photographs import Photograph, photographs
 from _lib.serving import add_arguments, repository_to_serve, require_consistent, server_of, serving
 from _lib.stages import Milliseconds, cut_out
+from _throughput.throughput_table import table
 
 from tuft import PRESETS, Client, contract
 from tuft.presets import working_size
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
 
 SHARES: Final = (0.5, 0.8, 1.2)  # of the best rate
 ARRIVALS: Final = {"even": None, "poisson": 0}  # seeds
-_PICTURE_CALLERS: Final = 2  # one on its way while the other is computed
+_PICTURE_CALLERS: Final = 2  # one request is in transit while the other is computed
 
 
 class Load:
-    """Loads on one server by one preset.
+    """Loads one server with one preset.
 
     Args:
-        url: Of the server.
-        client: Of that server.
-        preset: What photographs are asked for with.
-        subjects: They take turns.
-        requests: How many count, in each load.
+        url: Address of the server.
+        client: A client of that server.
+        preset: Preset for the photographs.
+        subjects: Photographs to send, in turn.
+        requests: Number of requests that count, in each load.
     """
 
     def __init__(self, url: str, client: Client, preset: str, subjects: Sequence[Photograph], requests: int) -> None:
@@ -59,22 +59,22 @@ class Load:
         self._server = server_of(url)
 
     def closed(self, concurrency: int) -> dict[str, Any]:
-        """So many callers with photographs."""
-        self._forget_peaks()
+        """Closed loop of photographs."""
+        self._reset_peak_memory()
         window = closed_loop(self._cut_out, concurrency, max(self._requests, concurrency), self._count)
         return {"callers": concurrency, "images_per_s": window.per_s, **self._seen(window)}
 
     def pictures(self, batch: int) -> dict[str, Any]:
-        """Ready pictures, so many in a request."""
-        self._forget_peaks()
+        """Closed loop of ready pictures, `batch` per request."""
+        self._reset_peak_memory()
         ask = self._asking(batch)
         window = closed_loop(ask, _PICTURE_CALLERS, max(self._requests // batch, _PICTURE_CALLERS), self._count)
         row = {"batch": batch, "callers": _PICTURE_CALLERS, "images_per_s": window.per_s * batch}
         return {**row, **self._seen(window)}
 
     def open(self, rate_per_s: float, arrivals: str) -> dict[str, Any]:
-        """Photographs that arrive at a rate."""
-        self._forget_peaks()
+        """Open loop of photographs."""
+        self._reset_peak_memory()
         at_s = arrivals_s(rate_per_s, self._requests, seed=ARRIVALS[arrivals])
         window = open_loop(self._cut_out, at_s, self._count)
         late_ms = max((call.began_s - call.due_s) * 1e3 for call in window.calls)
@@ -94,12 +94,12 @@ class Load:
         server = tritonclient.grpc.InferenceServerClient(self._url)
         return lambda _: server.infer(contract.model_name(size), [tensor])
 
-    def _forget_peaks(self) -> None:
+    def _reset_peak_memory(self) -> None:
         if self._server is not None:
-            self._server.forget_peaks()
+            self._server.reset_peak_memory()
 
     def _seen(self, window: Window[Any, Counters]) -> dict[str, Any]:
-        """What every load is judged by."""
+        """The figures that are common to all loads."""
         return {
             "latency_ms": window.latency_ms(),
             "outcomes": window.outcomes,
@@ -120,7 +120,7 @@ def throughput(
     rates_per_s: Sequence[float] | None = None,
     arrivals: str = "poisson",
 ) -> dict[str, Any]:
-    """Loads a running server in all three ways.
+    """Runs all three kinds of load against a running server.
 
     Returns:
         `server`, `closed`, `pictures` and `open`, as they go into JSON.
@@ -138,7 +138,7 @@ def throughput(
 
 
 def _memory(server: Processes | None) -> dict[str, int] | None:
-    """Of the server and its models' processes; None if it is somebody else's."""
+    """Memory of the server and its models' processes; None if this process has not started it."""
     return None if server is None else {"peak": server.peak_bytes(), "now": server.resident_bytes()}
 
 

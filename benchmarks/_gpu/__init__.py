@@ -1,1 +1,0 @@
-"""What `gpu.py` is made of."""

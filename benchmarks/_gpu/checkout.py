@@ -1,8 +1,8 @@
-"""Lets `tuft` and its neighbours be imported on a machine with little more than torch; imported for that alone.
+"""Makes tuft's packages importable on a machine with little more than torch. Imported for this side effect alone.
 
-`import tuft.contract` runs `tuft/__init__.py`, which brings the whole client with OpenCV and tritonclient. A machine
-lent for its GPU often has neither, nor tuft itself installed. There the packages are taken from this checkout, and
-`tuft` is entered without its front door.
+`import tuft.contract` runs `tuft/__init__.py`, which imports the whole client with OpenCV and tritonclient. A GPU
+machine often has neither, nor tuft itself. In that case the packages come from this checkout, and `tuft` is replaced by
+an empty package with the same path.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def _enter() -> None:
-    # After everything else: what is installed wins.
-    sys.path += [str(_CHECKOUT / root) for root in ("client", "export", "training")]
+    # Last, so that installed packages take precedence.
+    sys.path += [str(_CHECKOUT / root) for root in ("client", "export", "runtime", "training")]
     try:
         importlib.import_module("tuft")
     except ImportError:

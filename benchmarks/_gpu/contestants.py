@@ -1,4 +1,4 @@
-"""The ways to run the network that `gpu.py` compares: each is a function from pictures to saliency on the device."""
+"""The ways to run a network that `gpu.py` compares; each is loaded as a `Pass`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import copy
 import importlib.util
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,10 +18,8 @@ from tuft_export.graphs.exportable import ServedNetwork
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from _gpu.subject import Subject
-
-# uint8 [n, S, S, 3] to float [n, S, S] in 0..1, both on the device; it may return before it has finished.
-Pass = Callable[[Tensor], Tensor]
+    from _gpu.measured_network import MeasuredNetwork
+    from _gpu.passes import Pass
 
 PRECISIONS: Final = ("fp32", "fp16", "bf16")
 RUNTIMES: Final = ("eager", "compile", "onnxruntime", "tensorrt")
@@ -32,8 +29,8 @@ AUTOCAST: Final = "autocast"
 WEIGHTS: Final = "half weights"
 ISLANDS: Final = "islands"
 
-# What `tuft_export.graphs.precision.ISLANDS` keeps in float32 and autocast does not: layer norms, softmaxes and the
-# residual stream are float32 under autocast anyway.
+# The modules that `tuft_export.graphs.precision.ISLANDS` keeps in float32 and autocast does not. Layer norms, softmaxes
+# and the residual stream are float32 under autocast anyway.
 _FLOAT32_MODULES: Final = re.compile(
     r"attention\d\.(context|conv_key|conv_value)|.*\b[HW]attn|image_pyramid|transition\d"
 )
@@ -46,9 +43,8 @@ class Contestant:
     Attributes:
         runtime: One of `RUNTIMES`.
         precision: One of `PRECISIONS`.
-        way: How torch comes to half precision: `autocast` as it is, `islands` for autocast with the float32 islands of
-            the exported graphs, `half weights` for everything in half precision; empty for graphs, which say it
-            themselves.
+        way: How torch uses half precision: `autocast`, `islands` for autocast with the float32 islands of the exported
+            graphs, or `half weights` for everything in half precision; empty for graphs, which contain their precision.
     """
 
     runtime: str
@@ -73,7 +69,7 @@ CONTESTANTS: Final = (
 def taking_part(
     runtimes: Collection[str], precisions: Collection[str], device: torch.device
 ) -> tuple[tuple[Contestant, ...], list[str]]:
-    """Who can run here, and a sentence for each runtime that was asked for and cannot; the reference always can."""
+    """Selects the contestants that can run here, always with the reference, and says why the other runtimes cannot."""
     reasons = {runtime: _why_not(runtime, device) for runtime in RUNTIMES if runtime in runtimes}
     able = [runtime for runtime, reason in reasons.items() if reason is None]
     chosen = [c for c in CONTESTANTS if c == REFERENCE or (c.runtime in able and c.precision in precisions)]
@@ -101,41 +97,41 @@ def _why_not_compile(device: torch.device) -> str | None:
 
 
 def pass_from_contestant(
-    contestant: Contestant, subject: Subject, size_px: int, device: torch.device, largest_batch: int
+    contestant: Contestant, network: MeasuredNetwork, size_px: int, device: torch.device, largest_batch: int
 ) -> Pass:
-    """Loads a network the way the contestant does; what it holds on the device is freed with the function.
+    """Loads a network for a contestant; its memory on the device is freed with the returned function.
 
     Args:
-        contestant: Which way.
-        subject: Which network.
+        contestant: The way to run it.
+        network: The network.
         size_px: Side of its pictures.
-        device: Where.
-        largest_batch: For TensorRT, whose engines are built for a range of batches.
+        device: Device to run on.
+        largest_batch: Upper bound of the batches, for which TensorRT builds its engine.
 
     Raises:
-        Exception: Of the runtime's own kinds.
+        Exception: Any error of the runtime.
     """
     if contestant.runtime == "onnxruntime":
         from _gpu.engines import onnxruntime_pass
 
-        return onnxruntime_pass(subject, size_px, contestant.precision, device)
+        return onnxruntime_pass(network, size_px, contestant.precision, device)
     if contestant.runtime == "tensorrt":
         from _gpu.engines import TensorrtPass
 
-        return TensorrtPass(subject, size_px, contestant.precision, device, largest_batch)
-    return _torch_pass(contestant, subject, size_px, device)
+        return TensorrtPass(network, size_px, contestant.precision, device, largest_batch)
+    return _torch_pass(contestant, network, size_px, device)
 
 
-def _torch_pass(contestant: Contestant, subject: Subject, size_px: int, device: torch.device) -> Pass:
-    network = copy.deepcopy(subject.network)
+def _torch_pass(contestant: Contestant, network: MeasuredNetwork, size_px: int, device: torch.device) -> Pass:
+    module = copy.deepcopy(network.module)
     dtype = _DTYPES[contestant.precision]
     if contestant.way == ISLANDS:
-        keep_islands(network, device.type)
+        keep_islands(module, device.type)
     elif contestant.way == WEIGHTS:
-        network.to(dtype)
-        # Normalised in float32, and from there on in half.
-        network.backbone.register_forward_pre_hook(lambda _, inputs: tuple(x.to(dtype) for x in inputs))
-    served: Pass = ServedNetwork(network, blend=subject.blends(size_px)).eval().to(device)
+        module.to(dtype)
+        # Normalisation stays in float32.
+        module.backbone.register_forward_pre_hook(lambda _, inputs: tuple(x.to(dtype) for x in inputs))
+    served: Pass = ServedNetwork(module, blend=network.blends(size_px)).eval().to(device)
     if contestant.runtime == "compile":
         served = torch.compile(served, dynamic=False)
     mixed = contestant.way in (AUTOCAST, ISLANDS)
@@ -149,7 +145,7 @@ def _torch_pass(contestant: Contestant, subject: Subject, size_px: int, device: 
 
 
 def keep_islands(network: nn.Module, device_type: str) -> list[str]:
-    """Keeps modules in float32 under autocast; returns their names."""
+    """Keeps the float32 islands of `network` in float32 under autocast; returns the names of their modules."""
     names = [name for name, _ in network.named_modules() if _FLOAT32_MODULES.fullmatch(name)]
     for name in names:
         _keep_float32(network.get_submodule(name), device_type)

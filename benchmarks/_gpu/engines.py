@@ -1,4 +1,4 @@
-"""ONNX Runtime and TensorRT as functions from torch tensors to torch tensors, which stay on the device."""
+"""ONNX Runtime and TensorRT as passes on torch tensors, which stay on the device."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ import numpy as np
 import torch
 
 from tuft import contract
+from tuft.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from _gpu.contestants import Pass
-    from _gpu.subject import Subject
+    from _gpu.measured_network import MeasuredNetwork
+    from _gpu.passes import Pass
 
 _CUDA_PROVIDER: Final = "CUDAExecutionProvider"
-# TF32 is on unless it is refused; the arena grows by what is asked for, so that its size says something.
+# TF32 is on by default. The arena grows by the requested sizes only, so that memory figures are meaningful.
 _CUDA_OPTIONS: Final = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
 
 
-def onnxruntime_pass(subject: Subject, size_px: int, precision: str, device: torch.device) -> Pass:
-    """The exported graph in ONNX Runtime.
+def onnxruntime_pass(network: MeasuredNetwork, size_px: int, precision: str, device: torch.device) -> Pass:
+    """Loads the exported graph in ONNX Runtime.
 
-    On the processor, which has no half-precision kernels, half precision is the float32 graph with its roundings.
+    On the CPU, which has no half-precision kernels, half precision is simulated by rounding in the float32 graph.
 
     Raises:
-        RuntimeError: It would compute on the processor though `device` is a GPU.
+        RuntimeError: ONNX Runtime would compute on the CPU although `device` is a GPU.
     """
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3  # errors, which come as exceptions too
+    settings.log_severity_level = 3  # errors only, which are raised as well
     session = onnxruntime.InferenceSession(
-        _onnxruntime_model(subject, size_px, precision, device), settings, providers=_providers(device)
+        _onnxruntime_model(network, size_px, precision, device), settings, providers=_providers(device)
     )
     if device.type == "cuda" and session.get_providers()[0] != _CUDA_PROVIDER:
         raise RuntimeError(
@@ -61,7 +62,7 @@ def onnxruntime_pass(subject: Subject, size_px: int, precision: str, device: tor
 
 
 def why_not_onnxruntime(device: torch.device) -> str | None:
-    """Why ONNX Runtime cannot take part, with the remedy; None if it can."""
+    """The reason why ONNX Runtime cannot run, with the remedy; None if it can."""
     try:
         import onnxruntime
     except ImportError as exc:
@@ -75,7 +76,7 @@ def why_not_onnxruntime(device: torch.device) -> str | None:
 
 
 def why_not_tensorrt(device: torch.device) -> str | None:
-    """Why TensorRT cannot take part, with the remedy; None if it can."""
+    """The reason why TensorRT cannot run, with the remedy; None if it can."""
     if device.type != "cuda":
         return "TensorRT computes on NVIDIA GPUs only: run this where there is one."
     from tuft_export.engines.bindings import load_tensorrt
@@ -89,7 +90,7 @@ def why_not_tensorrt(device: torch.device) -> str | None:
 
 
 def why_no_graphs() -> str | None:
-    """Why no graph can be exported, with the remedy; None if it can."""
+    """The reason why graphs cannot be exported, with the remedy; None if they can."""
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -102,12 +103,12 @@ def why_no_graphs() -> str | None:
 
 
 class TensorrtPass:
-    """An engine of the exported graph, built at the first use for batches of 1 to the largest.
+    """An engine of the exported graph, built at the first use for batches of 1 to `largest_batch`.
 
     Args:
-        subject: Which network.
+        network: The network.
         size_px: Side of its pictures.
-        precision: Of the graph.
+        precision: Precision of the graph.
         device: The current GPU.
         largest_batch: In pictures.
 
@@ -116,7 +117,7 @@ class TensorrtPass:
     """
 
     def __init__(
-        self, subject: Subject, size_px: int, precision: str, device: torch.device, largest_batch: int
+        self, network: MeasuredNetwork, size_px: int, precision: str, device: torch.device, largest_batch: int
     ) -> None:
         from tuft_export.engines.bindings import load_tensorrt
         from tuft_export.engines.callbacks import file_logger
@@ -124,8 +125,8 @@ class TensorrtPass:
         trt = load_tensorrt()
         self._device = device
         self._logger = file_logger(trt, io.StringIO())
-        plan = _plan(trt, self._logger, subject, size_px, precision, largest_batch)
-        # All three are kept: none may outlive the one before.
+        plan = _plan(trt, self._logger, network, size_px, precision, largest_batch)
+        # Each must be kept alive for as long as the next one is used.
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         self._context = self._engine and self._engine.create_execution_context()
@@ -146,12 +147,12 @@ class TensorrtPass:
 
 
 def own_stream(device: torch.device) -> Any:
-    """A stream beside the default one, on which TensorRT is slow."""
+    """A new stream, because TensorRT is slow on the default one."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-def _onnxruntime_model(subject: Subject, size_px: int, precision: str, device: torch.device) -> str | bytes:
-    path = subject.graph(size_px, precision)
+def _onnxruntime_model(network: MeasuredNetwork, size_px: int, precision: str, device: torch.device) -> str | bytes:
+    path = network.graph(size_px, precision)
     if device.type == "cuda" or precision == "fp32":
         return str(path)
     import onnx
@@ -167,33 +168,31 @@ def _providers(device: torch.device) -> list[Any]:
         return ["CPUExecutionProvider"]
     import onnxruntime
 
-    if hasattr(onnxruntime, "preload_dlls"):  # CUDA and cuDNN from where pip has put them
+    if hasattr(onnxruntime, "preload_dlls"):  # finds CUDA and cuDNN that pip has installed
         with redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
-    # Shapes and constants may be computed on the processor.
+    # Shapes and constants may be computed on the CPU.
     return [(_CUDA_PROVIDER, {**_CUDA_OPTIONS, "device_id": str(device.index or 0)}), "CPUExecutionProvider"]
 
 
-def _plan(trt: Any, logger: Any, subject: Subject, size_px: int, precision: str, largest_batch: int) -> bytes:
+def _plan(trt: Any, logger: Any, network: MeasuredNetwork, size_px: int, precision: str, largest_batch: int) -> bytes:
     from tuft_export.engines.builder import BuildOptions, plan_from_onnx
     from tuft_export.engines.callbacks import progress_monitor
 
-    path: Path = subject.file(size_px, precision, "plan")
+    path: Path = network.file(size_px, precision, "plan")
     if not path.exists():
         plan = plan_from_onnx(
             trt,
-            subject.graph(size_px, precision).read_bytes(),
-            contract.ModelSpec(subject.name, size_px, largest_batch),
+            network.graph(size_px, precision).read_bytes(),
+            contract.ModelSpec(network.name, size_px, largest_batch),
             BuildOptions(max_batch_size=largest_batch, tf32=precision != "fp32"),
             logger=logger,
             monitor=progress_monitor(trt, lambda: False, progress=False),
-            timing_cache=subject.folder / "timing.cache",
+            timing_cache=network.folder / "timing.cache",
         )
         if plan is None:
             raise _failed(logger, "build its engine")
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(plan)
-        partial.replace(path)
+        write_atomically(path, plan)
     return path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""How far every precision of every runtime is from float32 in torch, and what that does to mattes."""
+"""Parity of every precision and runtime with float32 in torch, and its effect on mattes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from _lib.cases import Case
     from numpy.typing import NDArray
 
-    from _gpu.contestants import Contestant, Pass
+    from _gpu.contestants import Contestant
+    from _gpu.measured_network import MeasuredNetwork
+    from _gpu.passes import Pass
     from _gpu.results import Row
-    from _gpu.subject import Subject
 
     Picture = NDArray[np.uint8]
     Saliency = NDArray[np.float32]
@@ -36,11 +37,11 @@ _SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What one contestant says.
+    """The saliency maps of one contestant.
 
     Attributes:
-        singles: float32 [n, S, S], every picture by itself.
-        batch: float32 [b, S, S], the first b of them at once.
+        singles: float32 [n, S, S], one picture at a time.
+        batch: float32 [b, S, S], the first b pictures in one batch.
     """
 
     singles: Saliency
@@ -49,14 +50,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class Difference:
-    """Between two saliency maps in 0..1; pixels that are not finite count as off by 1.
+    """The difference of two saliency maps in 0..1; pixels that are not finite count as off by 1.
 
     Attributes:
-        max_abs: Largest.
-        mean_abs: Mean.
+        max_abs: Largest absolute difference.
+        mean_abs: Mean absolute difference.
         off_share: Share of pixels that differ by more than one grey level of 255.
-        iou: Of the masks at one half; 1 where both are empty.
-        not_finite: Pixels that are NaN or infinite.
+        iou: IoU of the masks at one half; 1 if both are empty.
+        not_finite: Number of pixels that are NaN or infinite.
     """
 
     max_abs: float
@@ -67,7 +68,7 @@ class Difference:
 
 
 def parity_pictures(size_px: int, folder: Path | None) -> dict[str, Picture]:
-    """Pictures uint8 [S, S, 3] by name: made to break half precision, scikit-image's where it is, and a folder's."""
+    """Pictures uint8 [S, S, 3] by name: stress tests of half precision, from scikit-image, and from `folder`."""
     pictures = stress_pictures(size_px) | _photographs(size_px)
     for path in sorted(folder.iterdir()) if folder else ():
         if path.suffix.lower() in _SUFFIXES:
@@ -76,8 +77,8 @@ def parity_pictures(size_px: int, folder: Path | None) -> dict[str, Picture]:
     return pictures
 
 
-def parity(
-    subject: Subject,
+def measure_parity(
+    network: MeasuredNetwork,
     contestants: Sequence[Contestant],
     pictures: Mapping[str, Picture],
     cases: Sequence[Case],
@@ -85,16 +86,16 @@ def parity(
     device: torch.device,
     over: Callable[[], bool],
 ) -> Iterator[Row]:
-    """One row a contestant, the reference first; if that fails, nothing can be said of the others.
+    """Yields one row per contestant, the reference first; if the reference fails, the others are skipped.
 
     Args:
-        subject: Which network.
+        network: The network.
         contestants: The reference first.
         pictures: uint8 [S, S, 3] by name, to compare with the reference on.
-        cases: Pictures of the same size whose alpha is known.
-        batch: How many pictures are also given at once, or all if there are fewer.
-        device: Where.
-        over: Asked before each is loaded; those that come after are not.
+        cases: Pictures of the same size with known alpha.
+        batch: Number of pictures, or all if there are fewer, that are also computed in one batch.
+        device: Device to run on.
+        over: Called before each contestant is loaded; if it returns True, the remaining ones are skipped.
     """
     photos = [*pictures.values(), *(case.photo for case in cases)]
     size_px = len(photos[0])
@@ -103,9 +104,9 @@ def parity(
         if over():
             return
         run: Pass | None = None
-        row: Row = {"network": subject.name, "size": size_px, "contestant": str(contestant)}
+        row: Row = {"network": network.name, "size": size_px, "contestant": str(contestant)}
         try:
-            run = pass_from_contestant(contestant, subject, size_px, device, batch)
+            run = pass_from_contestant(contestant, network, size_px, device, batch)
             actual = answers(run, photos, batch, device)
         except Exception as exc:
             yield row | failure(exc)
@@ -114,7 +115,7 @@ def parity(
             if expected is not None:
                 scored = {"quality": quality(list(actual.singles[len(pictures) :]), cases)} if cases else {}
                 yield row | {"status": OK, **differences(list(pictures), actual, expected), **scored}
-        run = None  # what it holds on the device
+        run = None  # frees its memory on the device
         torch.compiler.reset()
         release(device)
         if expected is None:
@@ -122,13 +123,13 @@ def parity(
 
 
 def answers(run: Pass, pictures: Sequence[Picture], batch: int, device: torch.device) -> Answers:
-    """Asks for every picture alone and for the first `batch` at once."""
+    """Computes every picture alone, and the first `batch` pictures in one batch."""
     singles = [_asked(run, picture[None], device) for picture in pictures]
     return Answers(np.concatenate(singles), _asked(run, np.stack(pictures[:batch]), device))
 
 
 def differences(names: Sequence[str], actual: Answers, expected: Answers) -> dict[str, Any]:
-    """By picture against the reference, and of the batch against the same pictures alone, as plain values."""
+    """Differences from the reference by picture, and of the batch from the same pictures alone, as plain values."""
     by_picture = {
         name: asdict(difference(ours, theirs))
         for name, ours, theirs in zip(names, actual.singles, expected.singles, strict=False)
@@ -137,7 +138,7 @@ def differences(names: Sequence[str], actual: Answers, expected: Answers) -> dic
 
 
 def difference(actual: Saliency, expected: Saliency) -> Difference:
-    """Of two maps, or two batches, of one shape."""
+    """Compares two maps, or two batches, of the same shape."""
     off = np.nan_to_num(np.abs(actual - expected), nan=1, posinf=1)
     masks = actual > _THRESHOLD, expected > _THRESHOLD
     union = np.count_nonzero(masks[0] | masks[1])
@@ -151,7 +152,7 @@ def difference(actual: Saliency, expected: Saliency) -> Difference:
 
 
 def quality(saliencies: Sequence[Saliency], cases: Sequence[Case]) -> Mapping[str, float]:
-    """Means over pictures whose alpha is known: intersection over union, and gradient error (sum, in thousands)."""
+    """Means over pictures with known alpha: intersection over union, and gradient error (sum, in thousands)."""
     from tuft_training.measures import gradient_error, intersection_over_union
 
     finite = [np.nan_to_num(saliency, nan=0, posinf=1, neginf=0) for saliency in saliencies]
@@ -164,7 +165,7 @@ def quality(saliencies: Sequence[Saliency], cases: Sequence[Case]) -> Mapping[st
 
 def _asked(run: Pass, pictures: Picture, device: torch.device) -> Saliency:
     images = torch.tensor(pictures).to(device)
-    synchronise(device)  # the pass may have a stream of its own
+    synchronise(device)  # the pass may use another stream
     saliency: Saliency = run(images).float().cpu().numpy()
     return saliency
 

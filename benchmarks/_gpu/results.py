@@ -1,4 +1,4 @@
-"""What `gpu.py` has measured: on disk after each measurement, and as tables at the end."""
+"""The results of `gpu.py`: saved after each measurement, printed as tables at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from _lib.table import markdown
+from _lib.markdown_table import markdown_table
+
+from tuft.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +20,7 @@ OK: Final = "ok"
 OUT_OF_MEMORY: Final = "out of memory"
 FAILED: Final = "failed"
 
-# Words of runtimes without an exception class for it.
+# For runtimes without an exception class for it.
 _MEMORY_WORDS: Final = (
     "out of memory",
     "outofmemory",
@@ -27,16 +29,16 @@ _MEMORY_WORDS: Final = (
     "cuda_error_out_of",
 )
 _REASON_CHARACTERS: Final = 400
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # a terminal's
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # escape sequences
 _MIB: Final = 1 << 20
 
 
 class Results:
-    """Everything measured so far.
+    """All measurements so far.
 
     Args:
-        path: Where it is written as JSON, whole, after each measurement; None keeps it in memory.
-        heading: What it belongs to: machine, settings, options.
+        path: JSON file, rewritten after each measurement; None keeps the results in memory.
+        heading: Machine, settings and options of the run.
     """
 
     def __init__(self, path: Path | None, heading: Row) -> None:
@@ -48,21 +50,19 @@ class Results:
         self.write()
 
     def skip(self, sentence: str) -> None:
-        """Notes what is not measured, why, and the remedy."""
+        """Records that something is not measured, with the reason and the remedy."""
         self.skipped.append(sentence)
         self.write()
 
     def write(self) -> None:
-        """Writes a temporary file and renames it."""
+        """Writes the file atomically."""
         if self._path is None:
             return
         content = {**self.heading, "skipped": self.skipped, "parity": self.parity, "latency": self.latency}
-        partial = self._path.with_name(f"{self._path.name}.partial")
-        partial.write_text(json.dumps(content, indent=1) + "\n")
-        partial.replace(self._path)
+        write_atomically(self._path, (json.dumps(content, indent=1) + "\n").encode())
 
     def __str__(self) -> str:
-        """Markdown: the machine, what was skipped, one table for parity and one for latency."""
+        """Formats the machine, the skipped parts, and one table each for parity and latency, as Markdown."""
         parts = ["\n".join(f"{name}: {value}" for name, value in self.heading["machine"].items() if value is not None)]
         parts += [f"TF32: {self.heading['settings']['tf32']}."]
         parts += ["\n".join(f"- skipped: {sentence}" for sentence in self.skipped)] if self.skipped else []
@@ -74,20 +74,20 @@ class Results:
 
 
 def failure(exc: Exception) -> Row:
-    """What is recorded of a combination that did not work."""
+    """The record of a combination that failed."""
     reason = " ".join(f"{type(exc).__name__}: {exc}".split())
     of_memory = any(word in reason.lower() for word in _MEMORY_WORDS)
     return {"status": OUT_OF_MEMORY if of_memory else FAILED, "reason": _ends(_COLOURS.sub("", reason))}
 
 
 def _ends(text: str) -> str:
-    """A long text's beginning and end: some say what is wrong in the first sentence, others in the last."""
+    """Keeps the beginning and the end of a long text: one of the two has the reason."""
     half = _REASON_CHARACTERS // 2
     return text if len(text) <= 2 * half else f"{text[:half]} … {text[-half:]}"
 
 
 def parity_table(rows: Sequence[Row]) -> str:
-    """One row a contestant and size; `truth` is against exact alpha."""
+    """One row per contestant and size; `truth` columns compare with exact alpha."""
     head = [
         "network", "size", "contestant", "max", "mean", "> 1/255", "least IoU", "not finite", "batch against singles",
         "IoU of truth", "gradient error of truth",
@@ -96,7 +96,7 @@ def parity_table(rows: Sequence[Row]) -> str:
 
 
 def latency_table(rows: Sequence[Row]) -> str:
-    """One row a contestant, size and batch."""
+    """One row per contestant, size and batch."""
     head = [
         "network", "size", "batch", "contestant", "median ms", "p95 ms", "images/s", "times the reference",
         "torch peak MiB", "device MiB", "ready s",
@@ -106,7 +106,7 @@ def latency_table(rows: Sequence[Row]) -> str:
 
 def _table(head: list[str], names: int, rows: list[list[str]]) -> str:
     rule = ["---"] * names + ["---:"] * (len(head) - names)
-    return markdown([head, rule, *rows])
+    return markdown_table([head, rule, *rows])
 
 
 def _parity_cells(row: Row) -> list[str]:

@@ -1,4 +1,4 @@
-"""Honest times on a device that works behind the program's back: waited for, warmed up, in alternation."""
+"""Timing on an asynchronous device: with synchronisation, warm-up and alternation."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from _gpu.contestants import Contestant, Pass
+    from _gpu.contestants import Contestant
+    from _gpu.passes import Pass
 
-# A pass is warm once this many times in a row are this close to each other.
+# A pass is warm once this many consecutive times are within this factor of each other.
 _STEADY_RUNS: Final = 3
 _STEADY_WITHIN: Final = 1.05
 _WARMUP_RUNS: Final = 30
 _WARMUP_S: Final = 10.0
 
-# Timed runs of one turn: as many as fill this time, within bounds.
+# Timed runs per turn: as many as fit into this time, within bounds.
 _TURN_S: Final = 0.4
 _TURN_RUNS: Final = (3, 20)
 
 
 @dataclass(frozen=True)
 class Warm:
-    """A pass that has been run until it was steady.
+    """A pass after its warm-up.
 
     Attributes:
         run: The pass.
-        ready_s: From the beginning of loading to the first answer: export, compilation and tuning included.
+        ready_s: From the beginning of loading to the first result, with export, compilation and tuning.
         steady: Whether its times had settled when the warm-up ended.
-        last_ms: The last of them.
-        peak_allocated_bytes: What torch had allocated for it at most, weights included; None on the processor. Other
-            runtimes' own memory is not in it.
-        device_bytes: By how much the device's used memory had grown after it, caches of its runtime included; None
-            on the processor.
+        last_ms: Time of the last warm-up run.
+        peak_allocated_bytes: Peak memory allocated by torch, weights included; None on the CPU. Memory of other
+            runtimes is not included.
+        device_bytes: Growth of the device's used memory, caches of the runtime included; None on the CPU.
     """
 
     run: Pass
@@ -50,19 +50,19 @@ class Warm:
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits until everything on the device, on any stream, is done."""
+    """Waits for all streams of the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def release(device: torch.device) -> None:
-    """Gives what torch keeps for later back to the device, for whoever comes next."""
+    """Returns torch's cached memory to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
 def used_bytes(device: torch.device) -> int | None:
-    """The device's memory in use, by anybody; None on the processor."""
+    """Memory of the device in use by all processes; None on the CPU."""
     if device.type != "cuda":
         return None
     free, total = torch.cuda.mem_get_info(device)
@@ -70,7 +70,7 @@ def used_bytes(device: torch.device) -> int | None:
 
 
 def milliseconds(run: Pass, images: Tensor, device: torch.device) -> float:
-    """The time of one pass, from and to the device's memory."""
+    """Times one pass, from and to the device's memory."""
     synchronise(device)
     began_s = time.perf_counter()
     run(images)
@@ -79,7 +79,7 @@ def milliseconds(run: Pass, images: Tensor, device: torch.device) -> float:
 
 
 class Memory:
-    """What a pass takes from when this is made."""
+    """Measures the memory used since construction."""
 
     def __init__(self, device: torch.device) -> None:
         release(device)
@@ -89,13 +89,13 @@ class Memory:
             self._allocated = torch.cuda.memory_allocated(device)
 
     def peak_allocated_bytes(self) -> int | None:
-        """Since then, by torch."""
+        """Growth of torch's peak allocation."""
         if self._device.type != "cuda":
             return None
         return int(torch.cuda.max_memory_allocated(self._device)) - self._allocated
 
     def device_bytes(self) -> int | None:
-        """More in use now than then."""
+        """Growth of the device's used memory."""
         used = used_bytes(self._device)
         return None if used is None or self._used is None else used - self._used
 
@@ -105,17 +105,17 @@ def warmed_up(run: Pass, images: Tensor, device: torch.device, memory: Memory, b
 
     Args:
         run: The pass, freshly loaded.
-        images: What it will be timed on.
-        device: Where.
-        memory: Made before it was loaded.
-        began_s: By `time.perf_counter`, when loading began.
+        images: Pictures that it will be timed on.
+        device: Device to run on.
+        memory: Constructed before the pass was loaded.
+        began_s: When loading began, by `time.perf_counter`.
     """
     times = [milliseconds(run, images, device)]
     ready_s = time.perf_counter() - began_s
     steady, ends_s = False, time.perf_counter() + _WARMUP_S
     while not steady and len(times) < _WARMUP_RUNS and (len(times) < _STEADY_RUNS or time.perf_counter() < ends_s):
         times.append(milliseconds(run, images, device))
-        last = times[1:][-_STEADY_RUNS:]  # the first has compiled and tuned
+        last = times[1:][-_STEADY_RUNS:]  # without the first, which compiles and tunes
         steady = len(last) == _STEADY_RUNS and max(last) <= _STEADY_WITHIN * min(last)
     warm = Warm(run, ready_s, steady, times[-1], memory.peak_allocated_bytes(), memory.device_bytes())
     release(device)
@@ -125,19 +125,19 @@ def warmed_up(run: Pass, images: Tensor, device: torch.device, memory: Memory, b
 def alternated(
     warm: Mapping[Contestant, Warm], images: Tensor, device: torch.device, rounds: int
 ) -> dict[Contestant, list[float] | Exception]:
-    """Milliseconds of every contestant; they take turns, so that a slow minute of the machine falls on all of them.
+    """Times the contestants in turn, so that a slow minute of the machine affects all of them.
 
-    The first run of a turn, which finds caches cold and memory given back, does not count. Every second round goes
-    backwards. Whoever fails is out.
+    The first run of a turn, with cold caches and released memory, does not count. Every second round runs in reverse
+    order. A contestant that fails is not run again.
 
     Args:
         warm: The contestants, all loaded.
         images: uint8 [n, S, S, 3] on the device.
-        device: Where.
-        rounds: Turns of each.
+        device: Device to run on.
+        rounds: Turns of each contestant.
 
     Returns:
-        The times, or what went wrong.
+        Milliseconds of each contestant, or its error.
     """
     results: dict[Contestant, list[float] | Exception] = {contestant: [] for contestant in warm}
     for round_ in range(rounds):
@@ -148,7 +148,7 @@ def alternated(
             try:
                 times += _turn(warm[contestant], images, device)
             except Exception as exc:
-                # Without its traceback, whose frames hold tensors.
+                # Without its traceback, whose frames keep tensors alive.
                 results[contestant] = exc.with_traceback(None)
             release(device)
     return results

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One picture and the truth about it.
+    """One picture with its ground truth.
 
     Attributes:
         name: Unique.
@@ -38,7 +38,7 @@ class Case:
 
 
 def held_out_scenes(count: int, size_hw: tuple[int, int], first: int = 0) -> Iterator[Case]:
-    """Scenes that no checkpoint was trained on, those without a subject left out."""
+    """Yields `count` scenes that no checkpoint was trained on, skipping those without a subject."""
     seed = HELD_OUT_SEED + first
     while count:
         made = scene(seed, size_hw)
@@ -49,7 +49,7 @@ def held_out_scenes(count: int, size_hw: tuple[int, int], first: int = 0) -> Ite
 
 
 def composites(folder: Path) -> Iterator[Case]:
-    """Photographed and rendered subjects on photographs: `NAME_image.png` beside `NAME_fg_rgba.png` in `folder`."""
+    """Yields subjects composed onto photographs: `NAME_image.png` with `NAME_fg_rgba.png` beside it in `folder`."""
     for path in sorted(folder.glob("*_image.png")):
         name = path.name.removesuffix("_image.png")
         with Image.open(path) as image, Image.open(path.with_name(f"{name}_fg_rgba.png")) as subject:

@@ -1,4 +1,4 @@
-"""Paired comparisons: how much better or worse one variant is than another, and how sure that is."""
+"""Paired comparisons: how much better or worse one variant is than another, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.stats import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _RESAMPLES: Final = 2000
-_INTERVAL: Final = (2.5, 97.5)  # percent
+_CONFIDENCE: Final = 0.95
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Comparison:
     """The ratios of one variant's figures to another's, picture by picture.
 
     Attributes:
-        mean: Of the ratios.
-        low: Lower end of the bootstrap's 95 % interval of the mean, pictures drawn with replacement.
-        high: Its upper end.
+        mean: Mean of the ratios.
+        low: Lower end of the 95 % percentile bootstrap interval of the mean, resampled over pictures.
+        high: Upper end of the interval.
         ratios: By picture.
     """
 
@@ -39,7 +40,7 @@ class Comparison:
 
 
 def compared(ours: Mapping[str, float], theirs: Mapping[str, float], *, seed: int = 0) -> Comparison:
-    """Compare figures by picture; pictures where theirs is not positive are left out.
+    """Compares figures picture by picture; pictures where theirs is not positive are left out.
 
     Raises:
         ValueError: No picture is left.
@@ -48,6 +49,16 @@ def compared(ours: Mapping[str, float], theirs: Mapping[str, float], *, seed: in
     if not ratios:
         raise ValueError("There is no picture to compare on.")
     values = np.array(list(ratios.values()))
-    drawn = np.random.default_rng(seed).integers(0, len(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(values[drawn].mean(axis=1), _INTERVAL)
-    return Comparison(float(values.mean()), float(low), float(high), ratios)
+    mean = float(values.mean())
+    if len(values) == 1:  # scipy resamples two values or more
+        return Comparison(mean, mean, mean, ratios)
+    resampled = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=_RESAMPLES,
+        confidence_level=_CONFIDENCE,
+        method="percentile",
+        random_state=np.random.default_rng(seed),
+    )
+    interval = resampled.confidence_interval
+    return Comparison(mean, float(interval.low), float(interval.high), ratios)

@@ -1,4 +1,4 @@
-"""What Triton itself has counted: requests, executions, and the time in queues and in the network."""
+"""Triton's own statistics: requests, executions, and the time in queues and in the network."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _MS_PER_NS = 1e-6
 
 @dataclass(frozen=True)
 class Counters:
-    """Sums over all models since the server started, or between two moments.
+    """Sums over all models, since the server started or between two moments.
 
     Attributes:
-        requests: Answered ones.
-        failures: Those that ended in an error.
-        images: In the answered requests.
-        executions: How many times a network was called for them.
-        queue_ms: Of all requests together.
-        network_ms: Of the network, and of handing pictures to it and answers back in the server's backend.
+        requests: Successful requests.
+        failures: Requests that ended in an error.
+        images: Images in the successful requests.
+        executions: Calls of a network, each with a batch of one or more images.
+        queue_ms: Time in queues, summed over requests.
+        network_ms: Time in the network, including the transfer of tensors within the server's backend.
     """
 
     requests: int
@@ -46,11 +46,11 @@ class Counters:
 
     @property
     def average_batch(self) -> float:
-        """Images in one execution."""
+        """Mean number of images per execution; 0 without requests."""
         return self.images / max(self.executions, 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """What is compared, as values for JSON."""
+        """The counts and means that benchmarks report, as values for JSON."""
         return {
             "requests": self.requests,
             "failures": self.failures,
@@ -61,7 +61,7 @@ class Counters:
 
 
 def counters_from_statistics(statistics: Any) -> Counters:
-    """The sums over what Triton's `ModelStatisticsResponse` says of each model and version."""
+    """Sums Triton's `ModelStatisticsResponse` over all models and versions."""
     models = statistics.model_stats
     return Counters(
         requests=sum(model.inference_stats.success.count for model in models),
@@ -74,7 +74,7 @@ def counters_from_statistics(statistics: Any) -> Counters:
 
 
 def counting(url: str) -> Callable[[], Counters]:
-    """Asks the server at a gRPC address for its counters, whenever it is called."""
+    """Returns a function that reads the current counters of the server at a gRPC address."""
     import tritonclient.grpc
 
     client = tritonclient.grpc.InferenceServerClient(url)

@@ -1,4 +1,4 @@
-"""Load: callers that wait for their answers (closed loop), and arrivals that wait for nobody (open loop)."""
+"""Load generators: a closed loop of callers that wait for their answers, and an open loop of scheduled arrivals."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Timed(Generic[Result]):
     """One call.
 
     Attributes:
-        due_s: When it was to begin, by `time.perf_counter`; in a closed loop, when it did.
+        due_s: When it was scheduled, by `time.perf_counter`; in a closed loop, when it began.
         began_s: When it began.
         ended_s: When it ended.
-        outcome: `ok`, or the class of tuft's error.
-        result: What it gave; None after an error.
+        outcome: `ok`, or the name of the class of tuft's error.
+        result: The value returned; None after an error.
     """
 
     due_s: float
@@ -44,19 +44,19 @@ class Timed(Generic[Result]):
 
     @property
     def latency_ms(self) -> float:
-        """From when it was due: who had to wait for a caller to be free has waited, too."""
+        """Measured from the scheduled time, so that waiting for a free thread counts."""
         return (self.ended_s - self.due_s) * 1e3
 
 
 @dataclass(frozen=True)
 class Window(Generic[Result, Moment]):
-    """What was measured between two moments.
+    """The calls measured between two moments.
 
     Attributes:
-        calls: Those that count, as they ended.
+        calls: The calls that count, in the order in which they ended.
         seconds: Between the moments.
-        before: What was noted at the first.
-        after: At the second.
+        before: The value of `note` at the first moment.
+        after: Its value at the second.
     """
 
     calls: Sequence[Timed[Result]]
@@ -66,26 +66,26 @@ class Window(Generic[Result, Moment]):
 
     @property
     def answered(self) -> list[Timed[Result]]:
-        """Those that went well."""
+        """The successful calls."""
         return [call for call in self.calls if call.outcome == OK]
 
     @property
     def per_s(self) -> float:
-        """Answered calls a second."""
+        """Successful calls per second."""
         return len(self.answered) / self.seconds
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many ended in what."""
+        """Number of calls by outcome."""
         return dict(Counter(call.outcome for call in self.calls))
 
     def latency_ms(self) -> dict[str, float]:
-        """Percentiles over the answered calls."""
+        """Percentiles over the successful calls."""
         return percentiles([call.latency_ms for call in self.answered])
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """`{"p50": ..., "p90": ..., "p99": ...}`, each a value that occurred (nearest rank); empty of nothing.
+    """`{"p50": ..., "p90": ..., "p99": ...}`, each an observed value (nearest rank); empty for no values.
 
     Of fewer than a hundred values, the 99th percentile is the largest.
     """
@@ -96,7 +96,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def timed(call: Callable[[], Result], due_s: float | None = None) -> Timed[Result]:
-    """Calls, and tells how long it took; an error of tuft's is an outcome, any other is raised."""
+    """Times one call; an error of tuft's becomes its outcome, any other error is raised."""
     began_s = time.perf_counter()
     result: Result | None = None
     outcome = OK
@@ -110,22 +110,22 @@ def timed(call: Callable[[], Result], due_s: float | None = None) -> Timed[Resul
 def closed_loop(
     call: Callable[[int], Result], concurrency: int, requests: int, note: Callable[[], Moment]
 ) -> Window[Result, Moment]:
-    """So many callers, each of which calls again as soon as it has its answer.
+    """Runs `concurrency` callers, each of which calls again as soon as it has its answer.
 
-    What is measured begins once as many calls have ended as there are callers, and ends with the last one that counts;
-    the others go on until then, so that each competes with as many.
+    The window opens once as many calls have ended as there are callers, and closes with the last call that counts. All
+    callers go on until then, so that the concurrency stays constant.
 
     Args:
-        call: Gets the number of the call.
-        concurrency: Callers.
-        requests: Calls that count.
-        note: Called at the beginning and at the end of what is measured.
+        call: Receives the number of the call.
+        concurrency: Number of callers.
+        requests: Number of calls that count.
+        note: Called when the window opens and when it closes.
     """
     return _ClosedLoop(call, concurrency, requests, note).run()
 
 
 class _ClosedLoop(Generic[Result, Moment]):
-    """The state that callers share."""
+    """The state shared by the callers."""
 
     def __init__(
         self, call: Callable[[int], Result], concurrency: int, requests: int, note: Callable[[], Moment]
@@ -139,12 +139,12 @@ class _ClosedLoop(Generic[Result, Moment]):
 
     def run(self) -> Window[Result, Moment]:
         with ThreadPoolExecutor(self._concurrency) as pool:
-            for caller in [pool.submit(self._calling) for _ in range(self._concurrency)]:
+            for caller in [pool.submit(self._run_caller) for _ in range(self._concurrency)]:
                 caller.result()
         (began_s, before), (ended_s, after) = self._moments
         return Window(self._calls, ended_s - began_s, before, after)
 
-    def _calling(self) -> None:
+    def _run_caller(self) -> None:
         try:
             while not self._over:
                 with self._lock:
@@ -153,7 +153,7 @@ class _ClosedLoop(Generic[Result, Moment]):
                 with self._lock:
                     self._count(ended)
         finally:
-            self._over = True  # for all, if this one has failed
+            self._over = True  # stops the other callers if this one has failed
 
     def _count(self, ended: Timed[Result]) -> None:
         if self._over:
@@ -170,12 +170,12 @@ class _ClosedLoop(Generic[Result, Moment]):
 
 
 def arrivals_s(rate_per_s: float, count: int, *, seed: int | None = None) -> list[float]:
-    """When requests arrive, in seconds from now, the first at once.
+    """Arrival times of requests in seconds from now, the first at 0.
 
     Args:
-        rate_per_s: Mean rate.
-        count: Requests.
-        seed: Of gaps at random, as between callers who know nothing of each other (Poisson); None: all gaps the same.
+        rate_per_s: Mean arrival rate.
+        count: Number of requests.
+        seed: Seed of exponential gaps, as between independent callers (a Poisson process); None makes all gaps equal.
     """
     gaps = np.full(count, 1 / rate_per_s)
     if seed is not None:
@@ -186,13 +186,13 @@ def arrivals_s(rate_per_s: float, count: int, *, seed: int | None = None) -> lis
 def open_loop(
     call: Callable[[int], Result], at_s: Sequence[float], note: Callable[[], Moment]
 ) -> Window[Result, Moment]:
-    """Calls at fixed moments, whether or not earlier ones have their answers.
+    """Calls at scheduled times, whether or not earlier calls have ended.
 
-    Latency counts from the moment a call was due, so a server that falls behind, or a load that does, shows.
+    Latency counts from the scheduled time, so that it shows when the server, or this generator, falls behind.
 
     Args:
-        call: Gets the number of the call.
-        at_s: When, in seconds from now, ascending.
+        call: Receives the number of the call.
+        at_s: Schedule in seconds from now, ascending.
         note: Called before the first call and after the last has ended.
     """
     with ThreadPoolExecutor(min(len(at_s), MOST_IN_FLIGHT)) as pool:

@@ -1,4 +1,4 @@
-"""The machine that a time belongs to, in one line or in all details."""
+"""Describes the machine that a measurement was taken on, in one line or in detail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-# What matrix products gain most from.
+# The instruction sets that matter most to matrix products.
 _FLAGS: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 # tritonserver comes in the wheel nvidia-pytriton.
 _PACKAGES: Final = ("numpy", "openvino", "nvidia-pytriton", "tritonclient", "torch")
@@ -18,15 +18,15 @@ _CACHES: Final = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def machine() -> str:
-    """The machine in one line: processor, cores that may be used, system, Python."""
+    """The machine in one line: processor, usable cores, system, Python."""
     system = f"{platform.system()} {platform.machine()}"
     return f"{_processor()}, {_cores()} cores, {system}, Python {platform.python_version()}"
 
 
 def machine_facts() -> dict[str, Any]:
-    """What may explain a time, as values for JSON; call it before anything is measured: it tells the load so far.
+    """Facts that may explain a time, as values for JSON. Call it before measuring: it includes the current load.
 
-    Memory is in bytes, `load` the mean number of processes that wanted to run over the last minute.
+    Memory is in bytes; `load` is the load average of the last minute.
     """
     flags = _cpu_info("flags").split()
     return {
@@ -44,11 +44,11 @@ def machine_facts() -> dict[str, Any]:
 
 
 def resident_bytes(field: str, pid: int | str = "self") -> int:
-    """Resident memory of a process, as the kernel counts it; 0 once it has ended.
+    """Resident memory of a process as counted by the kernel; 0 once the process has ended.
 
     Args:
-        field: `VmRSS` for now, `VmHWM` for the peak; proc_pid_status(5) has more.
-        pid: Of the process; this one by default.
+        field: `VmRSS` for the current value, `VmHWM` for the peak; see proc_pid_status(5).
+        pid: Process; this one by default.
     """
     with contextlib.suppress(OSError):
         found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
@@ -65,7 +65,7 @@ def _cores() -> int:
 
 
 def _cpu_info(field: str) -> str:
-    """A field of the first processor; empty where the kernel does not tell."""
+    """A field of the first processor in /proc/cpuinfo; empty if it is not there."""
     file = Path("/proc/cpuinfo")
     for line in file.read_text().splitlines() if file.is_file() else ():
         name, _, value = line.partition(":")
@@ -75,7 +75,7 @@ def _cpu_info(field: str) -> str:
 
 
 def _caches() -> dict[str, str]:
-    """Sizes of the first core's caches, as the kernel writes them: `{"L1 Data": "32K", ...}`."""
+    """Sizes of the first core's caches as written by the kernel: `{"L1 Data": "32K", ...}`."""
 
     def read(cache: Path, what: str) -> str:
         return (cache / what).read_text().strip()

@@ -1,4 +1,4 @@
-"""The photographs that times are taken of, as the bytes of JPEG files."""
+"""The photographs that latency and throughput are measured on, as JPEG bytes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
 
 @dataclass(frozen=True)
 class Photograph:
-    """One JPEG.
+    """One JPEG file.
 
     Attributes:
-        name: Of its file, without the suffix.
-        jpeg: Its bytes.
+        name: File name without the suffix.
+        jpeg: Encoded bytes.
         size_hw: Height and width in pixels.
     """
 
@@ -32,22 +32,22 @@ class Photograph:
     size_hw: tuple[int, int]
 
     def to_dict(self) -> dict[str, Any]:
-        """What there is to know of it beside a time."""
+        """Name and sizes, as values for JSON."""
         megapixels = round(self.size_hw[0] * self.size_hw[1] / 1e6, 2)
         return {"name": self.name, "megapixels": megapixels, "jpeg_bytes": len(self.jpeg)}
 
     def written_to(self, folder: Path) -> Path:
-        """Its file in `folder`."""
+        """Writes the JPEG into `folder` and returns its path."""
         path = folder / f"{self.name}.jpg"
         path.write_bytes(self.jpeg)
         return path
 
 
 def photographs(folder: Path | None) -> list[Photograph]:
-    """Those of a folder, what is no JPEG made one; without a folder, an astronaut of 12 megapixels.
+    """Reads the photographs of a folder, converted to JPEG where needed; without a folder, a sample of 12 megapixels.
 
     Raises:
-        SystemExit: There is none in it.
+        SystemExit: The folder has no photographs.
     """
     if folder is None:
         return [_astronaut()]
@@ -58,7 +58,7 @@ def photographs(folder: Path | None) -> list[Photograph]:
 
 
 def described(photographs: Sequence[dict[str, Any]]) -> str:
-    """One line about photographs as of `Photograph.to_dict`."""
+    """Describes photographs, given as `Photograph.to_dict` returns them, in one line."""
     sizes = sorted({photograph["megapixels"] for photograph in photographs})
     megapixels = f"{sizes[0]:g}" if len(sizes) == 1 else f"{sizes[0]:g} to {sizes[-1]:g}"
     return f"{len(photographs)} photograph{'s' * (len(photographs) > 1)} of {megapixels} megapixels"

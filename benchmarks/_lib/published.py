@@ -1,28 +1,27 @@
-"""Networks of the published shape, InSPyReNet on Swin-B with base size 1024, for times: weights are random.
+"""Model repositories for benchmarks, with the demo weights or with random weights of the published shape.
 
-    python benchmarks/_lib/published.py FOLDER [--weights demo|published] [--sizes 1024 ...] [--parameter NAME=VALUE ...]
-
-publishes one for `tuft serve` in a process of its own, so that torch's memory is not the caller's, and prints where.
-What takes minutes stays in FOLDER and is used again until the code that exports has changed.
+The published shape is InSPyReNet on Swin-B with base size 1024; random weights are enough to measure time. What takes
+minutes is kept in a folder and used again until the code that exports has changed.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import hashlib
 import io
 import os
 import shutil
-import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import tuft_runtime.seams
 from tuft import contract, provenance
+from tuft.files import file_hash
 from tuft_export.architecture import SWIN_B
-from tuft_export.checkpoints import CHECKPOINTS, Checkpoint, checkpoint_from_name, file_hash
+from tuft_export.checkpoints import CHECKPOINTS, Checkpoint, checkpoint_from_name
 from tuft_export.publishing.publish import VERSION, PublishOptions, publish
+from tuft_export.publishing.python_backend import PACKAGE, copy_python_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +29,16 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHTS: Final = ("demo", "published")
-_ROOT: Final = Path(__file__).parents[1]
+_ROOT: Final = Path(__file__).parents[2]
 _EXPORT: Final = _ROOT / "export" / "tuft_export"
 _CALIBRATION_PX: Final = 384  # seconds instead of minutes; at 1024 the saliency is as lively
 _CALIBRATION_PICTURES: Final = 2
 
 
 def published_checkpoint(folder: Path) -> Path:
-    """A `.pth` file in `folder` with random weights of the published shape, calibrated; made at the first call.
+    """Returns a `.pth` file in `folder` with calibrated random weights of the published shape; makes it if missing.
 
-    `tuft-export` takes it with `--base-size 1024`, transparent-background as `ckpt`.
+    `tuft-export` loads it with `--base-size 1024`, transparent-background as `ckpt`.
     """
     path = folder / "published.pth"
     if not path.is_file():
@@ -59,14 +58,14 @@ def published_checkpoint(folder: Path) -> Path:
 
 
 def checkpoint_of(weights: str, folder: Path) -> Checkpoint:
-    """The checkpoint that `weights`, one of `WEIGHTS`, stands for; random weights are kept in `folder`."""
+    """The checkpoint for `weights`, one of `WEIGHTS`; random weights are kept in `folder`."""
     if weights == "demo":
         return CHECKPOINTS["demo"]
     return checkpoint_from_name(str(published_checkpoint(folder)), SWIN_B.base_size)
 
 
 def reference_network(path: Path) -> torch.nn.Module:
-    """transparent-background's own network with the weights of `path`, as its `Remover` builds it, for inference."""
+    """Builds transparent-background's own network as its `Remover` does, with the weights of `path`, for inference."""
     import torch
 
     with _quietly():
@@ -80,9 +79,9 @@ def reference_network(path: Path) -> torch.nn.Module:
 
 
 def reference_remover(path: Path) -> Any:
-    """transparent-background's `Remover` on the processor, mode `base`, resize `static`, with the weights of `path`.
+    """Builds transparent-background's `Remover` on the CPU, mode `base`, resize `static`, with the weights of `path`.
 
-    Nothing is downloaded. Its settings, which it would write into the home folder, go beside the weights.
+    Nothing is downloaded. Its settings file, by default in the home folder, is written beside the weights.
     """
     os.environ["TRANSPARENT_BACKGROUND_FILE_PATH"] = str(path.parent)
     with _quietly():
@@ -92,13 +91,13 @@ def reference_remover(path: Path) -> Any:
 
 
 def published_repository(path: Path, folder: Path, sizes: tuple[int, ...], **parameters: str) -> Path:
-    """A model repository for the runtime `python` with the network of a checkpoint.
+    """Makes a model repository for the runtime `python` with the network of a checkpoint.
 
     Args:
-        path: As of `published_checkpoint`.
-        folder: Keeps what was exported.
+        path: From `published_checkpoint`.
+        folder: Keeps the exported graphs.
         sizes: Working sizes in pixels.
-        parameters: Those of `configs/python.pbtxt` that are to differ, such as `precision="bf16"`.
+        parameters: Changes to the parameters in `configs/python.pbtxt`, such as `precision="bf16"`.
 
     Raises:
         SystemExit: The configuration has no such parameter.
@@ -107,7 +106,7 @@ def published_repository(path: Path, folder: Path, sizes: tuple[int, ...], **par
 
 
 def repository_from_checkpoint(checkpoint: Checkpoint, folder: Path, sizes: tuple[int, ...], **parameters: str) -> Path:
-    """As `published_repository`, for any checkpoint."""
+    """Like `published_repository`, for any checkpoint."""
     exported = folder / f"exported-{fingerprint(checkpoint)}"
     _export(checkpoint, exported, sizes)
     name = "-".join(["served", Path(checkpoint.name).stem, *(f"{key}={parameters[key]}" for key in sorted(parameters))])
@@ -133,16 +132,21 @@ def _export(checkpoint: Checkpoint, repository: Path, sizes: tuple[int, ...]) ->
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
-    """Of the weights, and of the code that makes a graph of them."""
-    sources = [_EXPORT / "architecture.py", *(_EXPORT / "inspyrenet").glob("*.py"), *(_EXPORT / "graphs").glob("*.py")]
-    digest = hashlib.sha256(file_hash(checkpoint.path, "sha256").encode())
+    """A hash of the weights and of the code that turns them into a graph."""
+    sources = [
+        Path(tuft_runtime.seams.__file__),
+        _EXPORT / "architecture.py",
+        *(_EXPORT / "inspyrenet").glob("*.py"),
+        *(_EXPORT / "graphs").glob("*.py"),
+    ]
+    digest = hashlib.sha256(file_hash(checkpoint.path).encode())
     for source in sorted(sources):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def _graph_linked(source: str, target: str) -> str:
-    """Copies a file, and of a graph of hundreds of megabytes only its name."""
+    """Copies a file, or links it if it is a graph, which may have hundreds of megabytes."""
     if Path(source).suffix == ".onnx":
         os.link(source, target)
         return target
@@ -150,7 +154,7 @@ def _graph_linked(source: str, target: str) -> str:
 
 
 def _bring_up_to_date(version: Path, parameters: dict[str, str]) -> None:
-    """Gives a published version today's `model.py` and other parameters, and seals it anew."""
+    """Gives a published version the current code of the runtime and other parameters, and writes its provenance."""
     from google.protobuf import text_format  # type: ignore[import-untyped,unused-ignore]
     from tritonclient.grpc import model_config_pb2
 
@@ -158,48 +162,31 @@ def _bring_up_to_date(version: Path, parameters: dict[str, str]) -> None:
     chain = provenance.read(version).chain
     config = text_format.Parse(configuration.read_text(), model_config_pb2.ModelConfig())
     for name, value in parameters.items():
-        if name not in config.parameters:  # Triton would pass it on, and nobody would read it
+        if name not in config.parameters:  # Triton accepts any parameter, and model.py would ignore it
             known = ", ".join(sorted(config.parameters))
             raise SystemExit(f"{configuration.name} has no parameter {name!r}: choose one of {known}.")
         config.parameters[name].string_value = value
     configuration.write_text(text_format.MessageToString(config))
-    shutil.copyfile(_EXPORT / "python_model.py", version / "model.py")
+    shutil.rmtree(version / PACKAGE, ignore_errors=True)
+    copy_python_backend(version)
     provenance.write(version, model=version.parent.name, version=VERSION, chain=chain)
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without what transparent-background and its libraries have to say when they are imported."""
+    """Silences the output and the warnings of transparent-background and its libraries."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
 
 
 def parameters_from_text(texts: list[str]) -> dict[str, str]:
-    """`["precision=bf16"]` as a dictionary.
+    """Parses `["precision=bf16"]` into a dictionary.
 
     Raises:
-        SystemExit: One has no equals sign.
+        SystemExit: A text has no equals sign.
     """
     for text in texts:
         if "=" not in text:
             raise SystemExit(f"{text!r} is no parameter: write it as NAME=VALUE, for example precision=bf16.")
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A model repository for benchmarks.")
-    parser.add_argument("folder", type=Path, help="keeps what was exported")
-    parser.add_argument("--weights", choices=WEIGHTS, default="published")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[SWIN_B.base_size])
-    parser.add_argument("--parameter", action="append", default=[], help="of configs/python.pbtxt, as NAME=VALUE")
-    options = parser.parse_args()
-    checkpoint = checkpoint_of(options.weights, options.folder)
-    parameters = parameters_from_text(options.parameter)
-    with contextlib.redirect_stdout(sys.stderr):
-        repository = repository_from_checkpoint(checkpoint, options.folder, tuple(options.sizes), **parameters)
-    print(repository)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""The server of a benchmark: started for it or already there, and what its processes take of memory."""
+"""The server under test, started for the benchmark or already running, and the memory of its processes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+_PUBLISH: Final = Path(__file__).parents[1] / "publish.py"
 DEFAULT_WORK: Final = Path("out/benchmarks")
-_FORGET_PEAK: Final = "5"  # proc_pid_clear_refs(5)
+_RESET_PEAK: Final = "5"  # proc_pid_clear_refs(5)
 
 
 @contextlib.contextmanager
 def serving(url: str | None, repository: Path, sizes: tuple[int, ...] | None = None) -> Iterator[str]:
-    """The address of a server: `url`, or that of one which serves `repository` inside the `with` block.
+    """Yields the gRPC address of a server: `url`, or that of a server that runs for the duration of the block.
 
     Args:
         url: gRPC address of a running server; None starts one.
-        repository: What is served then.
-        sizes: Working sizes that are loaded, in pixels; None loads what is published.
+        repository: Model repository of the server that is started.
+        sizes: Working sizes in pixels that it loads; None loads everything published.
     """
     if url:
         yield url
@@ -40,7 +41,7 @@ def serving(url: str | None, repository: Path, sizes: tuple[int, ...] | None = N
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those that say which server is measured, with which photographs, and where the numbers go."""
+    """Adds the arguments for the server to measure, the photographs to use, and the output file."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--url", help="gRPC address of a running server")
     where.add_argument("--serve", action="store_true", help="start one (default)")
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def require_consistent(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Ends the program, with a sentence, where arguments as of `add_arguments` exclude each other."""
+    """Exits with a message if arguments from `add_arguments` exclude each other."""
     if options.url and (options.repository or options.parameter):
         parser.error("--repository and --parameter are for a server that is started here: leave out --url.")
     if options.repository and options.parameter:
@@ -61,15 +62,15 @@ def require_consistent(parser: argparse.ArgumentParser, options: argparse.Namesp
 
 
 def repository_to_serve(options: argparse.Namespace, sizes: Sequence[int]) -> Path:
-    """That of the arguments, or one that another process publishes: torch stays out of the client's memory."""
+    """The repository from the arguments, or one that `publish.py` makes in its own process, which keeps torch there."""
     if options.url or options.repository:
         return options.repository or Path()
-    command = [sys.executable, str(Path(__file__).with_name("_published.py")), str(options.work)]
+    command = [sys.executable, str(_PUBLISH), str(options.work)]
     command += ["--weights", options.weights, "--sizes", *map(str, sizes)]
     command += [f"--parameter={parameter}" for parameter in options.parameter]
     finished = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if finished.returncode:
-        raise SystemExit(finished.returncode)  # it has said why
+        raise SystemExit(finished.returncode)  # its own message is on the standard error
     return Path(finished.stdout.strip())
 
 
@@ -77,24 +78,24 @@ def repository_to_serve(options: argparse.Namespace, sizes: Sequence[int]) -> Pa
 class Processes:
     """A process and its descendants.
 
-    Shared memory counts in each that has touched it, and peaks need not fall together: sums are upper bounds.
+    Sums over them are upper bounds: shared memory counts in each process, and peaks need not coincide.
     """
 
     root: psutil.Process
 
     def peak_bytes(self) -> int:
-        """The largest resident memory that each has had, together."""
+        """Sum of the peak resident memory of each process."""
         return sum(resident_bytes("VmHWM", process.pid) for process in self._all())
 
     def resident_bytes(self) -> int:
-        """What they have now."""
+        """Sum of their current resident memory."""
         return sum(resident_bytes("VmRSS", process.pid) for process in self._all())
 
-    def forget_peaks(self) -> None:
-        """Lets peaks count from now on, where the kernel allows it."""
+    def reset_peak_memory(self) -> None:
+        """Restarts the measurement of peaks, where the kernel allows it."""
         for process in self._all():
             with contextlib.suppress(OSError):
-                Path(f"/proc/{process.pid}/clear_refs").write_text(_FORGET_PEAK)
+                Path(f"/proc/{process.pid}/clear_refs").write_text(_RESET_PEAK)
 
     def _all(self) -> list[psutil.Process]:
         try:
@@ -104,12 +105,12 @@ class Processes:
 
 
 def this_process() -> Processes:
-    """The client's, alone: its server is no part of it."""
+    """This process alone, without a server that it has started."""
     return _Alone(psutil.Process())
 
 
 def server_of(url: str) -> Processes | None:
-    """The server that this process has started at `url`; None if it was somebody else."""
+    """The server at `url`, if this process has started it; None otherwise."""
     port = f"--grpc-port={url.rpartition(':')[2]}"
     started = (child for child in psutil.Process().children() if port in child.cmdline())
     return next((Processes(child) for child in started), None)

@@ -1,4 +1,4 @@
-"""Where the time of one request goes, as its caller sees it: the client's stages and, of the call, Triton's part."""
+"""Divides the time of one request, as its caller sees it: the client's stages, and Triton's share of the call."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 Milliseconds = dict[str, float]
 
-# What the client calls `network` is its whole call to the server. Here that is `call`, and consists of these:
+# The client's stage `network` is its whole call to the server. Here that is `call`, made up of OF_THE_CALL.
 CALL: Final = "call"
 OF_THE_CALL: Final = ("wire", "queue", "network")
-REST: Final = "rest"  # what no stage counts
-# What tuft does beside the network for its own sake, in any way of calling one.
+REST: Final = "rest"  # not in any stage
+# Stages that would take as long if the network were called without a server.
 ASIDE: Final = ("decode", "refine", "colours", "encode")
 
 
 def cut_out(client: Client, jpeg: bytes, preset: str) -> Milliseconds:
-    """By stage, from the first byte of a JPEG to the last of a PNG; together they are the whole time."""
+    """Times a cut-out by stage, from JPEG bytes to PNG bytes; the stages add up to the whole time."""
     began_s = time.perf_counter()
     cutout = client.remove(jpeg, preset=preset, fallback=False)
     cut_out_s = time.perf_counter()
@@ -32,21 +32,21 @@ def cut_out(client: Client, jpeg: bytes, preset: str) -> Milliseconds:
 
 
 def whole(client: Mapping[str, float], *, encode_ms: float, whole_ms: float) -> Milliseconds:
-    """The client's stages under the names of this module, encoding, and what is left of the whole time."""
+    """The client's stages under the names of this module, plus encoding and the rest of the whole time."""
     stages = {CALL if stage == "network" else stage: ms for stage, ms in client.items()}
     stages["encode"] = encode_ms
     return {**stages, REST: whole_ms - sum(stages.values())}
 
 
 def cut_out_alone(client: Client, jpeg: bytes, preset: str, count: Callable[[], Counters]) -> Milliseconds:
-    """As `cut_out`, and the call divided by what the server has counted meanwhile: nobody else may ask it."""
+    """Like `cut_out`, with the call divided by the server's counters. The server must have no other clients."""
     before = count()
     stages = cut_out(client, jpeg, preset)
     return divided(stages, count() - before)
 
 
 def divided(stages: Milliseconds, counted: Counters) -> Milliseconds:
-    """The call as `OF_THE_CALL`: the wire, with both its ends, is what the server has not counted otherwise."""
+    """Replaces the call by `OF_THE_CALL`; `wire` is what the server's counters do not explain, both ends included."""
     queue_ms, network_ms = counted.queue_ms_per_request, counted.network_ms_per_request
     found: Milliseconds = {}
     for stage, ms in stages.items():
@@ -59,10 +59,10 @@ def divided(stages: Milliseconds, counted: Counters) -> Milliseconds:
 
 
 def call_ms(stages: Mapping[str, float]) -> float:
-    """The whole call, divided or not."""
+    """Duration of the whole call, divided or not."""
     return stages[CALL] if CALL in stages else sum(stages[part] for part in OF_THE_CALL)
 
 
 def around_the_network_ms(stages: Mapping[str, float]) -> float:
-    """All but `ASIDE`: the network, and what it takes to reach it."""
+    """All stages except `ASIDE`: the network and the cost of reaching it."""
     return sum(ms for stage, ms in stages.items() if stage not in ASIDE)

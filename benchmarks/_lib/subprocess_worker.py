@@ -1,4 +1,7 @@
-"""A contestant in a process of its own: asked by a line, answers with JSON, its memory is nobody else's."""
+"""Measurements in processes of their own, so that each has its own memory: started once per answer, or kept running.
+
+The modules that run there belong to benchmarks/ and are started by name (`python -m`); the folder is on their path.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
@@ -16,36 +20,73 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+_BENCHMARKS: Final = Path(__file__).parents[1]
 
-class Worker:
-    """The process; it is ready when this has been made.
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of benchmarks/ with this interpreter; it needs `subprocess_environment`."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def subprocess_environment() -> dict[str, str]:
+    """The environment of this process, with benchmarks/ on the path of Python."""
+    paths = [str(_BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def run_subprocess(module: str, kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs `python -m MODULE KIND JSON` and returns the JSON object on the last line that it prints.
 
     Args:
-        name: In messages.
+        module: Of benchmarks/, such as `_lib.cost_worker`.
+        kind: The kind of measurement.
+        options: Its arguments.
+
+    Raises:
+        SystemExit: The process has failed; its own message is on the standard error.
+    """
+    command = module_command(module, kind, json.dumps(options))
+    environment = {**subprocess_environment(), "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    if done.returncode:
+        raise SystemExit(
+            f"{kind} {json.dumps(options)} failed ({done.returncode}): see above, or leave that point out."
+        )
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+class Worker:
+    """A process that answers each line it is sent with a JSON object; ready once the constructor returns.
+
+    Args:
+        name: Used in messages.
         command: Starts a program that calls `answer_lines`.
 
     Raises:
-        RuntimeError: It has ended instead.
+        RuntimeError: The process has ended instead.
     """
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self._name = name
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=subprocess_environment()
+        )
         self._read()
         self.processes = Processes(psutil.Process(self._process.pid))
 
     def ask(self, question: str) -> dict[str, Any]:
-        """Its answer to one line.
+        """Sends one line and returns the answer.
 
         Raises:
-            RuntimeError: It has ended instead.
+            RuntimeError: The process has ended instead.
         """
         assert self._process.stdin is not None
         print(question, file=self._process.stdin, flush=True)
         return self._read()
 
     def close(self) -> None:
-        """Lets it end, and waits for it."""
+        """Closes the standard input of the process and waits for it to end."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait()
@@ -71,10 +112,11 @@ class Worker:
 
 
 def answer_lines(prepare: Callable[[], Callable[[str], Mapping[str, Any]]]) -> None:
-    """The other side: answers each line of the standard input until it ends.
+    """The worker's side: answers each line of the standard input until the input ends.
 
     Args:
-        prepare: Makes what answers; whatever it and its libraries print goes to the standard error.
+        prepare: Returns the function that answers. Everything that it and its libraries print goes to the standard
+            error, so that the answers stay parseable.
     """
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What a machine can do at most: products of matrices and copies in memory, measured here or taken from a datasheet."""
+"""Peak performance of a machine in matrix products and memory copies, measured here or taken from a datasheet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from _roofline.count import Work
+    from _roofline.operation_count import Work
 
 _MATRIX: Final = 4096
 _COPY_BYTES: Final = 1 << 29  # many times the largest cache
@@ -23,14 +23,14 @@ VALUE_BYTES: Final = {"f32": 4, "bf16": 2}
 
 @dataclass(frozen=True)
 class Peak:
-    """The most that a machine does.
+    """The peak performance of a machine in one precision.
 
     Attributes:
-        name: In tables.
-        flop_per_s: In products of matrices.
-        bytes_per_s: Read and written, both counted.
-        value_bytes: Bytes of a number in memory.
-        source: `measured`, or whose figures they are.
+        name: Name in tables.
+        flop_per_s: Operations per second in matrix products.
+        bytes_per_s: Memory bandwidth, reads and writes both counted.
+        value_bytes: Bytes per value in memory.
+        source: `measured`, or the origin of the figures.
     """
 
     name: str
@@ -40,19 +40,19 @@ class Peak:
     source: str = "measured"
 
     def least_s(self, work: Work) -> float:
-        """No pass through this work is faster: the products alone, or their reads and writes alone, take so long.
+        """The lower bound of the time for this work: that of the products or that of their memory traffic.
 
-        Values that stay in a cache from one product to the next would take less; caches are not counted on.
+        Values that stay in a cache between two products can beat the bound of the memory traffic.
         """
         return max(work.product_flop / self.flop_per_s, work.fused_values * self.value_bytes / self.bytes_per_s)
 
     def is_bound_by_memory(self, work: Work) -> bool:
-        """Whether it is the reads and writes that take so long."""
+        """Whether the memory traffic, not the products, sets the lower bound."""
         return work.fused_values * self.value_bytes / self.bytes_per_s > work.product_flop / self.flop_per_s
 
 
 # NVIDIA, "L4 Tensor Core GPU" (datasheet, 2023, https://www.nvidia.com/en-us/data-center/l4/): 242 TFLOP/s in FP16 or
-# BF16 with sparsity, which a dense network does not have, so half; FP32 without tensor cores; 300 GB/s.
+# BF16 with sparsity, halved for a dense network; FP32 without tensor cores; 300 GB/s.
 L4: Final = (
     Peak("L4 fp16", 121e12, 300e9, 2, "NVIDIA's datasheet, computed, not measured"),
     Peak("L4 fp32", 30.3e12, 300e9, 4, "NVIDIA's datasheet, computed, not measured"),
@@ -60,11 +60,11 @@ L4: Final = (
 
 
 def measured_peaks(matrix: int = _MATRIX, copy_bytes: int = _COPY_BYTES) -> list[Peak]:
-    """This machine's, for float32 and, if the processor has it, bfloat16: the best of several runs on all cores.
+    """Measures this machine for float32 and, if the CPU supports it, bfloat16: the best of several runs on all cores.
 
     Args:
         matrix: Rows and columns of the matrices.
-        copy_bytes: Size of the block that is copied.
+        copy_bytes: Size of the copied block.
     """
     import openvino
 
@@ -79,7 +79,7 @@ def measured_peaks(matrix: int = _MATRIX, copy_bytes: int = _COPY_BYTES) -> list
 
 
 def _product(core: Any, side: int, precision: str) -> Callable[[], object]:
-    """The network's own library multiplies, a constant matrix as a layer's weights."""
+    """A matrix product in OpenVINO, which also runs the network; one factor is constant, like a layer's weights."""
     import openvino
     from openvino import opset13 as ops
 
@@ -93,7 +93,7 @@ def _product(core: Any, side: int, precision: str) -> Callable[[], object]:
 
 
 def _copy(size: int) -> Callable[[], object]:
-    """Every core copies its share."""
+    """A copy of `size` bytes, divided among all cores."""
     cores = len(os.sched_getaffinity(0))
     source, target = (np.ones(size // 8).reshape(cores, -1) for _ in range(2))
     pool = ThreadPoolExecutor(cores)

@@ -1,4 +1,4 @@
-"""What might tell how good an alpha is: everything that was tried for `tuft.imaging.quality_score`."""
+"""Candidate predictors of the quality of an alpha: everything tried for `tuft.imaging.quality_score`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def candidates(alpha: Pixels, rgb: Pixels, coarse: Pixels) -> dict[str, float]:
-    """By name, all for one picture.
+    """Computes all candidates for one picture, by name.
 
     Args:
-        alpha: uint8 [h, w], the result.
+        alpha: uint8 [h, w], the alpha to judge.
         rgb: uint8 [h, w, 3], the photograph.
-        coarse: uint8 [h, w], alpha of a pass at a lower resolution.
+        coarse: uint8 [h, w], the alpha of a pass at a lower resolution.
     """
     small = reduced(alpha).astype(np.float32) / 255
     return {

@@ -1,4 +1,4 @@
-"""Mattes damaged on purpose: does the score fall?"""
+"""Ways to damage an alpha on purpose, to test that the quality score falls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client's process and its server hold: memory, descriptors, threads, processes, files; and how it grows."""
+"""Resources of a client's process and its server (memory, descriptors, threads, processes, files) and their growth."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ MEMORY: Final = ("client_bytes", "allocated_bytes", "tritonserver_bytes", "model
 COUNTED: Final = ("descriptors", "server_descriptors", "threads", "server_threads", "processes")
 
 _CONFIDENCE: Final = 0.95
-_MOST_CHANGES: Final = 20  # a server that is starting or stopping changes under one's eyes
+_ATTEMPTS: Final = 20  # processes of a starting or stopping server come and go during a count
 
 
 @dataclass(frozen=True)
 class Census:
-    """What is held at one moment.
+    """Resources held at one moment.
 
     Attributes:
-        client_bytes: Resident memory of this process; much of it is free, and kept by the allocator for what comes.
-        allocated_bytes: What the allocator (glibc's) has handed out and not got back in this process, exactly.
-        tritonserver_bytes: Resident memory of the server's own process, without what it shares.
-        models_bytes: The same of the processes of its models, together.
+        client_bytes: Resident memory of this process, including free memory that the allocator keeps.
+        allocated_bytes: Memory allocated and not freed in this process, as counted by glibc's allocator.
+        tritonserver_bytes: Resident memory of the server's main process, without shared memory.
+        models_bytes: Likewise for the processes of its models, summed.
         regions_bytes: Shared memory of its Python backend, counted once.
-        descriptors: Open in this process.
-        server_descriptors: In the server's.
-        threads: Of this process.
-        server_threads: Of the server's.
-        processes: Children of this process, theirs included.
-        files: Those under the temporary folder, and the shared memory of Python backends.
+        descriptors: Open file descriptors of this process.
+        server_descriptors: Open file descriptors of the server.
+        threads: Threads of this process.
+        server_threads: Threads of the server.
+        processes: Descendants of this process.
+        files: Files under the temporary folder, and the shared memory of Python backends.
     """
 
     client_bytes: int
@@ -54,7 +54,7 @@ class Census:
     files: frozenset[str]
 
     def left_over_since(self, earlier: Census) -> dict[str, int | list[str]]:
-        """What there is more of than there was, by name; empty if nothing is. Memory is left out."""
+        """The resources that have increased since `earlier`, by name, memory excepted; empty if there are none."""
         more = {name: getattr(self, name) - getattr(earlier, name) for name in COUNTED}
         found: dict[str, int | list[str]] = {name: count for name, count in more.items() if count > 0}
         files = sorted(self.files - earlier.files)
@@ -62,10 +62,10 @@ class Census:
 
 
 class Server:
-    """A tritonserver that this process has started, and its models' processes; it may have ended.
+    """A tritonserver started by this process, with the processes of its models; it may have ended.
 
     Args:
-        grpc_port: Where it listens.
+        grpc_port: Port on which it listens.
     """
 
     def __init__(self, grpc_port: int) -> None:
@@ -74,22 +74,25 @@ class Server:
         (self._region_prefix,) = _REGION_PREFIX.findall(" ".join(self._triton.cmdline()))
 
     def processes(self) -> list[psutil.Process]:
-        """All of them; none if it has ended."""
+        """All its processes; empty if it has ended."""
         return [self._triton, *self._triton.children(recursive=True)] if self._triton.is_running() else []
 
     def regions(self) -> list[Path]:
-        """Shared memory of its Python backend."""
+        """Shared memory regions of its Python backend."""
         return list(Path("/dev/shm").glob(f"{self._region_prefix}*"))
 
 
 def census(temporary_folder: Path, server: Server | None = None) -> Census:
-    """Counts.
+    """Takes a census.
 
     Args:
-        temporary_folder: Where this process and the server put temporary files.
+        temporary_folder: Folder for temporary files of this process and the server.
         server: The server, if one was started.
+
+    Raises:
+        RuntimeError: Processes start and end too fast to be counted.
     """
-    for _ in range(_MOST_CHANGES):
+    for _ in range(_ATTEMPTS):
         try:
             return _census(temporary_folder, server)
         except (psutil.NoSuchProcess, FileNotFoundError):
@@ -98,7 +101,7 @@ def census(temporary_folder: Path, server: Server | None = None) -> Census:
 
 
 def settled(count: Callable[[], Census], like: Census, timeout_s: float = 10.0) -> Census:
-    """A census in which nothing is left over since `like`, or the last one after `timeout_s`: threads end in time."""
+    """Waits up to `timeout_s` for a census without increases since `like`; threads take time to end."""
     deadline_s = time.monotonic() + timeout_s
     while (now := count()).left_over_since(like) and time.monotonic() < deadline_s:
         time.sleep(0.1)
@@ -107,7 +110,7 @@ def settled(count: Callable[[], Census], like: Census, timeout_s: float = 10.0) 
 
 @dataclass(frozen=True)
 class Slope:
-    """How fast memory grows, in megabytes (10⁶ bytes) a thousand requests, with the ends of the 95 % interval."""
+    """Growth of memory in megabytes (10⁶ bytes) per thousand requests, with the ends of the 95 % interval."""
 
     mb_per_1000: float
     low: float
@@ -118,9 +121,9 @@ class Slope:
 
 
 def slope(requests: Sequence[int], memory_bytes: Sequence[int]) -> Slope:
-    """The median of the slopes between all pairs of samples (Theil and Sen) in the second half of them.
+    """Fits the Theil-Sen slope, the median over all pairs of samples, to the second half of the samples.
 
-    The first half is left out: caches and the allocator's pools fill there.
+    The first half is left out because caches and the allocator's pools fill up there.
     """
     half = len(requests) // 2
     thousands = [count / 1e3 for count in requests[half:]]
@@ -174,7 +177,7 @@ class _MallocInfo(ctypes.Structure):
 
 
 def _allocated_bytes() -> int:
-    """In the arenas of all threads, and in mappings of their own; 0 if the C library is not glibc."""
+    """Allocated bytes in all arenas and in separate mappings; 0 if the C library is not glibc."""
     mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
     if mallinfo2 is None:
         return 0

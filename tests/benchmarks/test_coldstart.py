@@ -4,8 +4,8 @@ from pathlib import Path
 
 import coldstart
 import pytest
-from _coldstart.log import server_start
-from _lib.subject import photograph
+from _coldstart.startup_log import server_start
+from _lib.synthetic_photograph import synthetic_photograph
 from support.tiny import tiny_repository
 
 NOON_S = 1_700_000_000 // 86400 * 86400 + 12 * 3600
@@ -57,7 +57,7 @@ def test_a_package_takes_what_its_modules_take_themselves() -> None:
 def test_a_short_start_is_told_in_order(tmp_path: Path) -> None:
     repository = tiny_repository(tmp_path / "repository", sizes=(384, 1024))
     jpeg = tmp_path / "photo.jpg"
-    jpeg.write_bytes(photograph(0.1)[0])
+    jpeg.write_bytes(synthetic_photograph(0.1)[0])
     starts = coldstart.serve_starts(repository, (384, 1024), "standard", jpeg, count=2)
     for start in starts:
         assert "inspyrenet_1024" in start["models"]  # the others follow when the server is quiet

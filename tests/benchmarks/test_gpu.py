@@ -150,21 +150,21 @@ def test_what_is_measured_on_what(arguments: list[str], expected: tuple[str, str
     def loaded(name: str, base_size: int | None, folder: Path) -> Any:
         return SimpleNamespace(name=name, trained=True)
 
-    monkeypatch.setattr(gpu, "subject_from_shape", shaped)
-    monkeypatch.setattr(gpu, "subject_from_checkpoint", loaded)
+    monkeypatch.setattr(gpu, "network_from_shape", shaped)
+    monkeypatch.setattr(gpu, "network_from_checkpoint", loaded)
     results = Results(None, {})
     plan = gpu.Plan(gpu._options(["--device", "cpu", *arguments]), CPU, (REFERENCE,), results)
-    assert tuple(subject.name for subject in plan._subjects(Path())) == expected
+    assert tuple(subject.name for subject in plan._networks(Path())) == expected
 
     def missing(name: str, base_size: int | None, folder: Path) -> Any:
         raise ModuleNotFoundError("No module named 'safetensors'")
 
-    monkeypatch.setattr(gpu, "subject_from_checkpoint", missing)
+    monkeypatch.setattr(gpu, "network_from_checkpoint", missing)
     if "--checkpoint" in arguments:  # what was asked for is not replaced
         with pytest.raises(ModuleNotFoundError):
-            plan._subjects(Path())
+            plan._networks(Path())
     elif not arguments:
-        assert [subject.name for subject in plan._subjects(Path())] == ["swin-b", "swin-b"]
+        assert [subject.name for subject in plan._networks(Path())] == ["swin-b", "swin-b"]
         assert "safetensors" in results.skipped[0]
 
 

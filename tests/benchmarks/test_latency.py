@@ -10,11 +10,11 @@ from typing import Any
 import latency
 import numpy as np
 import pytest
-from _latency.table import bare_name, client_stages, stage_table, table
+from _latency.latency_table import bare_name, client_stages, stage_table, table
 from _lib.machine import machine_facts
 from _lib.photographs import Photograph, photographs
 from _lib.serving import serving
-from _lib.subprocess_worker import Worker
+from _lib.subprocess_worker import Worker, module_command
 from PIL import Image
 from support.tiny import tiny_repository
 
@@ -40,7 +40,7 @@ REFERENCE = f"""
 import sys
 sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent / "client")!r}]
 from pathlib import Path
-from _worker import answer_lines
+from _lib.subprocess_worker import answer_lines
 
 def answer(path):
     assert Path(path).read_bytes()[:2] == bytes([0xff, 0xd8])
@@ -131,7 +131,7 @@ def test_a_run_by_the_clients_own_names() -> None:
         (["--against", "transparent-background"], "add --weights published"),
         (
             ["--url", "localhost:1", "--weights", "published", "--against", "transparent-background", "--work", "none"],
-            "none/published.pth is not there, with whose weights to compare: run benchmarks/_lib/published.py first",
+            "none/published.pth is not there, with whose weights to compare: run benchmarks/publish.py first",
         ),
         (["--url", "localhost:1", "--bare"], "leave out --bare, or --url"),
         (["--url", "localhost:1", "--parameter", "precision=bf16"], "leave out --url"),
@@ -149,13 +149,12 @@ def test_arguments_that_exclude_each_other(
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_a_short_run_with_rivals(subjects: list[Photograph], tmp_path: Path) -> None:
+def test_a_short_run_with_baselines(subjects: list[Photograph], tmp_path: Path) -> None:
     repository = tiny_repository(tmp_path / "repository", sizes=(1024,))
-    script = str(BENCHMARKS / "_contestants.py")
     with (
         serving(None, repository, (1024,)) as url,
         Worker("reference", [sys.executable, "-c", REFERENCE]) as reference,
-        Worker("bare", [sys.executable, script, "bare", str(repository / MODEL / "1")]) as bare,
+        Worker("bare", module_command(latency.BASELINES, "bare", str(repository / MODEL / "1"))) as bare,
     ):
         seen = latency.latency(
             url,
@@ -163,7 +162,7 @@ def test_a_short_run_with_rivals(subjects: list[Photograph], tmp_path: Path) -> 
             subjects,
             repetitions=2,
             concurrency=(1, 3),
-            rivals={"transparent-background": reference, bare_name(MODEL): bare},
+            baselines={"transparent-background": reference, bare_name(MODEL): bare},
         )
     assert seen["server"].startswith("triton 2.")
     for preset in ("standard", "stable"):

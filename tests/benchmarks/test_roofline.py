@@ -6,9 +6,9 @@ from typing import Any
 
 import onnx
 import pytest
-from _roofline.count import Work
+from _roofline.operation_count import Work
 from _roofline.peaks import L4, Peak, measured_peaks
-from _roofline.profile import profile
+from _roofline.stage_profile import profile
 from roofline import table
 from support.tiny import mixing_graph
 

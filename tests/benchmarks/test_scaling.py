@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 import pytest
 import scaling
-from _scaling.plot import plot
+from _scaling.scaling_plot import plot
 from scaling import Point
 from support.tiny import mean_graph
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import throughput
-from _latency.throughput_table import table
 from _lib.machine import machine_facts
 from _lib.photographs import Photograph, photographs
 from _lib.serving import serving
+from _throughput.throughput_table import table
 from PIL import Image
 from support.tiny import misbehaving_model, tiny_repository
 
