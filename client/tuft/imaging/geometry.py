@@ -35,8 +35,8 @@ class Geometry:
 def geometry_of(photo_hw: tuple[int, int], size: int, resize: Resize) -> Geometry:
     """Where a photograph of `photo_hw` (height, width) pixels goes in a square of side `size`.
 
-    `static` squashes it to the whole square. `dynamic` keeps its aspect ratio: its long side becomes `size`, also
-    when that enlarges it, and it lies in the middle.
+    `static` squashes it to the whole square. `dynamic` keeps its aspect ratio: its long side becomes `size`, even if
+    that enlarges it, and it is centred.
     """
     if resize == "static":
         return Geometry(photo_hw, size, (size, size))

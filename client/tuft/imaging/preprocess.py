@@ -1,4 +1,4 @@
-"""From a photograph to the square picture that the network sees, and how to come back."""
+"""Resizes a photograph to the network's square input."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def network_image(rgb: NDArray[np.uint8], size: int, resize: Resize) -> tuple[NDArray[np.uint8], Geometry]:
-    """The network's input for a photograph, and the geometry to come back by.
+    """The network's input for a photograph, and where the photograph lies in it.
 
-    The one resize of the product: Pillow's antialiased bilinear, which is what the published weights were used with
-    (`static_resize` in transparent-background 1.3.4). What a `dynamic` picture leaves of the square repeats its
-    edge pixels, so that no artificial contour appears.
+    Pillow's antialiased bilinear, which the published weights were used with (`static_resize` in transparent-background
+    1.3.4), is the only resize before the network. Around a `dynamic` picture the margins repeat its edge pixels, so
+    that no artificial contour appears.
 
     Args:
         rgb: uint8 (H, W, 3), sRGB.
@@ -42,11 +42,11 @@ def network_image(rgb: NDArray[np.uint8], size: int, resize: Resize) -> tuple[ND
 
 
 def _resized(rgb: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """Pillow's antialiased bilinear. Channels do not mix, so each is resized by itself, all at a time."""
+    """Pillow's antialiased bilinear, one thread a channel."""
 
     def resized(channel: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.asarray(Image.fromarray(channel).resize(size_hw[::-1], Image.Resampling.BILINEAR))
 
-    with ThreadPoolExecutor(THREADS) as pool:  # Pillow lets other threads run, and takes a grey array as it lies
+    with ThreadPoolExecutor(THREADS) as pool:  # Pillow releases the GIL, and reads a grey array without a copy
         box: NDArray[np.uint8] = cv2.merge(list(pool.map(resized, cv2.split(rgb))))
     return box

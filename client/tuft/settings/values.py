@@ -1,4 +1,4 @@
-"""The settings there are, their defaults and their ranges."""
+"""The settings, their defaults and their ranges."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from tuft.presets import DEFAULT_PRESET, FALLBACK_CAUSES, FallbackCause, preset_
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a client uses for every request that does not say otherwise.
+    """Settings of a client; requests may override some of them.
 
     Attributes:
         url: Address of the server's gRPC port.
         preset: One of `tuft.PRESETS`.
-        timeout_s: Seconds above 0 that the server may take for one photograph, everything that is tried included.
+        timeout_s: Seconds above 0 that the server may take for one photograph, all attempts included.
         max_pixels: 1 or more; photographs with more pixels are refused before they are decoded.
         max_bytes: 1 or more; files with more bytes are refused before they are read.
-        isolate_decoding: Whether photographs are decoded in processes of their own, bounded in time and memory: for
-            pictures from strangers.
-        fallback: Whether a smaller preset may serve at all.
-        fallback_on: For which reasons it may, of `tuft.presets.FALLBACK_CAUSES`: `memory` (the server has not enough),
+        isolate_decoding: Whether photographs are decoded in sandboxed processes, bounded in time and memory: for
+            pictures from untrusted sources.
+        fallback: Whether a smaller preset may serve.
+        fallback_on: The causes for which it may, of `tuft.presets.FALLBACK_CAUSES`: `memory` (the server has not enough),
             `busy` (its queue is full, or the request waited in it for half of its time), `timeout` (no answer within
             half of the time left; the smaller preset gets the other half) and `circuit` (the model has failed so often
             that it is not asked).
-        stable_last: Whether `stable` may serve when `standard` cannot either. It asks the same model as `standard`,
-            later, and its edges are not refined.
-        retries: 0..10, how often at most a request is sent again after a connection that was refused or lost.
-        retry_budget_percent: 0..100, how many requests in a hundred may be sent again, so that retries do not
-            overload a server that is in trouble already; the first ten are free.
-        breaker_failures: After so many failures in a row a model is not asked for a while; 0 asks it always.
-        breaker_probe_s: Seconds above 0 after which one request tries it again.
-        cache_dir: Folder where results are kept, so that the same photograph need not be sent again; empty keeps none.
-        cache_mb: Megabytes above 0 that they may take.
-        rollout_dir: Folder of the rollout that requests take part in (`tuft rollout --state`); empty is none.
+        stable_last: Whether `stable` may serve when `standard` cannot either. It asks the same model again, and its
+            edges are not refined.
+        retries: 0..10, how often a request is sent again at most after a refused or lost connection.
+        retry_budget_percent: 0..100, retries allowed for a hundred requests, so that they do not overload a server that
+            is in trouble already; the first ten are free.
+        breaker_failures: Consecutive failures after which a model is not asked for a while; 0 always asks.
+        breaker_probe_s: Seconds above 0 after which one request probes it.
+        cache_dir: Folder of the result cache, which spares sending the same photograph again; empty caches nothing.
+        cache_mb: Megabytes above 0 that the cache may take.
+        rollout_dir: Folder of the rollout that requests take part in (`tuft rollout --state`); empty for none.
         metrics_port: 0..65535, port of the loopback interface for Prometheus; 0 offers none.
-        log: `stderr` or a file for one line of JSON a request; empty writes none.
+        log: `stderr` or a file for one line of JSON a request; empty for none.
         tracing: Whether requests become spans of OpenTelemetry.
 
     Raises:
