@@ -1,1 +1,1 @@
-"""Many photographs: folders of them, and the manifest by which a run is resumed."""
+"""Batches of photographs: folders, and the manifest with which a run is resumed."""

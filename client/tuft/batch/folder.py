@@ -1,4 +1,4 @@
-"""Many photographs: which file becomes which, and working through them."""
+"""Batches of photographs: plans which file each cut-out goes to, and runs the jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tuft import imaging
 from tuft.batch.manifest import DONE, Entry, Source
 from tuft.concurrency import DEFAULT_CONCURRENCY, bounded_map
 from tuft.errors import OptionError
-from tuft.provenance import file_sha256
+from tuft.files import file_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from tuft.batch.manifest import Manifest
     from tuft.cutout import Cutout
 
-# What counts as a photograph in a folder; a file that is named itself may be called anything.
+# Suffixes of photographs in folders; a file that is given by name may have any suffix.
 SUFFIXES: Final = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".mpo", ".heic", ".heif"),
 )
 
-# What a run that was killed while it wrote a file has left beside it; one that is being written is younger.
+# Temporary files of `tuft.files.write_atomically` that a killed run has left; files in use are younger than this.
 _LEFTOVERS: Final = ".tuft-*.part"
 _LEFTOVER_AGE_S: Final = 600.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """One photograph and the file that its cut-out goes to."""
+    """A photograph and the file for its cut-out."""
 
     source: Path
     target: Path
@@ -42,13 +42,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job.
+    """The outcome of one job.
 
     Attributes:
         job: The job.
-        error: Why it failed; None if it did not.
-        fallback_reason: Why a smaller preset served it; None if none did.
-        earlier: Whether an earlier run has done it.
+        error: Why it failed; None if it succeeded.
+        fallback_reason: Why a smaller preset served it; None if the requested preset did.
+        earlier: Whether it was skipped because an earlier run has done it.
     """
 
     job: Job
@@ -59,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of all jobs, in their order; true if none failed."""
+    """The outcomes of all jobs, in order; true if none failed."""
 
     outcomes: tuple[Outcome, ...]
 
@@ -70,12 +70,12 @@ class Report:
 
     @property
     def fallbacks(self) -> tuple[Outcome, ...]:
-        """The outcomes that a smaller preset served."""
+        """The outcomes of jobs that a smaller preset served."""
         return tuple(outcome for outcome in self.outcomes if outcome.fallback_reason is not None)
 
     @property
     def earlier(self) -> tuple[Outcome, ...]:
-        """The outcomes of an earlier run."""
+        """The outcomes of jobs that an earlier run has done."""
         return tuple(outcome for outcome in self.outcomes if outcome.earlier)
 
     def __bool__(self) -> bool:
@@ -83,19 +83,19 @@ class Report:
 
 
 def plan(paths: Sequence[Path], output: Path, *, format: str | None = None) -> tuple[Job, ...]:
-    """Which files are read and written, decided before any work starts.
+    """Plans which files are read and written, before any work starts.
 
-    Folders are read recursively and keep their structure below `output`; hidden files, folders that are links,
-    and `output` itself are left out. One photograph alone may go to a file: `output` then has a suffix of
+    Folders are searched recursively, and their structure is kept below `output`. Hidden files, symbolic links to
+    folders and `output` itself are skipped. For a single photograph, `output` may be a file with the suffix of one of
     `tuft.imaging.FORMATS`.
 
     Args:
         paths: Photographs and folders of photographs.
-        output: Folder for the cut-outs, or the file for the only one.
-        format: One of `tuft.imaging.FORMATS`; by default that of `output`'s suffix, else PNG.
+        output: The folder for the cut-outs, or the file for a single one.
+        format: One of `tuft.imaging.FORMATS`; by default the one of the suffix of `output`, or PNG.
 
     Raises:
-        OptionError: Something is not there, two cut-outs would be one file, or one would overwrite a photograph.
+        OptionError: A path does not exist, two cut-outs would have the same file, or one would overwrite a photograph.
     """
     if len(paths) == 1 and paths[0].is_file() and names_a_file(output):
         jobs = [Job(paths[0], output)]
@@ -117,16 +117,16 @@ def run(
     concurrency: int = DEFAULT_CONCURRENCY,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Report:
-    """Does all jobs, a few at a time; one that fails does not stop the others.
+    """Runs jobs with bounded concurrency; a failure does not stop the other jobs.
 
     Args:
-        jobs: What to do.
-        work: Does one; called from several threads.
-        concurrency: How many are worked on at once.
-        on_outcome: Called from this thread after each job, in the order of `jobs`.
+        jobs: The jobs.
+        work: Runs one job; called from several threads.
+        concurrency: Maximum number of jobs at the same time.
+        on_outcome: Called in this thread after each job, in the order of `jobs`.
 
     Raises:
-        KeyboardInterrupt: As usual; jobs that have not begun are dropped, those that have end on their own.
+        KeyboardInterrupt: Jobs that have not been started are dropped, the others finish on their own.
     """
     outcomes = []
     with closing(bounded_map(jobs, work, concurrency=concurrency)) as results:
@@ -140,13 +140,13 @@ def run(
 def resumable(
     cut_out: Callable[[Job], Cutout], manifest: Manifest | None, *, options: str, again: bool = False
 ) -> Callable[[Job], Outcome]:
-    """Work for `run` that leaves out what an earlier run has done, and takes down what it does itself.
+    """The `work` for `run` that skips jobs which an earlier run has done, and records the others.
 
     Args:
         cut_out: Makes the cut-out of a job and writes it to its target.
-        manifest: Of the folder that holds all targets; None does everything, and takes nothing down.
-        options: Digest of everything but the photograph that the contents of a target depend on.
-        again: Whether to do what is done already.
+        manifest: The manifest of the folder that contains all targets; None skips and records nothing.
+        options: Digest of everything except the photograph that the contents of a target depend on.
+        again: Whether to run jobs that have been done already.
     """
 
     def work(job: Job) -> Outcome:
@@ -162,7 +162,7 @@ def resumable(
             manifest.record(Entry(name, options, type(error).__name__, source, error=str(error)))
             raise
         made = {"model": cutout.model, "model_version": cutout.model_version, "fallback_reason": cutout.fallback_reason}
-        manifest.record(Entry(name, options, DONE, source, file_sha256(job.target), **made))
+        manifest.record(Entry(name, options, DONE, source, file_hash(job.target), **made))
         return Outcome(job, fallback_reason=cutout.fallback_reason)
 
     return work
@@ -171,12 +171,12 @@ def resumable(
 def _source(job: Job) -> Source | None:
     try:
         return Source.of(job.source)
-    except OSError:  # whoever reads the photograph will say what is wrong with it
+    except OSError:  # decoding it will report the error
         return None
 
 
 def remove_leftovers(jobs: Iterable[Job]) -> None:
-    """Deletes half-written files of runs that were killed, where the cut-outs go."""
+    """Deletes temporary files that killed runs have left in the target folders."""
     oldest_s = time.time() - _LEFTOVER_AGE_S
     for folder in {job.target.parent for job in jobs}:
         for leftover in folder.glob(_LEFTOVERS):
@@ -186,7 +186,7 @@ def remove_leftovers(jobs: Iterable[Job]) -> None:
 
 
 def names_a_file(output: Path) -> bool:
-    """Whether `output` is meant as a file to write, not as a folder: it has the suffix of a format."""
+    """Whether `output` means a file, not a folder: it has the suffix of a format and is not an existing folder."""
     try:
         imaging.format_from_path(output)
     except OptionError:
@@ -195,7 +195,7 @@ def names_a_file(output: Path) -> bool:
 
 
 def _photographs(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
-    """Each photograph at or below `path`, with its name relative to `path`, sorted."""
+    """Each photograph at or below `path` with its path relative to `path`, sorted."""
     if path.is_file():
         yield path, Path(path.name)
     elif path.is_dir():
@@ -217,7 +217,7 @@ def _below(folder: Path, output: Path) -> Iterator[Path]:
 
 
 def _unique(pairs: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, Path]]:
-    """Drops photographs that were named twice."""
+    """Drops photographs that were given twice."""
     seen = set()
     for source, relative in pairs:
         if (place := (source.resolve(), relative)) not in seen:

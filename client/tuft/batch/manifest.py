@@ -1,7 +1,7 @@
-"""What a folder of cut-outs remembers of its making, so that a later run does only what has not been done.
+"""The manifest of a folder of cut-outs, with which a later run skips the photographs that have been done.
 
-One line of JSON for each photograph, appended as soon as its cut-out is complete. The last line about a cut-out counts;
-a line that cannot be read, such as the last one of a run that was killed, counts for nothing.
+It has one line of JSON for each photograph, appended as soon as its cut-out is complete. The last line about a cut-out
+is valid. Lines that cannot be read, such as the last line of a run that was killed, are ignored.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from tuft.files import append_lines
-from tuft.provenance import file_sha256
+from tuft.files import append_lines, file_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +22,13 @@ DONE: Final = "done"
 
 @dataclass(frozen=True)
 class Source:
-    """A photograph's file as it was before its subject was cut out.
+    """The file of a photograph, as it was when it was read.
 
     Attributes:
-        path: Where it was.
-        size_bytes: How long it was.
-        modified_ns: When it was last changed, in nanoseconds since 1970.
-        sha256: Of its contents, in hexadecimal.
+        path: Its absolute path.
+        size_bytes: Its size.
+        modified_ns: Time of its last modification in nanoseconds since 1970.
+        sha256: SHA-256 of its contents in hexadecimal.
     """
 
     path: str
@@ -39,39 +38,39 @@ class Source:
 
     @classmethod
     def of(cls, file: Path) -> Source:
-        """The file as it is now.
+        """The current state of a file.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The file cannot be read.
         """
-        status = file.stat()  # before the contents: a change in between shows at the next look
-        return cls(str(file.absolute()), status.st_size, status.st_mtime_ns, file_sha256(file))
+        status = file.stat()  # before the contents, so that a change in between is noticed by the next run
+        return cls(str(file.absolute()), status.st_size, status.st_mtime_ns, file_hash(file))
 
     def is_still(self, file: Path) -> bool:
-        """Whether `file` has these contents; one of the same name, length and time is taken at its word.
+        """Whether `file` has the same contents; it is hashed only if its path, size or time differ.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: The file cannot be read.
         """
         status = file.stat()
         same = (str(file.absolute()), status.st_size, status.st_mtime_ns)
-        return same == (self.path, self.size_bytes, self.modified_ns) or file_sha256(file) == self.sha256
+        return same == (self.path, self.size_bytes, self.modified_ns) or file_hash(file) == self.sha256
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one photograph.
+    """The outcome of one photograph.
 
     Attributes:
-        target: The cut-out, by its path from the folder, with slashes.
-        options: Digest of everything else that the cut-out depends on.
-        outcome: `done`, or the name of the error's class.
+        target: Path of the cut-out relative to the folder, with slashes.
+        options: Digest of everything except the photograph that the cut-out depends on.
+        outcome: `done`, or the name of the error class.
         source: The photograph; None if it could not be read.
-        target_sha256: Of the cut-out's contents, in hexadecimal; None if there is none.
+        target_sha256: SHA-256 of the contents of the cut-out in hexadecimal; None if there is none.
         model: Name of the model that answered; None if none did.
-        model_version: Its version, as the server counts.
-        fallback_reason: Why a smaller preset served it; None if none did.
-        error: The sentence about what went wrong.
+        model_version: Version of the model.
+        fallback_reason: Why a smaller preset served it; None if the requested preset did.
+        error: The error message; None if it succeeded.
     """
 
     target: str
@@ -85,12 +84,12 @@ class Entry:
     error: str | None = None
 
     def to_line(self) -> bytes:
-        """One line of JSON in ASCII: any file name can be written."""
+        """The entry as one line of JSON. It is ASCII, so it can hold any file name."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Entry | None:
-        """What `to_line` has written; None for anything else."""
+        """Parses a line that `to_line` has made; None for anything else."""
         try:
             values = json.loads(line)
             source = values.pop("source")
@@ -101,12 +100,12 @@ class Entry:
 
 
 class Manifest:
-    """The memory of one folder; each method may be called from several threads.
+    """The manifest of one folder; each method may be called from several threads.
 
-    Nothing is written before the folder is there: failures alone make none.
+    Nothing is written before the folder exists, so failures alone do not create it.
 
     Args:
-        folder: Where the cut-outs go; it need not exist yet.
+        folder: The folder of the cut-outs; it need not exist yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -117,13 +116,13 @@ class Manifest:
         self._lock = threading.Lock()
 
     def name_of(self, target: Path) -> str:
-        """What an `Entry` calls the cut-out `target`."""
+        """The name of the cut-out `target` in an `Entry`."""
         return target.relative_to(self._folder).as_posix()
 
     def is_done(self, source: Path, target: Path, options: str) -> bool:
-        """Whether `target` is what a run with the same options has made of the same photograph, byte for byte.
+        """Whether `target` is, byte for byte, the cut-out that a run with the same options made of the same photograph.
 
-        A cut-out that a smaller preset has served does not count: this time there may be room for the one asked for.
+        A cut-out that a smaller preset has served does not count: this time the requested preset may be available.
         """
         entry = self._entries.get(self.name_of(target))
         if entry is None or entry.source is None:
@@ -131,12 +130,12 @@ class Manifest:
         if (entry.outcome, entry.options, entry.fallback_reason) != (DONE, options, None):
             return False
         try:
-            return entry.source.is_still(source) and file_sha256(target) == entry.target_sha256
+            return entry.source.is_still(source) and file_hash(target) == entry.target_sha256
         except OSError:
             return False
 
     def record(self, entry: Entry) -> None:
-        """Takes down what has become of a photograph, its cut-out being complete, and has it on its way to the disk.
+        """Records the outcome of a photograph whose cut-out is complete, and appends it to the file.
 
         Raises:
             OutputError: The manifest cannot be written.
@@ -150,7 +149,7 @@ class Manifest:
 
 
 def _entries_in(file: Path) -> dict[str, Entry]:
-    """The last entry about each cut-out; none if the file cannot be read, for then all is done again."""
+    """The last entry of each cut-out; empty if the file cannot be read, so that all jobs are run again."""
     try:
         with file.open("rb") as lines:
             entries = [entry for line in lines if (entry := Entry.from_line(line)) is not None]

@@ -1,4 +1,4 @@
-"""Values of settings out of the text of a variable and the values of a TOML file."""
+"""Parses the values of settings from environment variables and TOML files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of value: what people call it, how text becomes it, and what TOML has to hold.
+    """A type of setting.
 
     Attributes:
-        name: As in "set it to <name>".
-        parse: From the text of a variable; raises ValueError.
-        toml: The types of TOML that hold it.
-        convert: From such a value.
+        name: Its name in messages, as in "set it to <name>".
+        parse: Converts the text of a variable; raises ValueError.
+        toml: The accepted types in a TOML file.
+        convert: Converts a value of such a type.
     """
 
     name: str
@@ -53,10 +53,10 @@ KINDS: Final = {
 
 
 def value_from_text(name: str, text: str, variable: str) -> Any:
-    """The value of the setting `name` in the text of an environment variable.
+    """Parses the setting `name` from the text of an environment variable.
 
     Raises:
-        OptionError: It does not hold what it should.
+        OptionError: The text is not a value of the setting's type.
     """
     try:
         return KINDS[name].parse(text.strip())
@@ -65,10 +65,10 @@ def value_from_text(name: str, text: str, variable: str) -> Any:
 
 
 def value_from_toml(name: str, value: Any, file: str) -> Any:
-    """The value of the setting `name` in a TOML file.
+    """Converts the setting `name` from its value in a TOML file.
 
     Raises:
-        OptionError: It is of another type.
+        OptionError: The value has the wrong type.
     """
     kind = KINDS[name]
     # In Python, True is an int.

@@ -1,4 +1,4 @@
-"""Where settings come from: the defaults, a TOML file, the environment and arguments, each stronger than the last."""
+"""Sources of settings in order of increasing precedence: defaults, a TOML file, the environment, arguments."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _ARGUMENT: Final = "argument"
 
 @dataclass(frozen=True)
 class Resolved:
-    """Settings, and where each comes from.
+    """Settings and their origins.
 
     Attributes:
-        settings: What holds.
+        settings: The effective settings.
         origins: From the name of each setting to `default`, `file ...`, `variable ...` or `argument`.
         file: The configuration file that was read; None if there is none.
     """
@@ -49,10 +49,10 @@ class Resolved:
     file: Path | None = None
 
     def overlaid(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> Resolved:
-        """The same with `values` on top, which come from `origins`; a value that is None counts as not given.
+        """A copy in which `values`, which come from `origins`, take precedence; None counts as not given.
 
         Raises:
-            OptionError: A value is out of its range; the message says where it comes from.
+            OptionError: A value is out of range; the message names its origin.
         """
         given = {name: value for name, value in values.items() if value is not None}
         try:
@@ -66,18 +66,18 @@ class Resolved:
 
 
 def load_settings(config: str | os.PathLike[str] | None = None, **arguments: Any) -> Settings:
-    """The settings that hold here: the defaults, changed by a file, changed by the environment, then by `arguments`.
+    """Loads settings: the defaults, overridden by a file, by environment variables and by `arguments`, in this order.
 
-    The file is `config`, else the one that `TUFT_CONFIG` names, else `tuft.toml` in the working directory, else
-    `tuft/config.toml` in `$XDG_CONFIG_HOME` (`~/.config` by default); only one is read. Of each setting `name`
-    there is a variable `TUFT_NAME`; one that is empty counts as unset.
+    One file is read: `config`, or the one that `TUFT_CONFIG` names, or `tuft.toml` in the working directory, or
+    `tuft/config.toml` in `$XDG_CONFIG_HOME` (`~/.config` by default). The environment variable of a setting `name` is
+    `TUFT_NAME`; an empty variable counts as unset.
 
     Args:
         config: A TOML file whose keys are attributes of `Settings`.
         **arguments: Attributes of `Settings`; None counts as not given.
 
     Raises:
-        OptionError: A source holds something else than it should; the message names it.
+        OptionError: A source has an invalid value; the message names the source.
     """
     return resolve(arguments, config=None if config is None else Path(config)).settings
 
@@ -88,7 +88,7 @@ def resolve(
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Resolved:
-    """The same as `load_settings`, with the origin of each setting.
+    """Like `load_settings`, but with the origin of each setting.
 
     Args:
         arguments: From names of settings to values; None counts as not given.
@@ -96,7 +96,7 @@ def resolve(
         environment: `os.environ` by default.
 
     Raises:
-        OptionError: A source holds something else than it should; the message names it.
+        OptionError: A source has an invalid value; the message names the source.
     """
     environment = os.environ if environment is None else environment
     resolved = Resolved()
@@ -113,10 +113,10 @@ def resolve(
 
 
 def misspelt_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """From variables that set nothing to those they were probably meant to be.
+    """Maps variables that have no effect to the variables that were probably meant.
 
-    Only a hint: other programs may have variables that begin with `TUFT_`, as Kubernetes gives them to every
-    container beside a service called tuft.
+    This is only a hint: other programs may use variables that begin with `TUFT_`. Kubernetes, for example, sets them in
+    each container if there is a service called tuft.
     """
     known = tuple(VARIABLES.values())
     others = (name for name in environment if name.startswith(VARIABLE_PREFIX) and name not in known)
