@@ -15,6 +15,8 @@ from PIL import Image
 from support.outputs import mode
 from support.server import DemoServer, empty_repository
 
+from tuft import load_settings
+
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
@@ -69,6 +71,12 @@ def test_make_targets_exist() -> None:
 def test_commands_for_other_machines_are_at_least_shell() -> None:
     for text in chosen("sh", "elsewhere"):
         subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+def test_the_settings_file_is_one(tmp_path: Path) -> None:
+    (text,) = (block.text for block in EXECUTED["docs/settings.md"] if block.language == "toml")
+    (tmp_path / "tuft.toml").write_text(text)
+    assert load_settings(tmp_path / "tuft.toml").preset == "high"
 
 
 @pytest.fixture
