@@ -1,4 +1,4 @@
-"""An interrupt after networks of OpenVINO have ended is an interrupt."""
+"""An interrupt after OpenVINO networks were freed raises KeyboardInterrupt."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ NETWORKS = """
 import gc, signal, sys
 import numpy as np, openvino
 from openvino import opset13
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
 
 def network():
     pixels = opset13.parameter([1, 8], np.float32)

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from tuft.serve import ServeOptions, running_server, shell_command
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("nothing_left_behind")]
 
-SLOW_MODEL = misbehaving_model("time.sleep(images.max() and 2.0)")
+
+def slow_model(begun: Path, seconds: float) -> str:
+    """Source of a model.py that creates the file `begun` and sleeps, but not for the black warm-up image."""
+    return misbehaving_model(f"images.max() and (open({str(begun)!r}, 'w').close(), time.sleep({seconds}))")
 
 
 @pytest.fixture
@@ -49,12 +53,14 @@ def test_a_second_server_on_the_same_port_names_it(options: ServeOptions) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_after_the_work_in_flight(tmp_path: Path, number: signal.Signals) -> None:
-    options = ServeOptions(tiny_repository(tmp_path, model=SLOW_MODEL), http_port=0, grpc_port=0, metrics_port=0)
+    model = slow_model(tmp_path / "begun", 2.0)
+    repository = tiny_repository(tmp_path / "repository", model=model)
+    options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)
     with serving(options) as (program, caller):
         answers: list[np.ndarray] = []
         asking = threading.Thread(target=lambda: answers.append(caller.ask(random_images(1))))
         asking.start()
-        threading.Event().wait(0.5)
+        wait_until((tmp_path / "begun").exists)
         program.send_signal(number)
         assert program.wait(timeout=30) == 0
         asking.join()
@@ -62,15 +68,15 @@ def test_a_signal_ends_everything_after_the_work_in_flight(tmp_path: Path, numbe
 
 
 def test_a_second_signal_ends_it_by_force(tmp_path: Path) -> None:
-    options = ServeOptions(
-        tiny_repository(tmp_path, model=SLOW_MODEL.replace("2.0", "60.0")), http_port=0, grpc_port=0, metrics_port=0
-    )
+    model = slow_model(tmp_path / "begun", 60.0)
+    repository = tiny_repository(tmp_path / "repository", model=model)
+    options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)
     with serving(options) as (program, caller):
         asking = threading.Thread(target=caller.ask_at_once, args=[[random_images(1)]])
         asking.start()
-        threading.Event().wait(0.5)
+        wait_until((tmp_path / "begun").exists)
         program.send_signal(signal.SIGINT)
-        threading.Event().wait(1.0)
+        time.sleep(1.0)  # signals that arrive together count as one
         program.send_signal(signal.SIGINT)
         assert program.wait(timeout=10) == 128 + signal.SIGKILL
         asking.join()

@@ -122,7 +122,7 @@ def test_nobody_at_the_port_is_one_line_and_soon(
 ) -> None:
     began_s = time.monotonic()
     assert remove(photos, "-o", tmp_path / "out", "--url", f"localhost:{closed_port}") == 1
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 30  # long before the deadline
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"tuft: Nothing answers at localhost:{closed_port}: ")
     assert not (tmp_path / "out").exists()

@@ -30,7 +30,7 @@ from tuft import Client, FakeTransport
 from tuft.cli.main import main
 from tuft.inference.transport.fake import centred_disk
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by default in a background job of a shell
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
 
 def saliency(image):
     time.sleep({delay_s})
