@@ -28,7 +28,7 @@ PAGES = (
 )
 SOURCES = "repository"  # the folder of the site with copies of linked source files
 _KIND = re.compile(r"^(```\w+) \w+$", re.MULTILINE)  # ```sh elsewhere: the kind is for tests/test_docs.py
-_LINK = re.compile(r"\[([^\]\n]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
