@@ -44,10 +44,11 @@ done
     refuse "Nothing is published in $MODELS: run 'make engines', or 'tuft-export publish'."
 
 # Loading a model is running code; a trace or a log is a file wherever the caller likes; the rest tells strangers what
-# is inside. The client needs health, metadata and inference, and speaks gRPC. HTTP has had most of the holes, and is
-# here for the probes alone.
-GRPC_RESTRICTED=shared-memory,model-repository,model-config,statistics,trace,logging
-HTTP_RESTRICTED=$GRPC_RESTRICTED,metadata,inference
+# is inside. The client needs health, metadata, inference and model-config, and speaks gRPC: it reads from a model's
+# configuration how the network was trained (`tuft_resize`), and this API only reads. HTTP has had most of the holes,
+# and is here for the probes alone.
+GRPC_RESTRICTED=shared-memory,model-repository,statistics,trace,logging
+HTTP_RESTRICTED=$GRPC_RESTRICTED,model-config,metadata,inference
 
 flags=(
     --model-repository="$published"

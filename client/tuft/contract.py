@@ -24,6 +24,9 @@ INPUT_DTYPE: Final = "UINT8"
 OUTPUT_DTYPES: Final = ("FP32", "FP16")
 CHANNELS: Final = 3
 
+# What a model can be served with, in order of preference; Triton's backends have the same names.
+RUNTIMES: Final = ("tensorrt", "onnxruntime", "openvino", "python")
+
 # A parameter of a model's configuration in Triton: the resize mode that the network was trained with, `static` or
 # `dynamic` (`tuft.presets.RESIZES`). It wins over the preset's. tuft's own models take both and state none.
 RESIZE_PARAMETER: Final = "tuft_resize"

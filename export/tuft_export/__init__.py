@@ -1,1 +1,1 @@
-"""The export stage of tuft: the network, its checkpoints, ONNX, and the model repository's contents."""
+"""The export stage of tuft: the network, its checkpoints, ONNX export, engines and the model repository."""

@@ -1,4 +1,4 @@
-"""The shape of a network: frozen values that travel with its checkpoint. Nothing here needs torch."""
+"""Network configurations: frozen values that are stored with checkpoints. This module does not need torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ConvStage:
 
     Attributes:
         expansion: Factor by which a block widens its channels inside.
-        channels: Channels it puts out.
+        channels: Output channels.
         repeats: Blocks.
         stride: Of the first block, 1 or 2.
         kernel_size: Side of the depthwise kernels in pixels.
@@ -54,7 +54,7 @@ class EfficientNetConfig:
 
     Attributes:
         stem_channels: Of the first convolution, at stride 2.
-        stages: What follows, down to stride 32.
+        stages: The stages after it, down to stride 32.
     """
 
     stem_channels: int
@@ -79,8 +79,8 @@ class NetworkConfig:
     Attributes:
         backbone: The feature extractor.
         depth: Channels of the decoder, a multiple of 8.
-        base_size: Side in pixels of the square that SICA pools to. It is part of what the weights have learned,
-            not a hint about the input: keep the checkpoint's at every working size.
+        base_size: Side in pixels of the square that SICA pools to. The weights were trained with it: keep the
+            checkpoint's value at every working size.
     """
 
     backbone: SwinConfig | EfficientNetConfig
@@ -94,7 +94,7 @@ class NetworkConfig:
             raise ValueError(f"The base size must be a multiple of 32 pixels, not {self.base_size}.")
 
     def with_base_size(self, base_size: int) -> NetworkConfig:
-        """The same network pooling to another base size; the weights' shapes stay."""
+        """The same network with another base size; the shapes of its weights do not change."""
         return replace(self, base_size=base_size)
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _backbone_from_dict(values: dict[str, Any]) -> SwinConfig | EfficientNetConf
 # The published weights: `ckpt_base.pth`, `ckpt_base_nightly.pth` (base size 1024) and `ckpt_fast.pth` (384).
 SWIN_B: Final = NetworkConfig(SwinConfig(128, (2, 2, 18, 2), (4, 8, 16, 32), 12), depth=64, base_size=1024)
 
-# Small enough to ship and to train without a data centre. Windows of 8 tile 1024, 1536 and 2048 without padding.
+# Small enough to ship, and to train on one machine. Windows of 8 tile 1024, 1536 and 2048 without padding.
 SMALL: Final = NetworkConfig(SwinConfig(32, (2, 2, 2, 2), (2, 4, 8, 16), 8), depth=16, base_size=384)
 
 EFFICIENTNET_LITE0: Final = EfficientNetConfig(
@@ -132,5 +132,5 @@ EFFICIENTNET_LITE0: Final = EfficientNetConfig(
     ),
 )
 
-# The network of the checkpoint `demo`: a backbone that has seen photographs, so that training takes an hour, not days.
+# The network of the checkpoint `demo`: its backbone is pretrained, so that training takes an hour, not days.
 DEMO: Final = NetworkConfig(EFFICIENTNET_LITE0, depth=16, base_size=384)

@@ -1,8 +1,8 @@
-"""Networks with random but lively weights, for tests and timings where no trained checkpoint is at hand.
+"""Networks with random, calibrated weights, for tests and timings without a trained checkpoint.
 
-Freshly initialised, InSPyReNet answers every picture with the same constant, so any comparison of two
-implementations passes. Batch-norm statistics from a pass over photographs, and heads of a sensible scale, give
-a network whose every part moves the output.
+A freshly initialised InSPyReNet maps every image to the same constant, so that any comparison of two implementations
+passes. With batch-norm statistics from a pass over photographs and heads of a sensible scale, every part of the network
+affects its output.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def calibrated_network(config: NetworkConfig, images: Tensor, *, seed: int = 0) 
     """A network in evaluation mode with random weights calibrated on `images`.
 
     Args:
-        config: Its shape.
+        config: The network's configuration.
         images: float32 [n, 3, H, W], normalised photographs, n at least 2.
-        seed: Of the weights.
+        seed: Seed of the weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -34,13 +34,13 @@ def calibrated_network(config: NetworkConfig, images: Tensor, *, seed: int = 0) 
     with torch.no_grad():
         coarse = network.pyramid(images).saliency[0]
         network.decoder.conv5.conv.weight *= _COARSE_LOGIT_STD / coarse.std()
-    # The finer stages have seen other coarse maps while they were measured.
+    # The statistics of the finer stages were measured with other coarse maps.
     _measure_batch_norm(network, images)
     return network
 
 
 def _enliven(network: InSPyReNet) -> None:
-    """Moves what initialisation leaves at 0 or 1, so that a swapped or forgotten parameter shows."""
+    """Randomises parameters that are initialised to 0 or 1, so that a swapped or missing one is detected."""
     for module in network.modules():
         if isinstance(module, AxialAttention):
             nn.init.uniform_(module.gamma, 0.3, 0.9)

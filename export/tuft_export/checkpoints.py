@@ -1,18 +1,16 @@
-"""The checkpoints tuft knows: where they come from, how they are verified, how they are loaded.
+"""Known checkpoints: their origin, verification and loading.
 
-Nothing here needs torch except `load_network`.
+Only `load_network` and `save_weights` need torch.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tuft.files import write_atomically
+from tuft.files import cache_folder, file_hash, write_atomically
 from tuft_export.architecture import SWIN_B, NetworkConfig
 from tuft_export.download import download
 from tuft_export.errors import CheckpointError
@@ -28,7 +26,7 @@ _LICENCE = "MIT; trained on data that includes DIS5K, whose terms restrict comme
 
 _DEMO_SHA256 = "8fa2f4707c4811a782a48ef8eecd2475197bdfc0053c0e25f1e27df18fb9778f"
 
-# Beside a file without a published hash: what it hashed to when it first arrived.
+# Suffix of the file with the hash of the first download, for checkpoints without a published hash.
 _FIRST_SEEN_SUFFIX = ".sha256"
 
 
@@ -37,13 +35,13 @@ class Checkpoint:
     """One row of the table.
 
     Attributes:
-        name: What `--checkpoint` calls it.
-        file_name: Its file, in the package for `demo`, else in the cache folder; absolute for a file of your own.
-        url: Where it is published; None for files that ship with tuft and for your own.
+        name: Its name for `--checkpoint`.
+        file_name: Its file, in the package for `demo`, else in the cache folder; absolute for the user's own file.
+        url: Where it is published; None for files that ship with tuft and for the user's own.
         md5: As published, or None.
         sha256: Where known, or None.
         size_bytes: Where known, or None.
-        config: The network's shape; None where the file itself tells.
+        config: The network's configuration; None where the file contains it.
         licence: In one line.
     """
 
@@ -58,7 +56,7 @@ class Checkpoint:
 
     @property
     def path(self) -> Path:
-        """Where the file is, or would be after `pull`."""
+        """The file's path, also before `pull`."""
         folder = cache_folder() if self.url else Path(__file__).with_name("demo")
         return folder / self.file_name
 
@@ -71,7 +69,7 @@ class Checkpoint:
 
     @property
     def remedy_if_wrong(self) -> str:
-        """How to get the right file where a wrong one lies."""
+        """How to replace a wrong file by the right one."""
         return f"delete it, then {self.remedy}" if self.url else self.remedy
 
 
@@ -98,29 +96,22 @@ CHECKPOINTS: Final = {
 
 
 class Weights(NamedTuple):
-    """A checkpoint's contents without torch: arrays by state-dict key, and the network's shape."""
+    """A checkpoint's contents without torch: arrays by state-dict key, and the network's configuration."""
 
     arrays: dict[str, NDArray[np.generic]]
     config: NetworkConfig
 
 
-def cache_folder() -> Path:
-    """Where pulled checkpoints live: `$TUFT_CACHE`, else `$XDG_CACHE_HOME/tuft`, else `~/.cache/tuft`."""
-    if "TUFT_CACHE" in os.environ:
-        return Path(os.environ["TUFT_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tuft"
-
-
 def checkpoint_from_name(name: str, base_size: int | None = None) -> Checkpoint:
-    """The row called `name`, or a row made for the path of a `.safetensors` or `.pth` file.
+    """The known checkpoint of this name, or a new one for the path of a `.safetensors` or `.pth` file.
 
     Args:
         name: A name of the table, or a path.
-        base_size: For a `.pth` file, and only for one: the size in pixels that it was trained for. Such files hold the
+        base_size: Only for `.pth` files: the size in pixels that the network was trained for. Such files contain the
             weights of InSPyReNet's SwinB configuration (Swin-B, depth 64), which fit any base size.
 
     Raises:
-        CheckpointError: Neither a known name nor such a file, or a base size that is missing, impossible or known.
+        CheckpointError: The name is unknown and no such file, or the base size is missing, invalid or not needed.
     """
     path = Path(name)
     if name in CHECKPOINTS or path.suffix == ".safetensors":
@@ -151,10 +142,10 @@ def _swin_b(path: Path, base_size: int | None) -> NetworkConfig:
 
 
 def pull(checkpoint: Checkpoint, *, progress: bool = True) -> Path:
-    """Downloads a checkpoint unless it is already there and sound; verified before it is moved into place.
+    """Downloads a checkpoint unless a valid file is already there, and verifies it before moving it into place.
 
     Raises:
-        CheckpointError: It cannot be fetched, or is not the published file; then nothing is left behind.
+        CheckpointError: It cannot be downloaded, or is not the published file; then no file is left behind.
     """
     if checkpoint.url is None or checkpoint.path.exists():
         verify(checkpoint)
@@ -166,7 +157,7 @@ def pull(checkpoint: Checkpoint, *, progress: bool = True) -> Path:
         partial.unlink()
         raise
     if checkpoint.md5 is None and checkpoint.sha256 is None:
-        _first_seen_file(checkpoint).write_text(file_hash(partial, "sha256") + "\n")
+        _first_seen_file(checkpoint).write_text(file_hash(partial) + "\n")
     partial.replace(checkpoint.path)
     return checkpoint.path
 
@@ -183,7 +174,7 @@ def verify(checkpoint: Checkpoint) -> str:
     if not checkpoint.path.is_file():
         raise CheckpointError(f"The checkpoint {checkpoint.name} is not at {checkpoint.path}: {checkpoint.remedy}.")
     _verify_file(checkpoint, checkpoint.path)
-    sha256 = file_hash(checkpoint.path, "sha256")
+    sha256 = file_hash(checkpoint.path)
     first_seen = _first_seen_file(checkpoint)
     if checkpoint.url and first_seen.is_file() and first_seen.read_text().strip() != sha256:
         raise CheckpointError(
@@ -193,20 +184,11 @@ def verify(checkpoint: Checkpoint) -> str:
     return sha256
 
 
-def file_hash(path: Path, algorithm: str) -> str:
-    """The hash of a file's contents in hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.new(algorithm)
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def load_weights(checkpoint: Checkpoint) -> Weights:
     """Reads a `.safetensors` checkpoint without torch, half precision widened to float32.
 
     Raises:
-        CheckpointError: The file is missing, damaged, or does not say which network it belongs to.
+        CheckpointError: The file is missing or damaged, or does not contain the network's configuration.
     """
     import numpy as np
     from safetensors import SafetensorError, safe_open
@@ -224,10 +206,10 @@ def load_weights(checkpoint: Checkpoint) -> Weights:
 
 
 def save_weights(network: InSPyReNet, path: Path) -> None:
-    """Writes a network as a tuft checkpoint: `.safetensors` whose metadata holds its shape.
+    """Writes a network as a tuft checkpoint: `.safetensors` with its configuration in the metadata.
 
-    Matrices and kernels become float16. Vectors stay float32: they are few, and the variances of SICA's unnormalised
-    sums are past what float16 can hold.
+    Matrices and kernels become float16. Vectors stay float32: they are small, and the variances of SICA's unnormalised
+    sums exceed the range of float16.
     """
     from safetensors.torch import save
 

@@ -1,6 +1,6 @@
-"""Makes the graphs that ship with the demo checkpoint: `python -m tuft_export.demo_graphs`.
+"""Exports the graphs that ship with the demo checkpoint: `python -m tuft_export.demo_graphs`.
 
-Needed when the network's code or the demo's shape has changed, not for new weights of the same shape.
+Needed after changes to the network's code or the demo's configuration, not for new weights of the same shapes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tuft_export.graphs.weightless import demo_graph, without_weights
 
 
 def main() -> None:
-    """Exports every size of the contract, proves it, and writes it without its weights."""
+    """Exports every size of the contract, checks its parity with torch, and writes it without its weights."""
     network = load_network(checkpoint_from_name("demo"))
     keys = set(network.state_dict())
     for size in contract.SIZES:

@@ -1,4 +1,4 @@
-"""One file over HTTP: with a progress bar, resumed where it broke off."""
+"""Downloads one file over HTTP, with a progress bar; interrupted downloads are resumed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def download(url: str, target: Path, *, progress: bool = True) -> Path:
     """Fetches `url` to `<target>.partial`, continuing one that is already there.
 
     Returns:
-        The path of the complete but unverified partial file; moving it to `target` is the caller's.
+        The path of the complete but unverified partial file; the caller verifies it and moves it to `target`.
 
     Raises:
         CheckpointError: The server cannot be reached or refuses, the connection breaks, or the disk is full.
-            What has arrived stays for the next try.
+            The partial file is kept for the next attempt.
     """
     partial = target.with_name(target.name + ".partial")
     try:

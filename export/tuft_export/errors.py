@@ -1,12 +1,12 @@
-"""What can go wrong in the export stage; each message is one sentence that ends in the remedy.
+"""Errors of the export stage; each message is one sentence that ends in the remedy.
 
 TuftError
 └── ExportError
-    ├── AdoptError          somebody else's model, or what was said of it, that does not fit the wire contract
-    ├── CheckpointError     weights that are missing, damaged, not the published ones, or of another shape
-    ├── ParityError         an exported graph that does not compute what the network computes
-    ├── EngineError         a TensorRT engine that cannot be built here, or does not compute what its graph computes
-    └── PublishError        a model repository that cannot be filled as asked
+    ├── AdoptError          a third-party model, or an option for it, does not fit the wire contract
+    ├── CheckpointError     weights are missing, damaged, not the published ones, or of another shape
+    ├── ParityError         an exported graph does not compute the same as its network
+    ├── EngineError         a TensorRT engine cannot be built here, or does not compute the same as its graph
+    └── PublishError        a model repository cannot be filled as requested
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ class ExportError(TuftError):
 
 
 class AdoptError(ExportError):
-    """Somebody else's model, or what was said of it, that does not fit the wire contract."""
+    """A third-party model, or an option for it, does not fit the wire contract."""
 
 
 class CheckpointError(ExportError):
-    """Weights that are missing, damaged, not the published ones, or of another shape."""
+    """Weights are missing, damaged, not the published ones, or of another shape."""
 
 
 class ParityError(ExportError):
-    """An exported graph that does not compute what the network computes."""
+    """An exported graph does not compute the same as its network."""
 
 
 class EngineError(ExportError):
-    """A TensorRT engine that cannot be built here, or does not compute what its graph computes."""
+    """A TensorRT engine cannot be built here, or does not compute the same as its graph."""
 
 
 class PublishError(ExportError):
-    """A model repository that cannot be filled as asked."""
+    """A model repository cannot be filled as requested."""

@@ -1,7 +1,7 @@
 """The links of a chain of provenance: weights -> graph -> engine.
 
-Beside each graph and each engine that is written for later publishing lies its link, `model.onnx.json` or
-`model.plan.json`. How a chain is kept in the model repository, and checked, says `tuft.provenance`.
+Each graph and each engine that is written for later publishing has its link beside it, `model.onnx.json` or
+`model.plan.json`. `tuft.provenance` stores chains in the model repository and verifies them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import provenance
-from tuft.files import write_atomically
-from tuft.provenance import Link, file_sha256
+from tuft.files import file_hash, write_atomically
+from tuft.provenance import Link
 from tuft_export.errors import PublishError
-from tuft_export.graphs.weightless import metadata
+from tuft_export.graph_metadata import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ _NOTES_PREFIX: Final = "tuft."
 
 
 def checkpoint_link(checkpoint: Checkpoint) -> Link:
-    """The first link: the checkpoint, whose file is verified and hashed here, so once for all sizes.
+    """The first link: the checkpoint, whose file is verified and hashed here.
 
     Raises:
         CheckpointError: The file is missing or not the published one.
@@ -51,8 +51,8 @@ def onnx_link(origin: Link, model: onnx.ModelProto, serialised: bytes, *, size: 
     """The link of a graph.
 
     Args:
-        origin: The link it was made from.
-        model: The graph; its notes `tuft.network` and `tuft.blend` become part of the link.
+        origin: The previous link.
+        model: The graph; its metadata, such as `tuft.network` and `tuft.blend`, becomes part of the link.
         serialised: The bytes of its file.
         size: Side of its input in pixels.
         precision: fp32, fp16 or bf16.
@@ -77,25 +77,25 @@ def onnx_link(origin: Link, model: onnx.ModelProto, serialised: bytes, *, size: 
 def graph_record(
     checkpoint: Link, model: onnx.ModelProto, serialised: bytes, *, size: int, precision: str = "fp32"
 ) -> Link:
-    """What lies beside a graph's file: its link as by `onnx_link`, and under `checkpoint` the whole link before it."""
+    """The record beside a graph's file: its link as by `onnx_link`, with the whole previous link under `checkpoint`."""
     return {**onnx_link(checkpoint, model, serialised, size=size, precision=precision), "checkpoint": checkpoint}
 
 
 def record_path(file: Path) -> Path:
-    """Where the record of a graph or an engine is: `model_1024.onnx` -> `model_1024.onnx.json`."""
+    """The path of the record of a graph or an engine: `model_1024.onnx` -> `model_1024.onnx.json`."""
     return file.with_name(file.name + ".json")
 
 
 def write_record(file: Path, record: Link) -> None:
-    """Writes the record of a graph or an engine beside its file, wholly or not at all."""
+    """Writes the record of a graph or an engine beside its file, atomically."""
     write_atomically(record_path(file), (json.dumps(record, indent=2) + "\n").encode())
 
 
 def read_record(file: Path) -> Link:
-    """Reads the record that lies beside a graph or an engine.
+    """Reads the record beside a graph or an engine.
 
     Raises:
-        PublishError: There is none, or it is damaged.
+        PublishError: It is missing or damaged.
     """
     path = record_path(file)
     try:
@@ -110,10 +110,10 @@ def read_record(file: Path) -> Link:
 
 
 def engine_chain(folder: Path, size: int) -> list[Link]:
-    """The chain of `model_<size>.plan`, as `tuft-export engine` left it in `folder` with its graph and their records.
+    """The chain of `model_<size>.plan`, from the records that `tuft-export engine` wrote to `folder`.
 
     Raises:
-        PublishError: A record is missing or damaged, or a file is not what its record says.
+        PublishError: A record is missing or damaged, or a file does not match its record.
     """
     graph_file, plan_file = folder / f"model_{size}.onnx", folder / f"model_{size}.plan"
     if not plan_file.is_file():
@@ -131,21 +131,21 @@ def engine_chain(folder: Path, size: int) -> list[Link]:
         raise PublishError(f"{plan_file} was built from another graph than {graph_file}: build it again.")
     if graph_size != size:
         raise PublishError(f"{graph_file} is a graph for {graph_size} pixels: build one for {size}.")
-    # The graph may have stayed where it was exported; its hash is in the chain.
+    # The graph may be on the machine that exported it; its hash is in the chain.
     for file, expected in ((graph_file, hashes[1]), (plan_file, hashes[2])):
-        if file.is_file() and file_sha256(file) != expected:
+        if file.is_file() and file_hash(file) != expected:
             raise PublishError(f"{file} is not the file that its record tells of: build it again.")
     return chain
 
 
 def write_version(folder: Path, *, version: str, chain: Sequence[Link], options: Mapping[str, Any]) -> None:
-    """Writes the `provenance.json` of a version folder that is complete, still under a name that begins with a dot.
+    """Writes the `provenance.json` of a complete version folder.
 
     Args:
-        folder: Lies in the folder of its model.
-        version: Name it will get.
+        folder: The staging folder, in the model's folder.
+        version: Final name of the version folder.
         chain: From the weights to the served file.
-        options: What was asked for when it was published.
+        options: The options of the publication.
     """
     details = {"options": options, "python": platform.python_version(), "platform": platform.platform()}
     provenance.write(folder, model=folder.absolute().parent.name, version=version, chain=chain, details=details)

@@ -1,4 +1,4 @@
-"""The picture that ships with tuft for warming up and for proofs."""
+"""Sample images for warm-up and parity checks, made from a photograph that ships with tuft."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 def warmup_picture(size: int) -> NDArray[np.uint8]:
-    """A real photograph squashed to uint8 [size, size, 3], sRGB."""
+    """The photograph squashed to uint8 [size, size, 3], sRGB."""
     with Image.open(Path(__file__).with_name("chelsea.jpg")) as photo:
         return np.asarray(photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
 
 
 def sample_pictures(size: int, count: int) -> NDArray[np.uint8]:
-    """Different pictures uint8 [count, size, size, 3]: the photograph turned, mirrored and darkened."""
+    """Different images, uint8 [count, size, size, 3]: the photograph rotated, mirrored and darkened."""
     photo = warmup_picture(size)
     variants = [np.rot90(photo, i)[:, :: (-1) ** i] // (1 + i % 3) for i in range(count)]
     return np.ascontiguousarray(np.stack(variants))
 
 
 def stress_pictures(size: int) -> dict[str, NDArray[np.uint8]]:
-    """Pictures that bring out what goes wrong in half precision, each uint8 [size, size, 3], by name.
+    """Images that provoke errors of half precision, each uint8 [size, size, 3], by name.
 
-    A constant picture has no variance, so normalisations divide by almost nothing; noise has every frequency; one
-    bright pixel is the largest gradient there is.
+    A constant image has no variance, so that normalisations divide by almost zero; noise contains every frequency; one
+    bright pixel is the largest possible gradient.
     """
     plain = np.zeros((size, size, 3), np.uint8)
     pixel = plain.copy()

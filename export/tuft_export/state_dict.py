@@ -1,4 +1,4 @@
-"""The weights of a network as torch keeps them: `.pth` files in, and a network that fits or a sentence why not."""
+"""State dicts of torch: reads `.pth` files, and loads them into a network or says why they do not fit."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-# What training on several GPUs may put before every key.
+# Prefix of every key after training with DataParallel.
 _PARALLEL_PREFIX: Final = "module."
-# Buffers that follow from the network's shape: some files have them, others not, and none has to tell us.
+# Buffers that follow from the network's configuration; some files contain them, and none needs to.
 _DERIVED: Final = (".relative_position_index", ".attn_mask")
 
 _UNREADABLE: Final = (
@@ -34,15 +34,15 @@ def read_state_dict(path: Path, remedy: str) -> dict[str, Tensor]:
 
     Args:
         path: The file.
-        remedy: How the message of an error ends.
+        remedy: End of the error messages.
 
     Raises:
-        CheckpointError: It is not readable, or holds something else.
+        CheckpointError: The file is not readable, or is not a state dict.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about how old or strange a file is: it can be read or not
-            # weights_only: a pickle may otherwise run any code.
+            warnings.simplefilter("ignore")  # about the age or format of a file
+            # weights_only: otherwise a pickle may run any code.
             content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as exc:
         raise CheckpointError(f"{path} is not a readable checkpoint: {remedy}.") from exc
@@ -52,15 +52,15 @@ def read_state_dict(path: Path, remedy: str) -> dict[str, Tensor]:
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> str | None:
-    """Loads weights into a network, all of them or none.
+    """Loads weights into a network, or leaves it unchanged where they do not fit.
 
     Returns:
-        What does not fit, the first of it; None if everything does.
+        The first mismatch; None if the weights fit.
     """
     expected = network.state_dict()
     given = {key: value for key, value in state.items() if not key.endswith(_DERIVED)}
     given |= {key: value for key, value in expected.items() if key.endswith(_DERIVED)}
-    # Of the oldest torch; a count of training steps that nothing reads in evaluation mode.
+    # Missing in files of very old torch versions; a count of training steps, unused in evaluation mode.
     given |= {key: expected[key] for key in expected.keys() - given.keys() if key.endswith(".num_batches_tracked")}
     for key in sorted(expected.keys() | given.keys()):
         if key not in given:

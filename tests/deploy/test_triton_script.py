@@ -67,7 +67,7 @@ def test_strangers_may_ask_for_health_over_http_and_for_inference_over_grpc(cont
         assert re.fullmatch(r"tuft-key=[0-9a-f]{64}", key), "a key that nobody knows"
         allowed[name] = ALL_APIS - set(apis.split(","))
     assert allowed["--http-restricted-api"] == {"health"}
-    assert allowed["--grpc-restricted-protocol"] == {"health", "metadata", "inference"}
+    assert allowed["--grpc-restricted-protocol"] == {"health", "metadata", "inference", "model-config"}
 
 
 def test_each_start_makes_another_key(container: dict[str, str]) -> None:

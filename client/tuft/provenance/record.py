@@ -1,4 +1,4 @@
-"""`provenance.json`: what it says, and how it is read and written."""
+"""`provenance.json`: its content, and reading and writing it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tuft.errors import IntegrityError
-from tuft.provenance.files import COMPILED, file_sha256, own_files, shared_files
+from tuft.files import file_hash
+from tuft.provenance.files import COMPILED, own_files, shared_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 RECORD: Final = "provenance.json"
 SCHEMA: Final = 2
 
-# What the last link of a chain is served as.
+# The served file by the kind of the last link of a chain.
 SERVED_FILES: Final = {"onnx": "model.onnx", "plan": "model.plan"}
-# A chain begins with weights, or with somebody else's model.
+# Kinds of the first link of a chain: weights, or a third-party model.
 ORIGINS: Final = ("checkpoint", "model")
 
 Link: TypeAlias = dict[str, Any]
@@ -31,15 +32,15 @@ _SHORT: Final = 12
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a `provenance.json` says.
+    """The content of a `provenance.json`.
 
     Attributes:
         model: Name of the model.
         version: Name of the version folder.
         created: When it was published, ISO 8601 in UTC.
-        chain: From the weights to the served file. Each link has a `kind` and a `sha256`, and all but the first a
-            `from`: the `sha256` of the link before it.
-        files: SHA-256 of each file by its path from the version folder, without the record itself.
+        chain: From the weights to the served file. Each link has a `kind` and a `sha256`; all but the first also have
+            `from`, the `sha256` of the previous link.
+        files: SHA-256 of each file, except the record itself, by its path relative to the version folder.
         digest: SHA-256 of the record's canonical JSON without the digest.
     """
 
@@ -55,10 +56,10 @@ class Provenance:
 
 
 def read(folder: Path) -> Provenance:
-    """Reads the record of a version folder and checks it in itself: form, digest, names and chain.
+    """Reads the record of a version folder and checks its form, digest, names and chain.
 
     Raises:
-        IntegrityError: It is missing, damaged, changed, or another version's.
+        IntegrityError: It is missing, damaged or changed, or belongs to another version.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -72,7 +73,7 @@ def read(folder: Path) -> Provenance:
         raise tampered(path, "is damaged") from None
     if isinstance(record, dict) and record.get("schema") != SCHEMA:
         raise tampered(path, "was written by another version of tuft")
-    # One content has one form: so a change that JSON does not see is seen.
+    # Each content has exactly one form, so changes that leave the JSON values equal are detected too.
     if not isinstance(record, dict) or _rendered(record) != text or record.get("digest") != _digest_of(record):
         raise tampered(path, "has been changed")
     try:
@@ -90,14 +91,14 @@ def read(folder: Path) -> Provenance:
 def write(
     folder: Path, *, model: str, version: str, chain: Sequence[Link], details: Mapping[str, Any] | None = None
 ) -> None:
-    """Writes the record of a version folder, once all its files and those that versions share are in place.
+    """Writes the record of a version folder; all its files and the shared ones must be in place.
 
     Args:
-        folder: The version folder, or a folder beside it whose name begins with a dot and that becomes it.
+        folder: The version folder, or its staging folder beside it, whose name starts with a dot.
         model: Name of the model.
-        version: Name that the version folder has or gets.
+        version: Final name of the version folder.
         chain: As in `Provenance`.
-        details: What else is to be remembered, as values for JSON.
+        details: Further entries of the record, as JSON values.
 
     Raises:
         IntegrityError: The chain is broken, or does not end in the file that is there.
@@ -113,7 +114,7 @@ def write(
         "created": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
         "chain": chain,
         **(details or {}),
-        "files": {name: file_sha256(path) for name, path in sorted(files.items())},
+        "files": {name: file_hash(path) for name, path in sorted(files.items())},
     }
     record = json.loads(json.dumps(record))
     record["digest"] = _digest_of(record)
@@ -128,12 +129,12 @@ def canonical_sha256(value: object) -> str:
 
 
 def short(sha256: str) -> str:
-    """A hash as people read it."""
+    """A hash shortened for display."""
     return sha256[:_SHORT]
 
 
 def tampered(path: Path, what: str, otherwise: str = "") -> IntegrityError:
-    """The error about a file."""
+    """The error for a file that is not what was published."""
     return IntegrityError(f"{path} {what}: {otherwise}publish the model again.")
 
 
@@ -164,7 +165,7 @@ def _is_whole(provenance: Provenance) -> bool:
 
 
 def _model_name(folder: Path) -> str:
-    """The model that a version folder belongs to, by the name that Triton sees, which may be a link's."""
+    """The name under which Triton sees the model of a version folder; it may be that of a symbolic link."""
     return Path(os.path.abspath(folder)).parent.name  # noqa: PTH100 (resolve would follow links)
 
 

@@ -1,8 +1,8 @@
-"""Serving other people's networks: their ONNX file inside the wire contract, proven, and placed in the repository.
+"""Adoption of third-party networks: wraps their ONNX file in the wire contract, checks parity, and publishes it.
 
-`source` reads the file, `normalisation` knows what published networks want of their pixels, `reference` says what the
-network answers, `wrapping` puts nodes round the graph, `proof` compares the two, `configuration` derives how Triton
-serves it, and `placing` puts it all into the repository.
+`onnx_model` reads the file, `normalisation` lists the normalisations of published networks, `reference` computes the
+expected saliency, `wrapping` adds nodes around the graph, `parity` compares the two, `configuration` derives the
+configurations for Triton, and `publish` fills the version folder.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft import contract
+from tuft.presets import RESIZES, Resize
 from tuft.provenance import SERVED_FILES, is_version
 from tuft_export.adopt.configuration import Templates, require_room, templates_for
 from tuft_export.adopt.normalisation import NORMALISATIONS
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from tuft_export.adopt.onnx_model import Source
     from tuft_export.adopt.parity import Proof
 
-__all__ = ["ACTIVATIONS", "NORMALISATIONS", "RUNTIMES", "Activation", "AdoptOptions", "Adopted", "adopt"]
+__all__ = ["ACTIVATIONS", "ADOPT_RUNTIMES", "NORMALISATIONS", "Activation", "AdoptOptions", "Adopted", "adopt"]
 
-# A TensorRT engine is built elsewhere.
-RUNTIMES: Final = ("onnxruntime", "openvino", "python")
+# TensorRT engines are built for tuft's own networks only.
+ADOPT_RUNTIMES: Final = tuple(runtime for runtime in contract.RUNTIMES if runtime != "tensorrt")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _OWN_PREFIX: Final = contract.model_name(0).rstrip("0")
@@ -42,18 +43,20 @@ _OWN_PREFIX: Final = contract.model_name(0).rstrip("0")
 
 @dataclass(frozen=True)
 class AdoptOptions:
-    """What is known of the network, and where it goes.
+    """What the caller knows about the network, and where to publish it.
 
     Attributes:
-        name: What the server and the client will call it: letters, digits, _ and -; tuft's own names are taken.
-        normalize: One of `NORMALISATIONS`: what it wants of its pixels.
-        output_activation: One of `ACTIVATIONS`: what makes 0..1 of its answer.
+        name: Name of the served model: letters, digits, _ and -; not one of tuft's own.
+        normalize: One of `NORMALISATIONS`: the normalisation of its input.
+        output_activation: One of `ACTIVATIONS`: maps its output to 0..1.
         size: Working size in pixels, for a network that leaves it open.
         output: Name of the output that is the mask, for a network with several.
-        repository: The folder of models, with the project's own configurations.
-        runtime: One of `RUNTIMES`.
-        max_batch_size: The largest batch, for a network that takes any; None is that of tuft's own models.
+        repository: The model repository, with the project's own configurations.
+        runtime: One of `ADOPT_RUNTIMES`.
+        max_batch_size: The largest batch, for a network of any batch size; None is that of tuft's own models.
         version: Name of the version folder.
+        resize: How photographs were brought to the working size when the network was trained: `static` squashes them to
+            a square, as nearly all published networks do; `dynamic` keeps the aspect ratio and fills up the square.
     """
 
     name: str
@@ -65,6 +68,7 @@ class AdoptOptions:
     runtime: str = "python"
     max_batch_size: int | None = None
     version: str = "1"
+    resize: Resize = "static"
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.startswith(_OWN_PREFIX):
@@ -75,7 +79,8 @@ class AdoptOptions:
         for option, value, known in (
             ("normalisation", self.normalize, tuple(NORMALISATIONS)),
             ("output activation", self.output_activation, ACTIVATIONS),
-            ("runtime", self.runtime, RUNTIMES),
+            ("runtime", self.runtime, ADOPT_RUNTIMES),
+            ("resize mode", self.resize, RESIZES),
         ):
             if value not in known:
                 raise AdoptError(f"There is no {option} {value!r}: choose one of {', '.join(known)}.")
@@ -87,13 +92,13 @@ class AdoptOptions:
 
 @dataclass(frozen=True)
 class Adopted:
-    """What has become of a network.
+    """An adopted network.
 
     Attributes:
         folder: The version folder.
         size: Working size in pixels.
         max_batch_size: The largest batch that the server takes.
-        proof: How far the served graph is from the network.
+        proof: The comparison of the served graph with the network.
     """
 
     folder: Path
@@ -114,18 +119,18 @@ class Adopted:
 
 
 def adopt(path: Path, options: AdoptOptions) -> Adopted:
-    """Wraps somebody's ONNX file, proves the result and publishes it; all of it or nothing.
+    """Wraps an ONNX file, checks the result and publishes it; a failure publishes nothing.
 
     Raises:
-        AdoptError: The file or an option does not fit; the message says what would.
-        ParityError: The wrapped graph does not compute what the network computes.
-        PublishError: The repository is not one of tuft's.
+        AdoptError: The file or an option does not fit; the message says what to change.
+        ParityError: The wrapped graph does not compute the same as the network.
+        PublishError: The repository lacks tuft's configurations.
     """
     source = read_source(path)
     size = source.working_size(options.size)
     templates = templates_for(size, options.repository)
     folder = options.repository / options.name
-    require_room(folder, size, options.version)
+    require_room(folder, size, options.version, options.resize)
     pictures = proof_pictures(size)
     wrapping, expected = _planned(source, options, pictures)
     with staging(folder / options.version) as staged:
@@ -133,7 +138,7 @@ def adopt(path: Path, options: AdoptOptions) -> Adopted:
         proof = prove(staged / SERVED_FILES["onnx"], expected, pictures, source)
         proof.require()
         max_batch_size = _largest_batch(options, templates, proof)
-        configurations = templates.configurations(options.name, size, max_batch_size)
+        configurations = templates.configurations(options.name, size, max_batch_size, options.resize)
         target = finish(staged, source, configurations, proof, size=size, runtime=options.runtime)
     return Adopted(target, size, max_batch_size, proof)
 
@@ -141,7 +146,7 @@ def adopt(path: Path, options: AdoptOptions) -> Adopted:
 def _planned(
     source: Source, options: AdoptOptions, pictures: NDArray[np.uint8]
 ) -> tuple[Wrapping, NDArray[np.float32]]:
-    """What to put round the network, and what it then has to say about `pictures`: float32 [n, S, S]."""
+    """The wrapping of the network, and the saliency it must then compute for `pictures`: float32 [n, S, S]."""
     normalisation, output = NORMALISATIONS[options.normalize], source.output(options.output)
     answers = answers_of(source, output, normalisation(pictures))
     answer_shape = (1, *answers.shape[1:])

@@ -1,7 +1,7 @@
-"""How Triton serves an adopted model: the project's own configurations, with other numbers.
+"""Triton configurations of adopted models: the project's own, with other numbers.
 
-`model_repository/inspyrenet_<S>` says, in its comments too, how each runtime serves a network of about that size. That
-stays the one place for it.
+The configurations in `model_repository/inspyrenet_<S>` state and explain how each runtime serves a network of about
+that size; nothing of it is repeated here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# The first is TensorRT's, which tritonserver reads when no other is named.
+    from tuft.presets import Resize
+
+# The first is TensorRT's, tritonserver's default.
 FILES: Final = ("config.pbtxt", "configs/onnxruntime.pbtxt", "configs/openvino.pbtxt", "configs/python.pbtxt")
 
 
@@ -27,28 +29,37 @@ class Templates:
     """The configurations of one of tuft's own models.
 
     Attributes:
-        spec: That model.
-        configs: Each configuration as Triton's message `ModelConfig`, by its path in the model's folder.
+        spec: The model.
+        configs: Each configuration as a Triton `ModelConfig` message, by its path in the model's folder.
     """
 
     spec: contract.ModelSpec
     configs: Mapping[str, Any]
 
-    def configurations(self, name: str, size: int, max_batch_size: int) -> dict[str, str]:
-        """The same configurations for the model `name` of `size` pixels, as text by path in the model's folder."""
-        return {
-            file: _heading(self.spec.name, file) + _text(_derived(config, name, size, max_batch_size))
-            for file, config in self.configs.items()
-        }
+    def configurations(self, name: str, size: int, max_batch_size: int, resize: Resize) -> dict[str, str]:
+        """The same configurations for another model, as text by path in the model's folder.
+
+        Args:
+            name: The model.
+            size: Its working size in pixels.
+            max_batch_size: The largest batch it takes.
+            resize: The resize mode it was trained with, which clients read from the configuration.
+        """
+        texts = {}
+        for file, template in self.configs.items():
+            config = _derived(template, name, size, max_batch_size)
+            config.parameters[contract.RESIZE_PARAMETER].string_value = resize
+            texts[file] = _heading(self.spec.name, file) + _text(config)
+        return texts
 
 
 def templates_for(size: int, repository: Path) -> Templates:
-    """The configurations in `repository` of tuft's model that a network of `size` pixels is most like.
+    """The configurations of tuft's own model that is closest to a network of `size` pixels.
 
-    That is the smallest which is not smaller: so no queue and no batch holds more than it does there.
+    That is the smallest one that is not smaller, so that no queue or batch takes more memory than it does there.
 
     Raises:
-        PublishError: They are not there.
+        PublishError: A configuration is missing in `repository`.
     """
     largest = contract.MODELS[contract.SIZES[-1]]
     spec = next((spec for spec in contract.MODELS.values() if spec.size >= size), largest)
@@ -60,19 +71,32 @@ def templates_for(size: int, repository: Path) -> Templates:
     return Templates(spec, {file: _parsed(repository / spec.name / file) for file in FILES})
 
 
-def require_room(folder: Path, size: int, version: str) -> None:
-    """Sees that a model's folder is new, or was adopted at `size` pixels as well: versions share one configuration.
+def require_room(folder: Path, size: int, version: str, resize: Resize) -> None:
+    """Checks that a model's folder is new, or that its other versions can share their configuration with this one.
+
+    Args:
+        folder: The model's folder.
+        size: Working size in pixels of the version to be added.
+        version: Its number.
+        resize: The resize mode it was trained with.
 
     Raises:
-        AdoptError: It is neither.
+        AdoptError: Something else is in the folder, or versions of another size or resize mode.
     """
     if folder.exists() and not any(folder.glob(f"*/{RECORD}")):
         raise AdoptError(f"{folder} is there already and was not adopted: choose another --name, or delete it.")
     others = sorted(path.name for path in folder.glob("[1-9]*") if path.name != version)
-    config = folder / FILES[0]
-    if others and config.is_file() and list(_parsed(config).input[0].dims) != [size, size, contract.CHANNELS]:
+    if not others or not (folder / FILES[0]).is_file():
+        return
+    config = _parsed(folder / FILES[0])
+    mismatch = None
+    if list(config.input[0].dims) != [size, size, contract.CHANNELS]:
+        mismatch = f"size than {size} pixels"
+    elif config.parameters[contract.RESIZE_PARAMETER].string_value not in ("", resize):
+        mismatch = f"resize mode than {resize}"
+    if mismatch:
         raise AdoptError(
-            f"{folder} holds version {', '.join(others)} of another size than {size} pixels, and versions share their "
+            f"{folder} holds version {', '.join(others)} of another {mismatch}, and versions share their "
             "configuration: choose another --name."
         )
 
@@ -82,10 +106,10 @@ def _derived(template: Any, name: str, size: int, max_batch_size: int) -> Any:
     config.name = name
     config.input[0].dims[:] = [size, size, contract.CHANNELS]
     config.output[0].dims[:] = [size, size]
-    if template.max_batch_size > 1:  # the OpenVINO backend is to take single pictures, whatever the model
+    if template.max_batch_size > 1:  # the OpenVINO backend takes single images for every model
         config.max_batch_size = max_batch_size
     del config.model_warmup[:]
-    # On a CPU each picture is computed alone: one shape is warmed up, or none.
+    # On a CPU each image is computed alone, so at most one shape is warmed up.
     shapes = len(template.model_warmup)
     for batch_size in range(1, (max_batch_size if shapes > 1 else shapes) + 1):
         sample = config.model_warmup.add()

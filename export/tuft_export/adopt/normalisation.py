@@ -1,4 +1,4 @@
-"""How published networks want their pixels: one name for each custom, in numpy here and as nodes in `wrapping`."""
+"""The input normalisations of published networks, by name: here in numpy, as graph nodes in `wrapping`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# What a black picture is divided by instead of its brightest value (rembg 2.0, sessions/base.py).
+# Lower bound of the divisor, for black images (rembg 2.0, sessions/base.py).
 DARKEST_MAXIMUM: Final = 1e-6
 
 _Channels = tuple[float, float, float]
@@ -26,11 +26,11 @@ class Normalisation:
     """`x * scale + shift` for each channel of RGB, where x is 0..255, or 0..1 if `by_brightest`.
 
     Attributes:
-        name: What the command line calls it.
+        name: Its name for `--normalize`.
         scale: Factor of red, green and blue.
-        shift: What is added afterwards.
-        summary: The custom as a formula, for people.
-        by_brightest: x is first divided by the picture's own largest value, of all channels.
+        shift: Added afterwards, for red, green and blue.
+        summary: The normalisation as a formula, for help texts.
+        by_brightest: x is first divided by the largest value of the image, over all channels.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Somebody's ONNX file: what it takes and gives, and whether that can be wrapped."""
+"""Third-party ONNX files: their input and outputs, and whether they can be wrapped."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
     import onnx
 
-# Resize with sizes and half-pixel coordinates, and Clip with bounds as inputs, exist from here on.
+# The first with Resize by sizes and half-pixel coordinates, and Clip with bounds as inputs.
 OLDEST_OPSET: Final = 11
-# Before it, weights had to be listed among the inputs.
+# Older versions require weights to be listed among the inputs.
 FIRST_IR_WITH_BARE_WEIGHTS: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A network that takes one picture as float [n, 3, H, W].
+    """A network whose only input is an image, float [n, 3, H, W].
 
     Attributes:
         path: Its file.
         model: The graph with all weights in memory.
         input_name: Name of its input.
-        is_half: Whether it takes float16 instead of float32.
-        size: Side of its square input in pixels; None if it leaves height and width open.
-        is_batched: Whether it leaves the batch open; else it takes single pictures.
-        output_names: Names of everything it gives.
-        weight_files: Names of the files beside it that hold weights.
-        opset: Version of ONNX's own operators that it uses.
+        is_half: Whether its input is float16 instead of float32.
+        size: Side of its square input in pixels; None if height and width are dynamic.
+        is_batched: Whether the batch size is dynamic; otherwise it is 1.
+        output_names: Names of all outputs.
+        weight_files: Names of the files beside it that contain weights.
+        opset: Its version of ONNX's own operator set.
     """
 
     path: Path
@@ -46,10 +46,10 @@ class Source:
     opset: int
 
     def working_size(self, wanted: int | None) -> int:
-        """The side of its square input in pixels: its own, or the one that is `wanted` where it leaves the choice.
+        """The side of its square input in pixels: the fixed one, or `wanted` where it is dynamic.
 
         Raises:
-            AdoptError: Neither says, or both say something else.
+            AdoptError: The size is neither fixed nor given, or `wanted` differs from the fixed one.
         """
         if self.size is None and wanted is None:
             raise AdoptError(f"{self.path} takes pictures of any size: choose one with --size, for example 1024.")
@@ -62,7 +62,7 @@ class Source:
         return size
 
     def output(self, wanted: str | None) -> str:
-        """The output that is `wanted`, or the only one.
+        """The output called `wanted`, or the only one.
 
         Raises:
             AdoptError: There is no such output, or there are several and none is named.
@@ -78,10 +78,10 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Reads an ONNX file with its weights, also those that lie in files of their own.
+    """Reads an ONNX file with its weights, including external data.
 
     Raises:
-        AdoptError: It is no ONNX file, its weights are missing, or no network that takes one picture.
+        AdoptError: The file is not ONNX, its weights are missing, or its input is not one image.
     """
     model, weight_files = _loaded(path)
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
@@ -106,7 +106,7 @@ def read_source(path: Path) -> Source:
 
 
 def _loaded(path: Path) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """The model with all its weights, and the names of the files that they came from, if not from its own."""
+    """The model with all its weights, and the names of its external data files."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_model, uses_external_data
@@ -143,7 +143,7 @@ def _only_input(path: Path, graph: onnx.GraphProto) -> Any:
 
 
 def _axes(path: Path, picture: Any) -> tuple[int | None, int | None, int | None]:
-    """Batch, height and width of the input; None where the graph leaves it open."""
+    """Batch, height and width of the input; None where dynamic."""
     shape = [axis.dim_value or None for axis in picture.type.tensor_type.shape.dim]
     if len(shape) != 4 or shape[1] not in (None, contract.CHANNELS):
         given = [axis or "?" for axis in shape]

@@ -1,4 +1,4 @@
-"""The proof at the end of an adoption: the wrapped graph says what the network says, to single pictures and batches."""
+"""The parity check of an adoption: the wrapped graph against the network, for single images and batches."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tuft import contract
-from tuft_export.adopt.session import reason, session
 from tuft_export.errors import ParityError
+from tuft_export.parity.comparison import compare
+from tuft_export.parity.ort_session import Saliency, failure_reason
 from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
@@ -18,26 +18,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft_export.adopt.onnx_model import Source
-    from tuft_export.adopt.session import Run
 
 BATCH_SIZES: Final = (1, 2, 3)
 
-# Largest difference of the saliency (0..1) between the network with numpy around it and the wrapped graph. The
-# network itself is the same in both; but its rounding may fall differently, in float16 a thousand times coarser.
+# Largest difference of the saliency (0..1) between the network with numpy around it and the wrapped graph. Both run the
+# same network, but may round differently; in float16 rounding is a thousand times coarser.
 TOLERANCE: Final = 1e-3
 HALF_TOLERANCE: Final = 2e-2
-# A saliency that varies less proves nothing.
+# Below this deviation the saliency is practically constant, and the comparison proves nothing.
 MIN_OUTPUT_STD: Final = 1e-3
 
 
 @dataclass(frozen=True)
 class BatchProof:
-    """One batch size.
+    """The comparison at one batch size.
 
     Attributes:
         batch_size: Pictures in the batch.
-        max_abs: Largest difference from the network's answers to the same pictures one by one; None if the graph
-            fails at this batch.
+        max_abs: Largest difference from the network's results for the same images one by one; None if the graph
+            fails at this batch size.
     """
 
     batch_size: int
@@ -46,12 +45,12 @@ class BatchProof:
 
 @dataclass(frozen=True)
 class Proof:
-    """The verdict: whether single pictures agree, and whether batches do as well.
+    """The result: true if single images agree; `batches_agree` tells whether batches do too.
 
     Attributes:
         tolerance: Largest difference allowed.
         output_std: Standard deviation of the saliency over the sample pictures.
-        batches: What was compared; only single pictures where the network takes no batch.
+        batches: The comparisons; only single images where the network takes no batch.
     """
 
     tolerance: float
@@ -63,7 +62,7 @@ class Proof:
 
     @property
     def batches_agree(self) -> bool:
-        """Whether a batch of n gives what its pictures give one by one."""
+        """Whether batches give the same results as their images one by one."""
         return len(self.batches) > 1 and all(map(self._agrees, self.batches))
 
     def __str__(self) -> str:
@@ -93,47 +92,48 @@ class Proof:
 
 
 def prove(path: Path, expected: NDArray[np.float32], pictures: NDArray[np.uint8], source: Source) -> Proof:
-    """Compares a wrapped graph with what it has to say about `pictures`.
+    """Compares a wrapped graph with the expected saliency.
 
     Args:
         path: The wrapped graph, as it will be served.
         expected: float32 [n, S, S].
         pictures: uint8 [n, S, S, 3].
-        source: The network; batches are tried where it leaves their size open.
+        source: The network; batches are compared if its batch size is dynamic.
 
     Raises:
         ParityError: ONNX Runtime cannot load or run the graph.
     """
     try:
-        run = session(path)
-        singles = np.concatenate(
-            [run(contract.OUTPUT_NAME, contract.INPUT_NAME, picture[None]) for picture in pictures]
-        )
+        saliency = Saliency(path)
+        singles = np.concatenate([saliency(picture[None]) for picture in pictures])
     except ImportError:
         raise
     except Exception as exc:  # ONNX Runtime's own exceptions have no common base
-        raise ParityError(f"The wrapped graph does not run, nothing was written: report it ({reason(exc)}).") from exc
+        raise ParityError(
+            f"The wrapped graph does not run, nothing was written: report it ({failure_reason(exc)})."
+        ) from exc
     batches = [BatchProof(1, _distance(singles, expected))]
     if source.is_batched:
-        batches += [_batch_proof(run, pictures[:n], expected[:n]) for n in BATCH_SIZES[1:]]
+        batches += [_batch_proof(saliency, pictures[:n], expected[:n]) for n in BATCH_SIZES[1:]]
     return Proof(HALF_TOLERANCE if source.is_half else TOLERANCE, float(expected.std()), tuple(batches))
 
 
 def proof_pictures(size: int) -> NDArray[np.uint8]:
-    """Enough sample pictures for the largest batch: uint8 [n, size, size, 3]."""
+    """Sample images for the largest batch: uint8 [n, size, size, 3]."""
     return sample_pictures(size, max(BATCH_SIZES))
 
 
-def _batch_proof(run: Run, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> BatchProof:
+def _batch_proof(saliency: Saliency, pictures: NDArray[np.uint8], expected: NDArray[np.float32]) -> BatchProof:
     try:
-        batch = run(contract.OUTPUT_NAME, contract.INPUT_NAME, pictures)
-    except Exception:  # ONNX Runtime's own exceptions have no common base; to fail is a finding here
+        batch = saliency(pictures)
+    except Exception:  # ONNX Runtime's own exceptions have no common base; a failure is a result here
         return BatchProof(len(pictures), None)
     return BatchProof(len(pictures), _distance(batch, expected))
 
 
 def _distance(actual: NDArray[Any], expected: NDArray[np.float32]) -> float | None:
-    """Largest difference; None between arrays of different shapes or with values that are not finite."""
-    if actual.shape != expected.shape or not np.isfinite(actual).all():
+    """Largest difference; None for different shapes and values that are not finite."""
+    if actual.shape != expected.shape:
         return None
-    return float(np.abs(actual - expected).max())
+    off = compare(actual, expected)
+    return off.max_abs if off.finite else None

@@ -1,4 +1,4 @@
-"""An adopted model's place in the repository: its version, what its versions share, and where it came from."""
+"""Publishes an adopted model: its version folder, the files its versions share, and its provenance."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 def finish(
     staged: Path, source: Source, configurations: Mapping[str, str], proof: Proof, *, size: int, runtime: str
 ) -> Path:
-    """Completes a staged version that holds the graph, and puts it in place.
+    """Completes a staged version that contains the graph, and moves it into place.
 
     Args:
-        staged: As `staging` gives it.
+        staged: The folder from `staging`.
         source: The network that was wrapped.
-        configurations: As `Templates.configurations` gives them.
-        proof: What the graph has passed.
+        configurations: From `Templates.configurations`.
+        proof: The result of the parity check.
         size: Working size in pixels.
-        runtime: Which runtime will serve it.
+        runtime: The runtime that will serve it.
 
     Returns:
         The version folder.
@@ -67,7 +67,7 @@ def _chain(graph: Path, source: Source, size: int) -> list[Link]:
         origin["weights"] = {name: file_hash(source.path.parent / name) for name in source.weight_files}
     precision = "fp16" if source.is_half else "fp32"
     link = onnx_link(origin, source.model, graph.read_bytes(), size=size, precision=precision)
-    return [origin, {**link, "opset": source.opset}]  # its first operator set may be another than ONNX's own
+    return [origin, {**link, "opset": source.opset}]  # the first of its operator sets may not be ONNX's own
 
 
 def _write_shared(path: Path, content: bytes) -> None:

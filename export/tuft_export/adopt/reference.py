@@ -1,4 +1,4 @@
-"""What a network as published says, with its pre-processing and its activation in numpy: the truth of the proof."""
+"""The reference of the parity check: the network as published, with normalisation and activation in numpy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from tuft_export.adopt.session import reason, session
 from tuft_export.errors import AdoptError
+from tuft_export.parity.ort_session import OrtSession, failure_reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tuft_export.adopt.onnx_model import Source
     from tuft_export.adopt.wrapping import Activation, Wrapping
 
-# How far beyond 0..1 an answer may lie that is 0..1 already: a sigmoid's rounding, in float16 and after a resize.
+# How far an output with values in 0..1 may exceed that range, by rounding in float16 and after a resize.
 MAX_EXCESS: Final = 0.02
 
 
 def answers_of(source: Source, output: str, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the network as published says, to one picture at a time.
+    """Runs the network as published, on one image at a time.
 
     Args:
         source: The network.
@@ -29,21 +29,21 @@ def answers_of(source: Source, output: str, pictures: NDArray[np.float32]) -> ND
         pictures: Normalised, float32 [n, 3, S, S].
 
     Returns:
-        Its answers, stacked: float32 [n, 1 or 2, h, w] or [n, h, w].
+        Its outputs, stacked: float32 [n, 1 or 2, h, w] or [n, h, w].
 
     Raises:
-        AdoptError: ONNX Runtime cannot load or run it, or it does not answer with a mask.
+        AdoptError: ONNX Runtime cannot load or run it, or its output is not a mask.
     """
     inputs = pictures.astype(np.float16) if source.is_half else pictures
     try:
-        run = session(source.path)
-        answers = [run(output, source.input_name, inputs[i : i + 1]) for i in range(len(inputs))]
+        session = OrtSession(source.path)
+        answers = [session.run(output, source.input_name, inputs[i : i + 1]) for i in range(len(inputs))]
     except ImportError:
         raise
     except Exception as exc:  # ONNX Runtime's own exceptions have no common base
         size = pictures.shape[-1]
         raise AdoptError(
-            f"{source.path} fails on a picture of {size} pixels ({reason(exc)}): "
+            f"{source.path} fails on a picture of {size} pixels ({failure_reason(exc)}): "
             f"{'export it again' if source.size else 'choose another --size'}."
         ) from exc
     _check_shape(source, output, answers[0].shape)
@@ -52,10 +52,10 @@ def answers_of(source: Source, output: str, pictures: NDArray[np.float32]) -> ND
 
 
 def saliency_from_answers(answers: NDArray[np.float32], wrapping: Wrapping) -> NDArray[np.float32]:
-    """What `SALIENCY` has to be, in numpy: float32 [n, S, S] of the network's answers [n, c, h, w] or [n, h, w].
+    """The expected `SALIENCY`, in numpy: float32 [n, S, S] from the network's outputs [n, c, h, w] or [n, h, w].
 
     Raises:
-        AdoptError: The activation cannot be the right one.
+        AdoptError: The activation does not fit the outputs.
     """
     if answers.ndim == 3:
         answers = answers[:, None]
@@ -74,7 +74,7 @@ def saliency_from_answers(answers: NDArray[np.float32], wrapping: Wrapping) -> N
 
 
 def _check_shape(source: Source, output: str, shape: tuple[int, ...]) -> None:
-    """Sees that the answer to one picture is a square mask."""
+    """Checks that the output for one image is a square mask."""
     channels = shape[1:-2]
     if len(shape) < 3 or shape[0] != 1 or channels not in ((), (1,), (2,)) or shape[-1] != shape[-2]:
         others = ", ".join(name for name in source.output_names if name != output)

@@ -1,4 +1,4 @@
-"""The graph as the wire contract wants it: bytes of pixels in, saliency out; the network in the middle untouched."""
+"""Wraps a graph in the wire contract: uint8 pixels in, saliency out; the network itself is not changed."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 Activation = Literal["sigmoid", "softmax", "none"]
 ACTIVATIONS: Final[tuple[Activation, ...]] = get_args(Activation)
 
-# What was put around the network, in the graph's own notes and so in its provenance.
+# Metadata key of the wrapping; it becomes part of the provenance.
 NOTE_KEY: Final = "tuft.adopted"
-# protobuf ends at 2 GiB; the rest of the graph needs some of them.
+# protobuf is limited to 2 GiB, including the rest of the graph.
 LARGEST_FILE_BYTES: Final = 1_900_000_000
 SMALLEST_OUTSIDE_BYTES: Final = 1024
 
 _PREFIX: Final = "tuft/"
-_HIDDEN: Final = "adopted/"  # before the network's own names, should they clash with ours
+_HIDDEN: Final = "adopted/"  # prefix of the network's own names where they clash with ours
 _CHANNEL_AXIS: Final = 1
 
 
 @dataclass(frozen=True)
 class Wrapping:
-    """What is put around a network.
+    """The nodes around a network.
 
     Attributes:
         size: Working size in pixels.
-        normalisation: Of the pixels it takes.
+        normalisation: Of its input.
         output: Name of the output that is the mask.
-        answer_shape: Shape of that output for a single picture: [1, 1 or 2, h, w] or [1, h, w]. Two channels are
+        answer_shape: Shape of that output for a single image: [1, 1 or 2, h, w] or [1, h, w]. Two channels are
             background and foreground.
-        activation: What makes 0..1 of it: `sigmoid`, `softmax` over two channels, or `none` where it is 0..1 already.
+        activation: Maps it to 0..1: `sigmoid`, `softmax` over two channels, or `none` if it is in 0..1 already.
     """
 
     size: int
@@ -56,7 +56,7 @@ class Wrapping:
 
     @property
     def answer_hw(self) -> tuple[int, int]:
-        """Height and width of the network's answer in pixels."""
+        """Height and width of the network's output in pixels."""
         return self.answer_shape[-2], self.answer_shape[-1]
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,14 +70,14 @@ class Wrapping:
 
     @property
     def foreground(self) -> int:
-        """Index of the foreground's channel."""
+        """Index of the foreground channel."""
         return self.answer_shape[_CHANNEL_AXIS] - 1 if len(self.answer_shape) == 4 else 0
 
 
 def wrapped(source: Source, wrapping: Wrapping) -> onnx.ModelProto:
-    """The network with the contract's input and output, which replace its own.
+    """The network with the contract's input and output instead of its own.
 
-    `source.model` is changed: it may have gigabytes.
+    `source.model` is changed, not copied: it may take gigabytes.
     """
     from onnx import TensorProto, helper
 
@@ -89,7 +89,7 @@ def wrapped(source: Source, wrapping: Wrapping) -> onnx.ModelProto:
     graph, size = model.graph, wrapping.size
     nodes = [*before.nodes, *graph.node, *after.nodes]
     for replaced in (graph.node, graph.input, graph.output, graph.value_info):
-        del replaced[:]  # value_info tells the shapes of another batch and size
+        del replaced[:]  # value_info may hold shapes of another batch and size
     graph.node.extend(nodes)
     graph.initializer.extend([*before.constants, *after.constants])
     image_shape, saliency_shape = ["n", size, size, contract.CHANNELS], ["n", size, size]
@@ -100,7 +100,7 @@ def wrapped(source: Source, wrapping: Wrapping) -> onnx.ModelProto:
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Writes a graph; weights that are too large for one file go into `<name>.data` beside it."""
+    """Writes a graph; weights too large for one file go into `<name>.data` beside it."""
     import onnx
 
     weights_bytes = sum(tensor.ByteSize() for tensor in model.graph.initializer)
@@ -112,7 +112,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _without_clashes(source: Source, output: str) -> tuple[onnx.ModelProto, str, str]:
-    """The network, its input and its output, under other names where its own would meet ours."""
+    """The network, its input and its output, renamed where its names would clash with ours."""
     from onnx import compose
 
     graph = source.model.graph
@@ -123,7 +123,7 @@ def _without_clashes(source: Source, output: str) -> tuple[onnx.ModelProto, str,
 
 
 def _add_normalisation(nodes: _Nodes, normalisation: Normalisation, target: str, *, is_half: bool) -> None:
-    """From `IMAGE` to the network's input, called `target`; computed in float32 whatever the network takes."""
+    """From `IMAGE` to the network's input, called `target`; computed in float32 for every network."""
     from onnx import TensorProto
 
     x = nodes.add("Cast", contract.INPUT_NAME, to=TensorProto.FLOAT)
@@ -137,7 +137,7 @@ def _add_normalisation(nodes: _Nodes, normalisation: Normalisation, target: str,
 
 
 def _add_saliency(nodes: _Nodes, wrapping: Wrapping, answer: str) -> None:
-    """From the network's `answer` to `SALIENCY`."""
+    """From the network's output `answer` to `SALIENCY`."""
     from onnx import TensorProto
 
     x = nodes.add("Cast", answer, to=TensorProto.FLOAT)
@@ -145,7 +145,7 @@ def _add_saliency(nodes: _Nodes, wrapping: Wrapping, answer: str) -> None:
         x = nodes.add("Reshape", x, nodes.constant(np.array([0, 1, *wrapping.answer_hw], np.int64)))
     mask = nodes.channel(x, wrapping.foreground)
     if wrapping.activation == "softmax":
-        # Of two channels it is the sigmoid of their difference; Softmax itself means another thing before opset 13.
+        # For two channels it equals the sigmoid of their difference; Softmax has other semantics before opset 13.
         mask = nodes.add("Sub", mask, nodes.channel(x, 0))
     if wrapping.activation == "none":
         mask = nodes.add("Clip", mask, nodes.constant(np.float32(0)), nodes.constant(np.float32(1)))
@@ -157,7 +157,7 @@ def _add_saliency(nodes: _Nodes, wrapping: Wrapping, answer: str) -> None:
 
 
 class _Nodes:
-    """Collects nodes, in the form that the network's own opset knows, and their constants."""
+    """Collects nodes, in the form of the network's own opset, and their constants."""
 
     def __init__(self, stage: str, opset: int) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -166,7 +166,7 @@ class _Nodes:
         self._opset = opset
 
     def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Adds a node and tells the name of its output."""
+        """Adds a node and returns the name of its output."""
         from onnx import helper
 
         name = f"{self._prefix}{operator}_{len(self.nodes)}"
@@ -174,7 +174,7 @@ class _Nodes:
         return output or name
 
     def constant(self, value: NDArray[Any] | np.generic) -> str:
-        """Adds a constant and tells its name."""
+        """Adds a constant and returns its name."""
         from onnx import numpy_helper
 
         name = f"{self._prefix}constant_{len(self.constants)}"
@@ -186,7 +186,7 @@ class _Nodes:
         return self.add("Gather", x, self.constant(np.array([index], np.int64)), axis=_CHANNEL_AXIS)
 
     def maximum_of_each(self, x: str) -> str:
-        """The largest value of each picture, as [n, 1, 1, 1]."""
+        """The largest value of each image, as [n, 1, 1, 1]."""
         axes = [1, 2, 3]
         if self._opset < 18:
             return self.add("ReduceMax", x, axes=axes, keepdims=1)
@@ -194,10 +194,10 @@ class _Nodes:
 
     def resized(self, x: str, size: int) -> str:
         """[n, 1, h, w] as [n, 1, size, size], bilinear between the pixels' centres."""
-        # Not by scales: 333 times 1000 / 333 is 999 in float32.
+        # Sizes, not scales: 333 times 1000 / 333 is 999 in float32.
         start, stop = self.constant(np.array([0], np.int64)), self.constant(np.array([2], np.int64))
         batch_and_channel = self.add("Slice", self.add("Shape", x), start, stop)
         sizes = self.add("Concat", batch_and_channel, self.constant(np.array([size, size], np.int64)), axis=0)
-        # Left out by an empty name since opset 13; by an empty tensor before.
+        # An unused input is an empty name since opset 13, and an empty tensor before.
         none = "" if self._opset >= 13 else self.constant(np.array([], np.float32))
         return self.add("Resize", x, none, none, sizes, mode="linear", coordinate_transformation_mode="half_pixel")

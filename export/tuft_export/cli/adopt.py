@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tuft.cli._shared import DONE, add_command, add_repository
 from tuft.errors import SetupError
-from tuft_export.adopt import ACTIVATIONS, NORMALISATIONS, RUNTIMES, AdoptOptions, adopt
+from tuft.presets import RESIZES
+from tuft_export.adopt import ACTIVATIONS, ADOPT_RUNTIMES, NORMALISATIONS, AdoptOptions, adopt
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--size", type=int, metavar="S", help="working size in pixels, where the model leaves it open")
     parser.add_argument("--output", metavar="NAME", help="the output that is the mask, where there are several")
     add_repository(parser)
-    parser.add_argument("--runtime", choices=RUNTIMES, default="python")
+    resize_help = "its training's: static squashes to a square, dynamic keeps the aspect ratio (default: %(default)s)"
+    parser.add_argument("--resize", choices=RESIZES, default="static", help=resize_help)
+    parser.add_argument("--runtime", choices=ADOPT_RUNTIMES, default="python")
     parser.add_argument("--max-batch", type=int, metavar="N", help="largest batch (default: by size, as tuft's own)")
     parser.add_argument("--version", default="1", metavar="N", help="the version folder (default: %(default)s)")
 
@@ -42,6 +45,7 @@ def _run(options: argparse.Namespace) -> int:
         runtime=options.runtime,
         max_batch_size=options.max_batch,
         version=options.version,
+        resize=options.resize,
     )
     try:
         adopted = adopt(options.model, adopt_options)

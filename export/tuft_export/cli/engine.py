@@ -14,8 +14,8 @@ from tuft_export.engines.builder import DEFAULT_OPTIMIZATION_LEVEL, Tuning
 from tuft_export.engines.files import EngineFiles
 from tuft_export.engines.graph import GraphOptions, exported_graph
 from tuft_export.errors import EngineError
+from tuft_export.graph_metadata import PRECISIONS
 from tuft_export.graphs.provider import GraphSource
-from tuft_export.graphs.weightless import PRECISIONS
 
 if TYPE_CHECKING:
     import argparse

@@ -10,8 +10,8 @@ from tuft.cli._shared import DONE, add_command
 from tuft.errors import SetupError
 from tuft.files import write_atomically
 from tuft_export.cli._checkpoint import add_checkpoint, chosen_checkpoint
+from tuft_export.graph_metadata import PRECISIONS
 from tuft_export.graphs.provider import GraphSource, in_precision
-from tuft_export.graphs.weightless import PRECISIONS
 from tuft_export.provenance import graph_record, write_record
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from tuft import contract
 from tuft.cli._shared import DONE, add_command, add_repository
+from tuft.contract import RUNTIMES
 from tuft_export.cli._checkpoint import add_checkpoint, chosen_checkpoint
-from tuft_export.graphs.weightless import PRECISIONS
-from tuft_export.publishing.publish import RUNTIMES, VERSION, PublishOptions, publish
+from tuft_export.graph_metadata import PRECISIONS
+from tuft_export.publishing.publish import VERSION, PublishOptions, publish
 
 if TYPE_CHECKING:
     import argparse

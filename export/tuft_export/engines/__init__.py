@@ -1,13 +1,12 @@
-"""TensorRT engines: built from a graph on the machine that will serve them, proven there, and recorded.
+"""TensorRT engines: built from a graph on the machine that will serve them, verified there, and recorded.
 
-`build.build_engine` reads like the way of one engine:
+The modules, in the order in which `build.build_engine` uses them:
 
-    graph         the ONNX graph and its record, exported unless they are there already
-    cuda          the GPU, its memory and its stream, through the driver's own library
-    bindings      TensorRT itself, new enough
-    builder       graph -> plan, with what TensorRT calls back in `callbacks`
-    runner        a plan at work
-    reference     what the graph answers in float32 on the processor
-    verification  plan against reference
-    files         what lies where, and whether it is still what was asked for
+    graph         the ONNX graph and its record, exported unless they exist already
+    cuda          the GPU, its memory and its stream, through the driver's library
+    bindings      TensorRT's Python bindings, checked for their version
+    builder       graph -> plan; `callbacks` holds the logger and the progress monitor
+    runner        runs a plan
+    parity        the plan against `tuft_export.parity.reference`
+    files         the paths of one size, and whether its files are up to date
 """

@@ -1,4 +1,4 @@
-"""TensorRT's Python bindings, imported only when an engine is asked for."""
+"""TensorRT's Python bindings, imported only to build an engine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from tuft_export.errors import EngineError
 
-# Strong typing was complete, and every name used here was there, in 10.12; only strong typing is left in 11.
+# 10.12 has complete strong typing and every name used here; 11 has strong typing only.
 OLDEST: Final = (10, 12)
 
-# The bindings alone, where TensorRT's libraries came another way, as in Triton's container.
+# The second is the bindings alone, for TensorRT libraries from elsewhere, as in Triton's container.
 _MODULES: Final = ("tensorrt", "tensorrt_bindings")
 
 

@@ -1,4 +1,4 @@
-"""One verified engine, from the graph in a folder to the plan beside it."""
+"""Builds and verifies one engine, from the graph in a folder to the plan beside it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tuft_export.engines.bindings import load_tensorrt
 from tuft_export.engines.builder import BuildOptions, Tuning, plan_from_onnx
 from tuft_export.engines.callbacks import file_logger, progress_monitor
 from tuft_export.engines.cuda import Cuda, Gpu, choose_gpu
-from tuft_export.engines.files import ingredients, sound_record
+from tuft_export.engines.files import build_fingerprint, verified_record
 from tuft_export.engines.graph import graph_in_place
 from tuft_export.engines.parity import TOLERANCES, Verification, verify
 from tuft_export.engines.runner import EngineRunner
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Machine:
-    """What an engine is built with, and for.
+    """The software and the GPU that an engine is built with and for.
 
     Attributes:
         trt: TensorRT's bindings.
         cuda: The driver.
-        gpu: Where the engine will run.
+        gpu: The GPU that will run the engine.
     """
 
     trt: Any
@@ -53,11 +53,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine in its place.
+    """A built engine.
 
     Attributes:
         record: Its link in the chain of provenance.
-        verification: The proof; None where the engine was there already, with its proof in the record.
+        verification: The result of the check; None if the engine existed already, with the result in its record.
     """
 
     record: Link
@@ -65,10 +65,10 @@ class Engine:
 
 
 def this_machine(device: str | None) -> Machine:
-    """Looks for TensorRT and for a GPU.
+    """Finds TensorRT and a GPU.
 
     Args:
-        device: Whole words of the GPU's name, such as `L4`; None takes the first.
+        device: Whole words of the GPU's name, such as `L4`; None selects the first GPU.
 
     Raises:
         EngineError: One of them is missing, or TensorRT is too old.
@@ -81,26 +81,26 @@ def this_machine(device: str | None) -> Machine:
 def build_engine(
     machine: Machine, files: EngineFiles, tuning: Tuning, *, force: bool = False, progress: bool = True
 ) -> Engine:
-    """Builds and proves the engine of a size from the graph that is in place, unless it is there already.
+    """Builds and verifies the engine of one size from its graph, unless it is up to date.
 
-    An engine that was there stays until the new one is proven.
+    An existing engine is replaced only by a verified one.
 
     Args:
-        machine: As by `this_machine`.
-        files: Of the size.
-        tuning: What may be chosen.
-        force: Build in any case.
-        progress: Show bars on standard error.
+        machine: From `this_machine`.
+        files: The paths of the size.
+        tuning: The user's options.
+        force: Build even if the engine is up to date.
+        progress: Show progress bars on standard error.
 
     Raises:
-        EngineError: There is no graph, TensorRT fails, or the engine does not compute what the graph computes. Of the
-            build, only its log and its timings stay.
-        KeyboardInterrupt: After Ctrl-C, once TensorRT has ended its step; no log stays either.
+        EngineError: There is no graph, TensorRT fails, or the engine does not compute the same as the graph. Only the
+            log and the timings of the build are kept.
+        KeyboardInterrupt: After Ctrl-C, once TensorRT has ended its step; the log is not kept.
     """
     graph = graph_in_place(files)
     options = _options(graph, contract.MODELS[files.size], tuning)
-    parts = ingredients(graph["sha256"], machine.trt.__version__, machine.gpu, options)
-    record = sound_record(files.plan)
+    parts = build_fingerprint(graph["sha256"], machine.trt.__version__, machine.gpu, options)
+    record = verified_record(files.plan)
     if not force and record is not None and record.get("key") == parts["key"]:
         return Engine(record, None)
     with _log(files) as log:
@@ -118,7 +118,7 @@ def build_engine(
             "verification": proven.verification.to_dict(),
         }
         write_atomically(files.layers, proven.layers.encode())
-        # The plan before its record: a record that does not fit its file is none.
+        # The plan before its record: a record that does not match its file is ignored.
         write_atomically(files.plan, plan)
         write_record(files.plan, record)
     return Engine(record, proven.verification)
@@ -133,7 +133,7 @@ def _options(graph: Link, spec: ModelSpec, tuning: Tuning) -> BuildOptions:
 
 @contextlib.contextmanager
 def _log(files: EngineFiles) -> Iterator[TextIO]:
-    """What is open here is the log of a failure until the engine is in its place, even if TensorRT crashes."""
+    """The open log; it keeps the name of a failed one until the engine is in place, even if TensorRT crashes."""
     try:
         with files.failed_log.open("w") as log:
             yield log
@@ -146,7 +146,7 @@ def _log(files: EngineFiles) -> Iterator[TextIO]:
 def _built(
     machine: Machine, files: EngineFiles, options: BuildOptions, logger: Any, *, progress: bool
 ) -> tuple[bytes, float]:
-    """The plan, and the seconds it took."""
+    """The plan, and the build time in seconds."""
     graph, spec = files.graph.read_bytes(), contract.MODELS[files.size]
 
     def build(stopped: Callable[[], bool]) -> bytes | None:
@@ -157,7 +157,7 @@ def _built(
             )
 
     started = time.monotonic()
-    with _ctrl_c_noted() as stopped, ThreadPoolExecutor(max_workers=1) as pool:
+    with _deferred_interrupt() as stopped, ThreadPoolExecutor(max_workers=1) as pool:
         plan = pool.submit(build, stopped).result()
     if plan is None:
         reason = logger.errors[-1] if logger.errors else "it gives no reason"
@@ -169,13 +169,13 @@ def _built(
 
 
 @contextlib.contextmanager
-def _ctrl_c_noted() -> Iterator[Callable[[], bool]]:
-    """Within, Ctrl-C is noted, for the build to ask; after it, it is raised.
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Defers Ctrl-C: records it for the build to poll, and raises KeyboardInterrupt after the block.
 
-    The main thread has to be waiting for another one that computes: inside TensorRT, Python handles no signal.
+    The build must run in another thread than the main one: inside TensorRT, Python handles no signals.
     """
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only the main thread is told of signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield stop.is_set
         return
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
@@ -195,7 +195,7 @@ class _Proven:
 
 
 def _proven(machine: Machine, files: EngineFiles, plan: bytes, precision: str, logger: Any) -> _Proven:
-    """Loads the plan as a server would, and asks it."""
+    """Loads the plan as a server would, and verifies it."""
     graph, spec = files.graph.read_bytes(), contract.MODELS[files.size]
 
     def reference(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """ONNX -> TensorRT: a strongly typed network of static size and dynamic batch.
 
-The precision is in the graph. TensorRT 11 knows nothing else, and 10 is asked for the same.
+The graph states the precision. TensorRT 11 supports only that; 10 is configured to do the same.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ DEFAULT_OPTIMIZATION_LEVEL: Final = 3  # TensorRT's own
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """What a user may choose about an engine.
+    """The user's options of a build.
 
     Attributes:
-        workspace_mb: What one layer may use for scratch, in MiB; None lets it use the whole GPU.
-        optimization_level: 0 to 5; higher levels build longer.
+        workspace_mb: Largest scratch memory of one layer in MiB; None allows the whole GPU.
+        optimization_level: 0 to 5; higher levels take longer to build.
 
     Raises:
         EngineError: A value is out of its range.
@@ -45,13 +45,13 @@ class Tuning:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions(Tuning):
-    """What decides, beside the graph and the machine, which engine is built.
+    """All options of a build; with the graph and the machine they determine the engine.
 
     Attributes:
-        max_batch_size: The largest batch; 1 is the smallest, and the one it is tuned for.
-        tf32: Round the factors of float32 products to ten bits, as half precision does: faster, for the float32
-            islands of a graph in half precision, which are there for their range.
-        recipe: Raised whenever the code here builds another engine from the same options.
+        max_batch_size: The largest batch; the smallest is 1, for which the engine is optimised.
+        tf32: Round the factors of float32 products to ten bits, as half precision does. This is faster, and suits the
+            float32 islands of a graph in half precision, which need the range and not the precision.
+        recipe: Incremented whenever this code builds another engine from the same options.
     """
 
     max_batch_size: int
@@ -67,17 +67,17 @@ def plan_from_onnx(
     Args:
         trt: The bindings.
         graph: The serialised ONNX graph.
-        spec: Which served model it will be.
-        options: How.
+        spec: The served model.
+        options: All options.
         logger: A `tensorrt.ILogger` with a list `errors`.
         monitor: A `tensorrt.IProgressMonitor`.
-        timing_cache: The file of kernel timings, which make a second build quick; written after the build.
+        timing_cache: The file of kernel timings, which speed up the next build; written after the build.
 
     Returns:
-        The plan; None where `monitor` has stopped the build, or where TensorRT gave up, which `logger.errors` explains.
+        The plan; None if `monitor` stopped the build, or if TensorRT failed for a reason in `logger.errors`.
 
     Raises:
-        EngineError: The graph cannot be parsed, or TensorRT does not take the options.
+        EngineError: The graph cannot be parsed, or TensorRT rejects the options.
     """
     builder = _builder(trt, logger)
     network = _network(trt, builder, graph, logger)
@@ -94,7 +94,7 @@ def plan_from_onnx(
 def _builder(trt: Any, logger: Any) -> Any:
     try:
         return trt.Builder(logger)
-    except (TypeError, RuntimeError) as exc:  # the bindings' ways to say that the library made none
+    except (TypeError, RuntimeError) as exc:  # raised by the bindings if the library returns no builder
         reason = logger.errors[-1] if logger.errors else " ".join(str(exc).split())
         raise EngineError(f"TensorRT does not start ({reason}): check nvidia-smi and what else uses the GPU.") from exc
 
@@ -115,7 +115,9 @@ def _config(trt: Any, builder: Any, options: BuildOptions, monitor: Any) -> Any:
     config = builder.create_builder_config()
     config.progress_monitor = monitor
     config.builder_optimization_level = options.optimization_level
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # else the inspector knows layers by name only
+    config.profiling_verbosity = (
+        trt.ProfilingVerbosity.DETAILED
+    )  # else the inspector reports only names
     if options.workspace_mb is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
     if not options.tf32:
@@ -138,7 +140,7 @@ def _add_profile(builder: Any, config: Any, spec: ModelSpec, max_batch_size: int
 
 
 def _load_timings(config: Any, path: Path) -> None:
-    """Timings of another GPU or TensorRT are refused by TensorRT, and replaced by the new ones."""
+    """Loads the timings; TensorRT refuses those of another GPU or version, and then starts with none."""
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
         config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)

@@ -1,7 +1,7 @@
-"""What TensorRT calls back while it builds: a logger that writes a file, a progress monitor that can stop the build.
+"""Callbacks of a build: a logger that writes to a file, and a progress monitor that can stop the build.
 
-Both derive from classes of the bindings, which may not be there: so functions make them. TensorRT calls them from
-threads of its own, where an exception would be lost: so nothing here raises.
+Both derive from classes of the bindings, which may not be installed, so functions create them. TensorRT calls them from
+its own threads, where exceptions would be lost, so they raise none.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def file_logger(trt: Any, file: TextIO) -> Any:
                 return
             if severity in (severity_of.ERROR, severity_of.INTERNAL_ERROR):
                 self.errors.append(" ".join(msg.split()))
-            # Flushed, so that a crash inside TensorRT leaves its last words.
+            # Flushed, so that the last messages before a crash of TensorRT are kept.
             print(f"{severity.name:<14} {msg}", file=file, flush=True)
 
     return FileLogger()
 
 
 def progress_monitor(trt: Any, stopped: Callable[[], bool], *, progress: bool) -> Any:
-    """A `tensorrt.IProgressMonitor` with a bar for each phase that is under way.
+    """A `tensorrt.IProgressMonitor` with a progress bar for each running phase.
 
     Args:
         trt: The bindings.
-        stopped: Asked after each step; the build ends when it says so.
+        stopped: Called after each step; the build ends when it returns true.
         progress: Show the bars, on standard error.
     """
 

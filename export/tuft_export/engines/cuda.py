@@ -1,7 +1,7 @@
-"""What engines need of CUDA, through the driver's own library: which GPU this is, its memory, a stream.
+"""A minimal CUDA interface through the driver's library: GPUs, device memory and streams.
 
-The driver is wherever a GPU can be used, in Triton's container too, and its binary interface is stable. So neither
-torch nor the CUDA toolkit nor a package that must fit both has to be installed beside TensorRT.
+The driver is present wherever a GPU can be used, also in Triton's container, and its binary interface is stable. So
+neither torch nor the CUDA toolkit has to be installed beside TensorRT.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _COMPUTE_CAPABILITY_MAJOR: Final = 75
 _COMPUTE_CAPABILITY_MINOR: Final = 76
 _OUT_OF_MEMORY: Final = 2
 
-# NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE, and more than any GPU's name needs.
+# At least NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE and the longest name of a GPU.
 _TEXT_BYTES: Final = 256
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU as CUDA sees it, so after `CUDA_VISIBLE_DEVICES`.
+    """One GPU that is visible to CUDA, subject to `CUDA_VISIBLE_DEVICES`.
 
     Attributes:
         index: Its CUDA ordinal.
-        name: As the driver calls it, such as `NVIDIA L4`.
+        name: The driver's name for it, such as `NVIDIA L4`.
         compute_capability: Such as `8.9`.
-        memory_bytes: All of its memory.
+        memory_bytes: Total memory.
         driver: Version of the NVIDIA driver.
     """
 
@@ -70,7 +70,7 @@ class Cuda:
         self.call("cuInit", ctypes.c_uint(0))
 
     def call(self, function: str, *arguments: Any) -> None:
-        """Calls one function; every argument is a ctypes value of the width that cuda.h gives.
+        """Calls one function; every argument is a ctypes value of the width declared in cuda.h.
 
         Raises:
             EngineError: The driver reports a failure.
@@ -88,7 +88,7 @@ class Cuda:
             )
 
     def gpus(self) -> tuple[Gpu, ...]:
-        """Every GPU that CUDA sees here."""
+        """The GPUs that are visible to CUDA."""
         count = ctypes.c_int()
         self.call("cuDeviceGetCount", ctypes.byref(count))
         driver = driver_version() if count.value else ""
@@ -96,11 +96,11 @@ class Cuda:
 
     @contextlib.contextmanager
     def on(self, gpu: Gpu) -> Iterator[None]:
-        """Makes `gpu` the one that CUDA, and so TensorRT, uses in this thread."""
+        """Makes `gpu` the current one of CUDA, and so of TensorRT, in this thread."""
         device, context = ctypes.c_int(), ctypes.c_void_p()
         self.call("cuDeviceGet", ctypes.byref(device), ctypes.c_int(gpu.index))
-        # The primary context is the one that the CUDA runtime inside TensorRT shares with us. It is never released:
-        # TensorRT's objects may live longer than this block, and the process ends soon.
+        # The CUDA runtime inside TensorRT uses the primary context too. It is never released: TensorRT's objects may
+        # outlive this block, and the process ends soon.
         self.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
         self.call("cuCtxPushCurrent_v2", context)
         try:
@@ -134,15 +134,15 @@ class DeviceArray:
 
     @property
     def address(self) -> int:
-        """Where it begins, for TensorRT."""
+        """Its device address, for TensorRT."""
         return self._pointer.value
 
     def upload(self, array: NDArray[np.generic]) -> None:
-        """Copies a contiguous array to the beginning of this memory."""
+        """Copies a contiguous array to the start of this memory."""
         self._cuda.call("cuMemcpyHtoD_v2", self._pointer, _data(array), ctypes.c_size_t(array.nbytes))
 
     def download(self, array: NDArray[np.generic]) -> None:
-        """Fills a contiguous array from the beginning of this memory."""
+        """Fills a contiguous array from the start of this memory."""
         self._cuda.call("cuMemcpyDtoH_v2", _data(array), self._pointer, ctypes.c_size_t(array.nbytes))
 
     def __enter__(self) -> DeviceArray:
@@ -155,7 +155,7 @@ class DeviceArray:
 class Stream:
     """A stream of the current GPU; a context manager.
 
-    Not a non-blocking one: it waits for the copies of `DeviceArray`, which go through the default stream.
+    It is a blocking stream: it waits for the copies of `DeviceArray`, which use the default stream.
     """
 
     def __init__(self, cuda: Cuda) -> None:
@@ -165,7 +165,7 @@ class Stream:
 
     @property
     def handle(self) -> int:
-        """For TensorRT."""
+        """Its handle, for TensorRT."""
         return self._stream.value or 0
 
     def synchronise(self) -> None:
@@ -180,14 +180,14 @@ class Stream:
 
 
 def choose_gpu(gpus: tuple[Gpu, ...], wanted: str | None) -> Gpu:
-    """The first GPU, or the first that is called `wanted`.
+    """The first GPU, or the first whose name contains `wanted`.
 
     Args:
-        gpus: What there is.
+        gpus: The visible GPUs.
         wanted: One or more whole words of a name: `L4` is not `NVIDIA L40S`.
 
     Raises:
-        EngineError: There is none.
+        EngineError: There is no such GPU.
     """
     if not gpus:
         raise EngineError("No GPU is visible: build engines where they will serve, in a container with --gpus all.")
@@ -205,10 +205,10 @@ def choose_gpu(gpus: tuple[Gpu, ...], wanted: str | None) -> Gpu:
 
 
 def driver_version() -> str:
-    """Version of the NVIDIA driver, which only its management library tells.
+    """Version of the NVIDIA driver, from its management library NVML.
 
     Raises:
-        EngineError: That library is not there, or fails.
+        EngineError: The library is missing or fails.
     """
     try:
         library = ctypes.CDLL(LIBNVML)

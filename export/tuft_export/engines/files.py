@@ -1,4 +1,4 @@
-"""What lies in a folder of engines, and whether it is still what was asked for."""
+"""The files in a folder of engines, and whether they are up to date."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from tuft.provenance import file_sha256
+from tuft.files import file_hash
 from tuft_export.errors import PublishError
 from tuft_export.provenance import read_record
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineFiles:
-    """Where everything about one size is; graph and plan have their records beside them, `<file>.json`.
+    """The paths of one size; graph and plan have their records beside them, `<file>.json`.
 
     Attributes:
-        folder: Holds all sizes.
+        folder: The folder of all sizes.
         size: Working size in pixels.
     """
 
@@ -38,22 +38,22 @@ class EngineFiles:
 
     @property
     def plan(self) -> Path:
-        """The engine, under the name that `tuft-export publish` takes."""
+        """The engine, under the name that `tuft-export publish` expects."""
         return self._named("plan")
 
     @property
     def layers(self) -> Path:
-        """What the engine consists of, as TensorRT's inspector tells it."""
+        """The engine's layers, from TensorRT's inspector."""
         return self._named("layers.json")
 
     @property
     def log(self) -> Path:
-        """What TensorRT said while it built the engine that is there."""
+        """TensorRT's log of the build of the existing engine."""
         return self._named("log")
 
     @property
     def failed_log(self) -> Path:
-        """What TensorRT says while it builds; it stays only where that fails, beside an older engine and its log."""
+        """TensorRT's log during a build; kept only if that fails, beside an older engine and its log."""
         return self._named("failed.log")
 
     @property
@@ -65,8 +65,8 @@ class EngineFiles:
         return self.folder / f"model_{self.size}.{suffix}"
 
 
-def ingredients(graph_sha256: str, tensorrt: str, gpu: Gpu, options: BuildOptions) -> Link:
-    """Everything that decides which engine is built, with its `key`: another TensorRT, another key."""
+def build_fingerprint(graph_sha256: str, tensorrt: str, gpu: Gpu, options: BuildOptions) -> Link:
+    """Everything that determines an engine, and a hash of it as `key`; another TensorRT has another key."""
     parts = {
         "from": graph_sha256,
         "tensorrt": tensorrt,
@@ -78,12 +78,12 @@ def ingredients(graph_sha256: str, tensorrt: str, gpu: Gpu, options: BuildOption
     return {**parts, "key": hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}
 
 
-def sound_record(file: Path) -> Link | None:
-    """The record beside a file, if both are there and the file is the one that it tells of."""
+def verified_record(file: Path) -> Link | None:
+    """The record beside a file, if both exist and the file's hash matches."""
     if not file.is_file():
         return None
     try:
         record = read_record(file)
     except PublishError:
         return None
-    return record if record.get("sha256") == file_sha256(file) else None
+    return record if record.get("sha256") == file_hash(file) else None

@@ -1,4 +1,4 @@
-"""The graph that an engine is built from: exported once, then taken as it is while nothing about it has changed."""
+"""The graph that an engine is built from: exported once, and reused until an option changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tuft
 from tuft.files import write_atomically
-from tuft_export.engines.files import sound_record
+from tuft_export.engines.files import verified_record
 from tuft_export.errors import EngineError
 from tuft_export.provenance import graph_record, write_record
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """Which graph is exported.
+    """Options of the graph.
 
     Attributes:
         blend: As in `ExportOptions`: None blends above the checkpoint's base size.
@@ -31,13 +31,13 @@ class GraphOptions:
 
 
 def exported_graph(source: GraphSource, files: EngineFiles, options: GraphOptions, *, force: bool = False) -> bool:
-    """Writes the graph and its record, unless they are there and are what is asked for.
+    """Writes the graph and its record, unless they are up to date.
 
     Args:
-        source: The checkpoint.
-        files: Where they go.
-        options: Which graph.
-        force: Export in any case.
+        source: The checkpoint's graphs.
+        files: The paths of the size.
+        options: Options of the graph.
+        force: Export even if the graph is up to date.
 
     Returns:
         Whether the graph is new.
@@ -46,25 +46,25 @@ def exported_graph(source: GraphSource, files: EngineFiles, options: GraphOption
         CheckpointError: The weights are missing or not the published ones.
         PublishError: Exporting needs torch, which is not installed.
     """
-    record = sound_record(files.graph)
-    if not force and record is not None and _is_as_asked(record, source, files, options):
+    record = verified_record(files.graph)
+    if not force and record is not None and _is_up_to_date(record, source, files, options):
         return False
     model = source.graph(files.size, options.blend, options.precision)
     content = model.SerializeToString()
     files.folder.mkdir(parents=True, exist_ok=True)
-    # The graph first: a record that does not fit its file is no record.
+    # The graph before its record: a record that does not match its file is ignored.
     write_atomically(files.graph, content)
     write_record(files.graph, graph_record(source.link, model, content, size=files.size, precision=options.precision))
     return True
 
 
 def graph_in_place(files: EngineFiles) -> Link:
-    """The record of the graph that is there.
+    """The record of the existing graph.
 
     Raises:
-        EngineError: There is no graph of this size, or it is not the one that its record tells of.
+        EngineError: There is no graph of this size, or it does not match its record.
     """
-    record = sound_record(files.graph)
+    record = verified_record(files.graph)
     if record is None or record.get("kind") != "onnx" or record.get("size") != files.size:
         raise EngineError(
             f"{files.graph} is not there with its record: export it with `tuft-export engine --onnx-only --size "
@@ -73,7 +73,7 @@ def graph_in_place(files: EngineFiles) -> Link:
     return record
 
 
-def _is_as_asked(record: Link, source: GraphSource, files: EngineFiles, options: GraphOptions) -> bool:
+def _is_up_to_date(record: Link, source: GraphSource, files: EngineFiles, options: GraphOptions) -> bool:
     try:
         base_size: int = record["network"]["base_size"]
         exporter: str = record["tools"].get("tuft", tuft.__version__)

@@ -1,4 +1,4 @@
-"""The proof at the end of a build: the engine against its graph in float32, on real pictures, batch by batch."""
+"""The parity check of a build: the engine against its graph in float32, on real photographs, for several batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tuft_export.errors import EngineError
-from tuft_export.parity.ort_session import mask_iou
+from tuft_export.parity.comparison import compare
 from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
@@ -18,21 +18,19 @@ if TYPE_CHECKING:
 
     from tuft.contract import ModelSpec
 
-# Saliency from which a pixel counts as in front.
-_THRESHOLD: Final = 0.5
-# Standard deviation of the reference below which it is as good as constant and proves nothing.
+# Below this standard deviation the reference is practically constant, and the comparison proves nothing.
 _LIVELY_STD: Final = 0.01
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far an engine may be from its graph in float32.
+    """The largest allowed differences between an engine and its graph in float32.
 
     Attributes:
-        saliency: A pixel farther than this is off.
-        off_share: Share of pixels that may be off: blending decides by thresholds, where rounding moves a few.
+        saliency: A pixel with a larger difference is off.
+        off_share: Share of pixels that may be off; blending uses thresholds, where rounding affects a few pixels.
         mean: Mean difference.
-        iou: Least intersection over union of what is in front.
+        iou: Least intersection over union of the foreground.
     """
 
     saliency: float
@@ -41,8 +39,8 @@ class Tolerance:
     iou: float
 
 
-# By the mantissas of 23, 10 and 7 bits; the means of half precision are those of `precision_proof`. No GPU has been
-# measured. With every value rounded on the processor, the demo at 1024 gives 2e-4 in fp16 and 2e-3 in bf16.
+# From the mantissas of 23, 10 and 7 bits; the means of half precision are those of `graphs.precision_parity`. Not
+# measured on a GPU. With every value rounded on the CPU, the demo at 1024 gives 2e-4 in fp16 and 2e-3 in bf16.
 TOLERANCES: Final = {
     "fp32": Tolerance(saliency=2e-3, off_share=1e-3, mean=5e-4, iou=0.999),
     "fp16": Tolerance(saliency=2e-2, off_share=1e-2, mean=1 / 255, iou=0.99),
@@ -52,16 +50,16 @@ TOLERANCES: Final = {
 
 @dataclass(frozen=True)
 class BatchVerification:
-    """One batch size. Pixels that are not numbers count as off by 1.
+    """The comparison at one batch size. Pixels that are not finite count as off by 1.
 
     Attributes:
         batch_size: Pictures in the batch.
-        finite: Every pixel is a number.
+        finite: Every pixel is finite.
         max_abs: Largest difference of the saliency from the reference.
         mean_abs: Mean difference.
         off_share: Share of pixels farther off than the tolerance.
-        iou: Least intersection over union, at a saliency of 0.5, of any picture.
-        singles_max_abs: Largest difference from the same pictures given one by one.
+        iou: Least intersection over union, at a saliency of 0.5, of any image.
+        singles_max_abs: Largest difference from the same images computed one by one.
         singles_off_share: Share of pixels farther from those than the tolerance.
     """
 
@@ -77,7 +75,7 @@ class BatchVerification:
 
 @dataclass(frozen=True)
 class Verification:
-    """The verdict; true where every batch is within tolerance."""
+    """The result; true if every batch is within tolerance."""
 
     precision: str
     tolerance: Tolerance
@@ -95,7 +93,7 @@ class Verification:
         )
 
     def require(self) -> None:
-        """Raises EngineError unless the verdict is true."""
+        """Raises EngineError unless the verification is true."""
         if self.reference_std <= _LIVELY_STD:
             raise EngineError("The graph answers every picture alike, which proves nothing: use trained weights.")
         for batch in self.batches:
@@ -127,12 +125,12 @@ def verify(
     spec: ModelSpec,
     precision: str,
 ) -> Verification:
-    """Compares an engine with its reference at batch 1, 2 and the largest.
+    """Compares an engine with its reference at batch sizes 1, 2 and the largest.
 
     Args:
         run: The engine, from uint8 [n, S, S, 3] to float32 [n, S, S].
         reference: The graph in float32, likewise.
-        spec: Which served model it is.
+        spec: The served model.
         precision: A key of `TOLERANCES`.
     """
     tolerance = TOLERANCES[precision]
@@ -140,28 +138,24 @@ def verify(
     expected = reference(pictures)
     singles = np.concatenate([run(picture[None]) for picture in pictures])
     sizes = sorted({min(n, spec.max_batch_size) for n in (1, 2, spec.max_batch_size)})
-    batches = tuple(_compare(run(pictures[:n]), expected[:n], singles[:n], tolerance.saliency) for n in sizes)
+    batches = tuple(_verified(run(pictures[:n]), expected[:n], singles[:n], tolerance.saliency) for n in sizes)
     return Verification(precision, tolerance, float(expected.std()), batches)
 
 
-def _compare(
+def _verified(
     actual: NDArray[np.float32], expected: NDArray[np.float32], singles: NDArray[np.float32], tolerance: float
 ) -> BatchVerification:
-    off, off_singles = _difference(actual, expected), _difference(actual, singles)
+    from_graph, from_singles = compare(actual, expected, tolerance), compare(actual, singles, tolerance)
     return BatchVerification(
         batch_size=len(actual),
-        finite=bool(np.isfinite(actual).all()),
-        max_abs=float(off.max()),
-        mean_abs=float(off.mean()),
-        off_share=float((off > tolerance).mean()),
-        iou=min(map(mask_iou, actual >= _THRESHOLD, expected >= _THRESHOLD)),
-        singles_max_abs=float(off_singles.max()),
-        singles_off_share=float((off_singles > tolerance).mean()),
+        finite=from_graph.finite,
+        max_abs=from_graph.max_abs,
+        mean_abs=from_graph.mean_abs,
+        off_share=from_graph.off_share,
+        iou=from_graph.iou,
+        singles_max_abs=from_singles.max_abs,
+        singles_off_share=from_singles.off_share,
     )
-
-
-def _difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(np.nan_to_num(np.abs(a - b), nan=1, posinf=1), np.float32)
 
 
 def _line(values: BatchVerification | Tolerance) -> str:

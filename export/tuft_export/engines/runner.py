@@ -1,4 +1,4 @@
-"""A plan at work: deserialised, checked against the wire contract, asked."""
+"""Runs a plan: deserialises it, checks it against the wire contract, and computes batches."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class EngineRunner:
         trt: The bindings.
         cuda: The driver.
         plan: The serialised engine.
-        spec: Which served model it is.
+        spec: The served model.
         logger: A `tensorrt.ILogger` with a list `errors`.
 
     Attributes:
-        device_memory_bytes: What its activations need at the largest batch.
+        device_memory_bytes: Memory of its activations at the largest batch.
 
     Raises:
-        EngineError: TensorRT cannot load the plan, or its tensors are not the contract's.
+        EngineError: TensorRT cannot load the plan, or its tensors differ from the contract.
     """
 
     def __init__(self, trt: Any, cuda: Cuda, plan: bytes, spec: ModelSpec, logger: Any) -> None:
@@ -46,7 +46,7 @@ class EngineRunner:
         self.device_memory_bytes = int(engine.device_memory_size_v2)
 
     def layers(self) -> str:
-        """What the engine consists of, as TensorRT's JSON."""
+        """The engine's layers, as TensorRT's JSON."""
         inspector = self._engine.create_engine_inspector()
         text: str = inspector.get_engine_information(self._trt.LayerInformationFormat.JSON)
         return text

@@ -1,1 +1,1 @@
-"""From a network to the graph that is served: exported, simplified, proven, in the precision asked for."""
+"""From a network to the served graph: export, simplification, precision and parity checks."""

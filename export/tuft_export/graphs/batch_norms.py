@@ -1,4 +1,4 @@
-"""Batch norms into the convolutions before them: exact in float32, and half as many nodes."""
+"""Folds batch norms into the convolutions before them: exact in float32, and half as many nodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def fold_batch_norms(model: ir.Model) -> None:
-    """Multiplies each batch norm that follows a convolution, and nothing else, into its weights; `model` is changed.
+    """Folds each batch norm whose input is only a convolution into that convolution's weights; `model` is changed.
 
     With y = (conv(x) + b − mean) · s + beta and s = gamma / sqrt(variance + epsilon), the weights of every output
     channel are multiplied by its s, and the bias becomes (b − mean) · s + beta.
@@ -38,7 +38,7 @@ def _fold(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
     scale = gamma / np.sqrt(variance + norm.attributes.get_float("epsilon", 1e-5))
     weight = _array(conv.inputs[1])
     bias = _array(conv.inputs[2]) if len(conv.inputs) > 2 and conv.inputs[2] else np.zeros_like(mean)
-    # A convolution that runs twice, at two sizes, has one set of weights.
+    # A convolution that runs at two sizes has one set of weights.
     name = f"{conv.inputs[1].name}.{norm.inputs[1].name}"  # type: ignore[union-attr]
     folded = weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), (bias - mean) * scale + beta
     conv.resize_inputs(3)

@@ -1,4 +1,4 @@
-"""Small changes to a graph that onnx_ir leaves to its users."""
+"""Small edits of a graph that onnx_ir does not provide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def constant(graph: ir.Graph, name: str, array: NDArray) -> ir.Value:  # type: ignore[type-arg]
-    """The initializer called `name`, made of `array` unless there is one."""
+    """The initializer called `name`, created from `array` if missing."""
     if name not in graph.initializers:
         tensor = ir.tensor(array, name=name)
         kind, shape = ir.TensorType(tensor.dtype), ir.Shape(array.shape)
@@ -20,7 +20,7 @@ def constant(graph: ir.Graph, name: str, array: NDArray) -> ir.Value:  # type: i
 
 
 def replace_uses(graph: ir.Graph, value: ir.Value, by: ir.Value, *, but: ir.Node | None = None) -> None:
-    """Lets everyone that reads `value`, except the node `but`, read `by`; an output of the graph keeps its name."""
+    """Replaces `value` by `by` in all nodes except `but`; a graph output keeps its name."""
     for use in list(value.uses()):
         if use.node is not but:
             use.node.replace_input_with(use.idx, by)
@@ -31,6 +31,6 @@ def replace_uses(graph: ir.Graph, value: ir.Value, by: ir.Value, *, but: ir.Node
 
 
 def drop_unused_constants(graph: ir.Graph) -> None:
-    """Removes the initializers that nobody reads."""
+    """Removes unused initializers."""
     for name in [name for name, value in graph.initializers.items() if not value.uses()]:
         del graph.initializers[name]

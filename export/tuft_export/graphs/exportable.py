@@ -1,4 +1,4 @@
-"""The network as the wire contract wants it: bytes of pixels in, saliency out."""
+"""Wraps the network in the wire contract: uint8 pixels in, saliency out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuft_export.inspyrenet import InSPyReNet
 
 
 class ServedNetwork(nn.Module):
-    """Wraps an InSPyReNet without touching it: normalisation before, the sigmoid after.
+    """Wraps an InSPyReNet without changing it: normalisation before it, the sigmoid after it.
 
     Args:
         network: In evaluation mode.
@@ -32,13 +32,13 @@ class ServedNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps uint8 [n, S, S, 3] to float32 [n, S, S], the sigmoid of the saliency."""
-        # The cast comes first: TensorRT takes uint8 as an input and for nothing else.
+        # The cast comes first: TensorRT supports uint8 only as an input.
         x = image.to(torch.float32).permute(0, 3, 1, 2) * self.scale + self.shift
         logits = self.network.blend(x, self._at_base_size(x)) if self.blend else self.network(x)
         return torch.sigmoid(logits).squeeze(1)
 
     def _at_base_size(self, x: Tensor) -> Tensor:
-        """Downsamples in two steps, since TensorRT has no antialiased resize: whole-number means, then bilinear."""
+        """Downsamples in two steps, since TensorRT has no antialiased resize: average pooling, then bilinear."""
         base = self.network.config.base_size
         factor = x.shape[-1] // base
         if factor > 1:

@@ -1,4 +1,4 @@
-"""torch -> ONNX: static size, dynamic batch, weights and nodes named as in the network."""
+"""torch -> ONNX, with static size, dynamic batch, and weights and nodes named as in the network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import onnx_ir as ir
 import torch
 
 from tuft import contract
+from tuft_export.graph_metadata import BLEND_KEY, CONFIG_KEY
 from tuft_export.graphs.exportable import ServedNetwork
 from tuft_export.graphs.full_resolution import name_full_resolution_stage
 from tuft_export.graphs.simplify import simplify
-from tuft_export.graphs.weightless import BLEND_KEY, CONFIG_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
 OPSET: Final = 20  # LayerNormalization (17) and Gelu (20) as single operators
 
-# torch.export takes a batch of 0 or 1 for a constant.
+# torch.export treats a batch of 0 or 1 as constant.
 _EXAMPLE_BATCH = 2
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is exported.
+    """Options of an export.
 
     Attributes:
         size: Side of the square input in pixels, a multiple of 32.
-        blend: Pyramid blending; None blends wherever `size` exceeds the network's base size, where a plain pass
-            would see the picture at a scale it was not trained for.
+        blend: Pyramid blending; None blends where `size` exceeds the network's base size, because a plain pass would
+            see the image at a scale that it was not trained for.
     """
 
     size: int
     blend: bool | None = None
 
     def blends(self, base_size: int) -> bool:
-        """Whether a network of this base size is blended."""
+        """Whether a network of this base size is exported with blending."""
         return self.size > base_size if self.blend is None else self.blend
 
 
@@ -58,7 +58,7 @@ def onnx_from_torch(network: InSPyReNet, options: ExportOptions) -> onnx.ModelPr
         options: Size and blending.
 
     Returns:
-        The graph with its weights inside, in initializers named `network.<state-dict key>`.
+        The graph with its weights in initializers named `network.<state-dict key>`.
     """
     blend = options.blends(network.config.base_size)
     with _quiet():
@@ -91,7 +91,7 @@ def _exported(served: ServedNetwork, size: int) -> ir.Model:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter talks through many channels; its failures still come as exceptions."""
+    """Silences the exporter's warnings, logs and prints; its failures are exceptions."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

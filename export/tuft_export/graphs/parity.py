@@ -1,4 +1,4 @@
-"""The proof at the end of an export: names, axes, shapes, values."""
+"""The parity check of an export: names, axes, shapes and values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from tuft import contract
 from tuft_export.errors import ParityError
 from tuft_export.graphs.exportable import ServedNetwork
+from tuft_export.parity.comparison import compare
 from tuft_export.parity.ort_session import Saliency
 from tuft_export.sample_images import sample_pictures
 
@@ -27,23 +28,23 @@ BATCH_SIZES: Final = (1, 2, 3)
 
 # Largest difference of the saliency (0..1) between torch and ONNX Runtime, both float32.
 TOLERANCE: Final = 2e-3
-# Blending asks whether the saliency changes by more than a half: at that edge rounding may decide differently, for
-# a few pixels. Their share may be this.
+# Blending tests whether the saliency changes by more than a half; near that threshold rounding may flip the result for
+# a few pixels. This is the largest allowed share.
 FLIPPED_SHARE: Final = 1e-4
 
 
 @dataclass(frozen=True)
 class BatchParity:
-    """One batch size: how far ONNX Runtime is from torch, and the batch from its pictures one by one.
+    """The comparison at one batch size: ONNX Runtime with torch, and the batch with its images one by one.
 
     Attributes:
         batch_size: Pictures in the batch.
         max_abs: Largest difference from torch.
         mean_abs: Mean difference from torch.
         flipped_share: Share of pixels farther from torch than the tolerance.
-        singles_max_abs: Largest difference from the same pictures computed one by one.
+        singles_max_abs: Largest difference from the same images computed one by one.
         singles_flipped_share: Share of pixels farther from those than the tolerance.
-        output_std: Standard deviation of the output: a constant one would prove nothing.
+        output_std: Standard deviation of the output; the agreement of constants would prove nothing.
     """
 
     batch_size: int
@@ -57,7 +58,7 @@ class BatchParity:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """The verdict; true where everything is within tolerance."""
+    """The result; true if everything is within tolerance."""
 
     size: int
     blend: bool
@@ -96,16 +97,16 @@ class ParityReport:
 def parity_report(
     model: onnx.ModelProto, network: InSPyReNet, options: ExportOptions, batch_sizes: Sequence[int] = BATCH_SIZES
 ) -> ParityReport:
-    """Compares an exported graph with the network it came from, on real pictures.
+    """Compares an exported graph with its network, on real photographs.
 
     Args:
         model: The graph.
         network: In evaluation mode.
-        options: What it was exported with.
-        batch_sizes: How many pictures at once.
+        options: Its export options.
+        batch_sizes: Batch sizes to compare.
 
     Raises:
-        ParityError: Names, types or axes are not the contract's; wrong values only make the report false.
+        ParityError: Names, types or axes differ from the contract; wrong values only make the report false.
     """
     check_interface(model, options.size)
     saliency = Saliency(model)
@@ -150,13 +151,13 @@ def _shape(value: onnx.ValueInfoProto) -> tuple[str | int, ...]:
 def _batch_parity(
     actual: NDArray[np.float32], expected: NDArray[np.float32], singles: NDArray[np.float32]
 ) -> BatchParity:
-    off, off_singles = np.abs(actual - expected), np.abs(actual - singles)
+    from_torch, from_singles = compare(actual, expected, TOLERANCE), compare(actual, singles, TOLERANCE)
     return BatchParity(
         batch_size=len(actual),
-        max_abs=float(off.max()),
-        mean_abs=float(off.mean()),
-        flipped_share=float((off > TOLERANCE).mean()),
-        singles_max_abs=float(off_singles.max()),
-        singles_flipped_share=float((off_singles > TOLERANCE).mean()),
+        max_abs=from_torch.max_abs,
+        mean_abs=from_torch.mean_abs,
+        flipped_share=from_torch.off_share,
+        singles_max_abs=from_singles.max_abs,
+        singles_flipped_share=from_singles.off_share,
         output_std=float(actual.std()),
     )

@@ -1,8 +1,8 @@
-"""Mixed precision, written into the graph: convolutions and products in half precision, `ISLANDS` in float32.
+"""Mixed precision as part of the graph: convolutions and products in half precision, `ISLANDS` in float32.
 
-TensorRT 11 computes exactly the types that the graph states, and older versions do so when asked for a strongly typed
-network. So the graph alone decides what is rounded where, and can be judged before any GPU sees it: `rounded` makes
-of it a float32 graph that rounds at the same places, for any runtime.
+TensorRT 11 computes exactly in the types that the graph states, and older versions do so for strongly typed networks.
+So the graph alone decides what is rounded where, and can be checked without a GPU: `rounded` converts it to a float32
+graph that rounds at the same places, for any runtime.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
 from tuft.errors import OptionError
+from tuft_export.graph_metadata import PRECISION_KEY, PRECISIONS
 from tuft_export.graphs.batch_norms import fold_batch_norms
 from tuft_export.graphs.edit import constant, drop_unused_constants, replace_uses
-from tuft_export.graphs.weightless import PRECISION_KEY, PRECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +30,13 @@ _OPSET_OF_BFLOAT16: Final = 22
 
 
 class Island(NamedTuple):
-    """Nodes that stay in float32: those whose name (`module/operator`) matches, and why."""
+    """Nodes that stay in float32: a pattern of their names (`module/operator`), and the reason."""
 
     pattern: str
     reason: str
 
 
-# Why each is needed, in numbers: docs/precision.md.
+# docs/precision.md gives the measurements behind each.
 ISLANDS: Final[tuple[Island, ...]] = (
     Island(r"attention\d\.context/MatMul", "sums over up to a million positions, not means: beyond float16"),
     Island(r"attention\d\.conv_(key|value)\.", "read those sums; three to five vectors a picture, so it costs nothing"),
@@ -47,25 +47,25 @@ ISLANDS: Final[tuple[Island, ...]] = (
     Island(r"image_pyramid/", "the saliency itself, one channel: what is rounded here is seen"),
     Island(r"transition\d/", "asks whether the saliency changes by more than a half"),
 )
-# Computed in half precision, and float32 from there on: the saliency head begins.
+# The last convolutions before the saliency heads: computed in half precision, float32 after them.
 HEADS: Final = re.compile(r"(attention\d\.conv_out4|decoder\.conv5)\..*/Conv")
 
-# Where the time goes. Everything else takes what it is given.
+# The operators that take most of the time. All others compute in the type of their inputs.
 _PRODUCTS: Final = frozenset({"Conv", "MatMul", "Gemm"})
-# Inputs from this one on have types of their own.
+# Index of the first input with a type of its own.
 _TYPED_INPUTS: Final = {"Resize": 1}
 
 
 def with_precision(model: onnx.ModelProto, precision: str, islands: Sequence[Island] = ISLANDS) -> onnx.ModelProto:
-    """A graph that computes the same in another precision; inputs and outputs keep their types.
+    """Converts a graph to another precision; its inputs and outputs keep their types.
 
     Args:
         model: In float32, nodes named `module/operator`.
-        precision: One of `tuft_export.graphs.PRECISIONS`.
-        islands: What stays in float32.
+        precision: One of `tuft_export.graph_metadata.PRECISIONS`.
+        islands: The nodes that stay in float32.
 
     Returns:
-        A new graph; batch norms are folded into the convolutions before these are rounded.
+        A new graph; batch norms are folded into the convolutions before rounding.
 
     Raises:
         OptionError: There is no such precision.
@@ -76,7 +76,7 @@ def with_precision(model: onnx.ModelProto, precision: str, islands: Sequence[Isl
         return model
     converted = _typed(ir.from_proto(model))
     fold_batch_norms(converted)
-    _Halver(converted, _HALF[precision], islands).run()
+    PrecisionConverter(converted, _HALF[precision], islands).run()
     converted.metadata_props[PRECISION_KEY] = f'"{precision}"'
     if precision == "bf16":
         converted.opset_imports[""] = max(converted.opset_imports[""], _OPSET_OF_BFLOAT16)
@@ -84,10 +84,10 @@ def with_precision(model: onnx.ModelProto, precision: str, islands: Sequence[Isl
 
 
 def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A graph all in float32 that rounds every value where `model` holds it in half precision.
+    """Converts a graph to float32 with explicit rounding of every value that `model` holds in half precision.
 
-    A runtime on the CPU is no witness by itself: ONNX Runtime has no half-precision kernels there, computes such nodes
-    in float32, and leaves out the roundings between them; 300 squared does not overflow.
+    ONNX Runtime has no half-precision kernels on the CPU: it computes such nodes in float32 and omits the roundings
+    between them, so that 300 squared does not overflow there.
 
     Args:
         model: As of `with_precision`.
@@ -112,7 +112,7 @@ def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
     return ir.to_proto(plain)
 
 
-# They move or choose values and make no new ones.
+# Operators that only move or select values.
 _EXACT: Final = frozenset(
     {
         "Clip", "Concat", "DepthToSpace", "Max", "MaxPool", "Min", "Neg", "Pad", "Relu", "Reshape", "Slice", "Split",
@@ -121,8 +121,14 @@ _EXACT: Final = frozenset(
 )  # fmt: skip
 
 
-class _Halver:
-    """One graph on its way from float32 to half precision."""
+class PrecisionConverter:
+    """Converts a graph from float32 to half precision.
+
+    Args:
+        model: In float32, the type of every value known; it is changed.
+        half: The half precision.
+        islands: Nodes that stay in float32.
+    """
 
     def __init__(self, model: ir.Model, half: ir.DataType, islands: Sequence[Island]) -> None:
         self.graph = model.graph
@@ -131,6 +137,7 @@ class _Halver:
         self._casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
 
     def run(self) -> None:
+        """Converts all nodes."""
         for node in list(self.graph):
             dtype = self._computes_in(node)
             for index, value in enumerate(node.inputs):

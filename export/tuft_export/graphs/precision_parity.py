@@ -1,4 +1,4 @@
-"""The proof that half precision gives the same saliency: on photographs, and on pictures made to break it."""
+"""The parity check of half precision, on photographs and on images that provoke its errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from tuft_export.errors import ParityError
 from tuft_export.graphs.precision import rounded
-from tuft_export.parity.ort_session import Saliency, mask_iou
+from tuft_export.parity.comparison import compare
+from tuft_export.parity.ort_session import Saliency
 from tuft_export.sample_images import stress_pictures
 
 if TYPE_CHECKING:
@@ -18,21 +19,21 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-# Largest mean difference of one picture's saliency (0..1) from float32: one grey level of an 8-bit mask in float16,
-# four in bfloat16, whose steps are eight times as large.
+# Largest mean difference of the saliency (0..1) of one image from float32: one grey level of an 8-bit mask in float16,
+# four in bfloat16, whose rounding steps are eight times as large.
 TOLERANCES: Final = {"fp16": 1 / 255, "bf16": 4 / 255}
 
 
 @dataclass(frozen=True)
 class PictureError:
-    """How far half precision is from float32 on one picture.
+    """The comparison of half precision with float32 on one image.
 
     Attributes:
         picture: Its name.
-        finite: Whether every value is a number.
+        finite: Whether every value is finite.
         max_abs: Largest difference of the saliency.
         mean_abs: Mean difference of the saliency.
-        iou: Of the two masks at one half; 1 where both are empty.
+        iou: Intersection over union of the masks at one half; 1 where both are empty.
     """
 
     picture: str
@@ -44,14 +45,14 @@ class PictureError:
 
 @dataclass(frozen=True)
 class PrecisionReport:
-    """The verdict; true where every picture is finite and within the tolerance, and two at once are as singly.
+    """The result; true if every image is finite and within the tolerance, and a batch of two agrees with its images.
 
     Attributes:
         precision: fp16 or bf16.
         size: Side of the pictures in pixels.
-        tolerance: Of the mean differences.
-        pictures: Each alone.
-        batch_mean_abs: Mean difference of the first two in one batch from each alone.
+        tolerance: Largest mean difference allowed.
+        pictures: Each computed alone.
+        batch_mean_abs: Mean difference of a batch of the first two from each alone.
     """
 
     precision: str
@@ -92,15 +93,15 @@ def precision_report(
     precision: str,
     pictures: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> PrecisionReport:
-    """Compares a graph in half precision with the one in float32 that it was made of.
+    """Compares a graph in half precision with the float32 graph that it was converted from.
 
-    Every value is rounded where the graph holds it in half precision; sums inside a product are taken in float32, as
-    tensor cores do.
+    Every value is rounded where the graph holds it in half precision; sums inside a product are accumulated in float32,
+    as in tensor cores.
 
     Args:
         model: In float32.
-        halved: As `tuft_export.graphs.precision.with_precision` makes it.
-        precision: Which.
+        halved: From `tuft_export.graphs.precision.with_precision`.
+        precision: fp16 or bf16.
         pictures: uint8 [S, S, 3] by name; by default `stress_pictures`.
     """
     size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
@@ -108,18 +109,12 @@ def precision_report(
     expected, actual = Saliency(model), Saliency(rounded(halved))
     answers = {name: actual(picture[None])[0] for name, picture in pictures.items()}
     errors = [_picture_error(name, expected(pictures[name][None])[0], answer) for name, answer in answers.items()]
-    # No more than two: at 2048 each picture takes gigabytes.
+    # Two images only: at 2048 each takes gigabytes.
     singles, batch = (np.stack(list(several.values())[:2]) for several in (answers, pictures))
-    batch_mean_abs = float(np.abs(actual(batch) - singles).mean())
+    batch_mean_abs = compare(actual(batch), singles).mean_abs
     return PrecisionReport(precision, size, TOLERANCES[precision], tuple(errors), batch_mean_abs)
 
 
 def _picture_error(name: str, expected: NDArray[np.float32], actual: NDArray[np.float32]) -> PictureError:
-    difference = np.abs(actual - expected)
-    return PictureError(
-        picture=name,
-        finite=bool(np.isfinite(actual).all()),
-        max_abs=float(difference.max()),
-        mean_abs=float(difference.mean()),
-        iou=mask_iou(expected > 0.5, actual > 0.5),
-    )
+    off = compare(actual[None], expected[None])
+    return PictureError(name, off.finite, off.max_abs, off.mean_abs, off.iou)

@@ -1,4 +1,4 @@
-"""The graphs of one checkpoint, at any size and precision."""
+"""Provides the graphs of a checkpoint, at any size and precision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tuft_export.architecture import NetworkConfig
 from tuft_export.checkpoints import Weights, load_network, load_weights
 from tuft_export.errors import PublishError
-from tuft_export.graphs.weightless import BLEND_KEY, CONFIG_KEY, demo_graph, metadata, read_bare, with_weights
+from tuft_export.graph_metadata import BLEND_KEY, CONFIG_KEY, metadata
+from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
 from tuft_export.provenance import checkpoint_link
 from tuft_export.sample_images import stress_pictures
 
@@ -24,21 +25,21 @@ if TYPE_CHECKING:
 
 
 class ProvenGraph(NamedTuple):
-    """A graph, and how far it is from what it was made of."""
+    """A graph, and its comparison with its origin."""
 
     model: onnx.ModelProto
     report: ParityReport | PrecisionReport
 
 
 class GraphSource:
-    """A checkpoint that is hashed and read once, however many graphs are made from it."""
+    """The graphs of one checkpoint, which is hashed and read at most once."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
 
     @cached_property
     def link(self) -> Link:
-        """The first link of every chain that begins here."""
+        """The checkpoint's link, the first of every chain of provenance."""
         return checkpoint_link(self.checkpoint)
 
     @cached_property
@@ -52,28 +53,28 @@ class GraphSource:
         return load_network(self.checkpoint)
 
     def graph(self, size: int, blend: bool | None, precision: str = "fp32") -> onnx.ModelProto:
-        """A proven graph with its weights inside: of the shipped structure where that fits, else exported by torch.
+        """A checked graph with its weights: of the structure that ships with tuft where it fits, else exported.
 
         Args:
             size: Side of the input in pixels.
             blend: As in `ExportOptions`.
-            precision: One of `tuft_export.graphs.PRECISIONS`.
+            precision: One of `tuft_export.graph_metadata.PRECISIONS`.
 
         Raises:
-            PublishError: It needs torch or its tools, which are not installed.
+            PublishError: It needs torch or its tools, and they are not installed.
             CheckpointError: The weights are missing or not the published ones.
-            ParityError: The graph does not compute what the network computes.
+            ParityError: The graph does not compute the same as the network.
         """
         model = self._shipped_graph(size, blend) or self.exported(size, blend).model
         return model if precision == "fp32" else in_precision(model, precision).model
 
     def exported(self, size: int, blend: bool | None, *, thorough: bool = False) -> ProvenGraph:
-        """The network as torch exports it in float32, compared with torch.
+        """The network exported by torch in float32, compared with torch.
 
         Args:
             size: Side of the input in pixels.
             blend: As in `ExportOptions`.
-            thorough: At several batch sizes, not only at one.
+            thorough: Compare several batch sizes, not only one.
 
         Raises:
             PublishError, CheckpointError, ParityError: As `graph`.
@@ -100,21 +101,21 @@ class GraphSource:
         return with_weights(bare, self.weights.arrays)
 
 
-# A photograph, and the two that normalisations have most trouble with.
+# A photograph, and the two images that are hardest for normalisations.
 _PROOF_PICTURES: Final = ("photograph", "grey", "one bright pixel")
 
 
 def in_precision(model: onnx.ModelProto, precision: str, *, thorough: bool = False) -> ProvenGraph:
-    """A float32 graph in half precision, compared with itself in float32.
+    """Converts a float32 graph to half precision, and compares the two.
 
     Args:
         model: In float32.
         precision: fp16 or bf16.
-        thorough: On all of `tuft_export.sample_images.stress_pictures`, not on three of them.
+        thorough: Compare on all of `tuft_export.sample_images.stress_pictures`, not only on three of them.
 
     Raises:
         PublishError: The tools for it are not installed.
-        ParityError: It is not good enough.
+        ParityError: The result is outside the tolerance.
     """
     try:
         from tuft_export.graphs.precision import with_precision

@@ -1,6 +1,6 @@
-"""What happens to an exported graph before anyone sees it: arithmetic on shapes goes, nodes get names that say where.
+"""Simplifies an exported graph: folds arithmetic on shapes, and names nodes by their module.
 
-The graph stays one of torch's making; every function here only removes or renames.
+Every function here only removes or renames nodes; what is computed is torch's export.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _CLEAN_UP: Final = ir.passes.Sequential(
     passes.RemoveUnusedNodesPass(),
 )
 
-# Where the exporter notes the modules a node was called in, outermost first, and last the node itself.
+# Metadata key of the modules a node was called in, outermost first, and last the node itself.
 _SCOPES_KEY: Final = "pkg.torch.onnx.name_scopes"
-# Weights that only ever serve through a constant made of them: folded, though the checkpoint's names are lost.
+# Weights that are used only through a constant derived from them: folded, although the checkpoint's names are lost.
 _FOLDED: Final = re.compile(r"relative_position_(bias_table|index)$")
 # In elements; bias and mask of 32 heads in windows of 144 tokens have 663,552.
 _LARGEST_CONSTANT: Final = 1 << 21
 
 
 def simplify(model: ir.Model, weight_names: Iterable[str]) -> None:
-    """Folds what is constant, makes shapes constant, and names the nodes; `model` is changed.
+    """Folds constants, makes shapes constant, and names the nodes; `model` is changed.
 
     Args:
         model: As torch exported it, one symbolic batch axis in its inputs.
@@ -53,10 +53,10 @@ def simplify(model: ir.Model, weight_names: Iterable[str]) -> None:
 
 
 def _fold_constants(model: ir.Model, weight_names: set[str]) -> None:
-    """Folds all arithmetic on constants, but not into the weights.
+    """Folds all arithmetic on constants, except on the weights.
 
-    The weights sit among the inputs meanwhile: a folded weight would no longer have the checkpoint's name, and the
-    runtimes fold transposes and batch norms themselves when they load the graph.
+    The weights are turned into inputs meanwhile: a folded weight would lose the checkpoint's name, and the runtimes
+    fold transposes and batch norms themselves when they load the graph.
     """
     graph = model.graph
     weights = [value for name, value in graph.initializers.items() if name in weight_names]
@@ -65,7 +65,7 @@ def _fold_constants(model: ir.Model, weight_names: set[str]) -> None:
         del graph.initializers[str(value.name)]
         value.const_value = None
         graph.inputs.append(value)
-    # Not the optimizer's rewrite rules: they take a minute for what the runtimes do again when they load the graph.
+    # Without the optimizer's rewrite rules: they take a minute, and the runtimes do the same when they load the graph.
     passes.InlinePass()(model)
     fold_constants(
         model,
@@ -82,9 +82,9 @@ def _fold_constants(model: ir.Model, weight_names: set[str]) -> None:
 
 
 def _make_shapes_constant(model: ir.Model) -> None:
-    """Replaces computed shapes by constants: only the batch varies, and `Reshape` works that out itself.
+    """Replaces computed shapes by constants: only the batch varies, and `Reshape` infers it.
 
-    `Resize` gets scales instead of sizes, since sizes would have to name the batch.
+    `Resize` gets scales instead of sizes, because sizes would have to include the batch.
     """
     for node in list(model.graph.all_nodes()):
         if node.op_type == "Reshape" and node.inputs[1].const_value is None:  # type: ignore[union-attr]
@@ -100,14 +100,14 @@ def _make_shapes_constant(model: ir.Model) -> None:
 
 
 def _shape(value: ir.Value | None) -> list[int] | None:
-    """Its axes, -1 where they vary; None if unknown."""
+    """The axes of a value, -1 where dynamic; None if unknown."""
     if value is None or value.shape is None:
         return None
     return [axis if isinstance(axis, int) else -1 for axis in value.shape]
 
 
 def _scale(before: int, after: int) -> np.float32:
-    """A scale that takes `before` pixels to `after`, not to one less by rounding."""
+    """A scale from `before` to `after` pixels that rounding does not make one pixel less."""
     scale = np.float32(after / before)
     return scale if int(before * scale) >= after else np.nextafter(scale, np.float32(np.inf))
 
@@ -117,7 +117,7 @@ def _numbers(graph: ir.Graph, array: NDArray[np.generic]) -> ir.Value:
 
 
 def _name_by_module(model: ir.Model) -> None:
-    """Names each node by the module it came from: `network.attention0.context/MatMul`, then `…/MatMul_2`."""
+    """Names each node by its module: `network.attention0.context/MatMul`, then `…/MatMul_2`."""
     counts: collections.Counter[str] = collections.Counter()
     modules: dict[ir.Node, str] = {}
     for node in model.graph:
@@ -128,7 +128,7 @@ def _name_by_module(model: ir.Model) -> None:
 
 
 def _module_of(node: ir.Node, modules: dict[ir.Node, str]) -> str:
-    """The innermost module of the network, `""` for what is around it; folding's own nodes follow their input's."""
+    """The innermost module of the network, `""` outside it; nodes added by folding get the module of their input."""
     if _SCOPES_KEY not in node.metadata_props:
         producers = [value.producer() for value in node.inputs if value is not None]
         return next((modules[producer] for producer in producers if producer in modules), "")
@@ -137,7 +137,7 @@ def _module_of(node: ir.Node, modules: dict[ir.Node, str]) -> str:
 
 
 def _forget_origins(model: ir.Model) -> None:
-    """Drops what the exporter notes about source lines: most of the file, and nobody's business."""
+    """Drops the exporter's metadata about source lines, which is most of the file."""
     for node in model.graph.all_nodes():
         node.metadata_props.clear()
         node.doc_string = None

@@ -1,8 +1,8 @@
-"""Which nodes of a graph TensorRT's parser takes, by the table that its authors publish.
+"""Checks whether TensorRT's parser supports the nodes of a graph, by its published table of operators.
 
 Source of the operators, their types and restrictions: onnx-tensorrt, docs/operators.md of TensorRT 10.15 (Apache
-License 2.0), operator sets 9 to 24. Operators and types that neither this network nor other segmentation networks
-use are left out; what is left out counts as unsupported.
+License 2.0), operator sets 9 to 24. Operators and types that are not used by segmentation networks are omitted, and
+count as unsupported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OF_ALL: Final = """
     Concat Constant ConstantOfShape Expand EyeLike Flatten Gather GatherElements GatherND Identity If Loop OneHot
     Reshape Shape Size Slice Split Squeeze Tile Transpose Trilu Unsqueeze Where
 """
-# Their outputs have a type that does not follow the input's.
+# Their output type does not depend on the input type.
 _WITH_OUTPUTS_OF_THEIR_OWN: Final = frozenset(
     {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Shape", "Size", "ArgMax", "ArgMin"}
 )
@@ -55,7 +55,7 @@ OPERATORS: Final = {
 
 
 def refused_nodes(model: onnx.ModelProto) -> list[str]:
-    """What TensorRT's parser would refuse, one sentence for each node; empty where it takes all."""
+    """The nodes that TensorRT's parser would refuse, one sentence each; empty if it supports all."""
     graph_model = ir.from_proto(model)
     passes.ShapeInferencePass(check_type=True, data_prop=False)(graph_model)
     opset = graph_model.opset_imports.get("", 0)
@@ -65,7 +65,7 @@ def refused_nodes(model: onnx.ModelProto) -> list[str]:
 
 
 def operator_counts(model: onnx.ModelProto) -> dict[str, int]:
-    """How many nodes of each operator there are, most first."""
+    """Number of nodes by operator, most frequent first."""
     return dict(collections.Counter(node.op_type for node in model.graph.node).most_common())
 
 

@@ -1,8 +1,8 @@
 """Graphs without weights, and weights without torch.
 
-An exported graph holds its weights as initializers named by their state-dict keys. Taken out, a few hundred
-kilobytes of structure remain: that is how the demo ships, one small graph for each size and one checkpoint for all
-of them. Putting the weights back needs no torch.
+An exported graph holds its weights as initializers named by their state-dict keys. Without them a few hundred kilobytes
+of structure remain. The demo ships like this: one small graph for each size, and one checkpoint for all of them.
+Inserting the weights needs no torch.
 """
 
 from __future__ import annotations
@@ -19,14 +19,8 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-# The network is the attribute `network` of what was exported.
+# The exported module holds the network as its attribute `network`.
 _PREFIX: Final = "network."
-# Which network a graph was made for, in its metadata.
-CONFIG_KEY: Final = "tuft.network"
-BLEND_KEY: Final = "tuft.blend"
-PRECISION_KEY: Final = "tuft.precision"
-# What a graph may compute in.
-PRECISIONS: Final = ("fp32", "fp16", "bf16")
 
 
 def demo_graph(size: int) -> Path:
@@ -34,13 +28,8 @@ def demo_graph(size: int) -> Path:
     return Path(__file__).parents[1] / "demo" / f"graph_{size}.onnx"
 
 
-def metadata(model: onnx.ModelProto) -> dict[str, str]:
-    """The model's own notes about itself."""
-    return {entry.key: entry.value for entry in model.metadata_props}
-
-
 def without_weights(model: onnx.ModelProto, keys: set[str]) -> onnx.ModelProto:
-    """A copy in which the initializers that stem from the state-dict `keys` have names and shapes but no values."""
+    """A copy in which the initializers of the state-dict `keys` have names and shapes but no values."""
     import onnx
 
     bare = onnx.ModelProto()

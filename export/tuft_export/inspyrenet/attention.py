@@ -12,7 +12,7 @@ from tuft_export.inspyrenet.layers import Conv2d
 
 
 def resize(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Bilinear with half-pixel centres, [n, C, H, W] to `size_hw`; nothing at all where the size is right."""
+    """Bilinear with half-pixel centres, [n, C, H, W] to `size_hw`; unchanged where the size is right."""
     if (x.shape[-2], x.shape[-1]) == size_hw:
         return x
     return F.interpolate(x, size=size_hw, mode="bilinear", align_corners=False)
@@ -70,7 +70,7 @@ class RegionContext(nn.Module):
 
 
 class ScaleInvariantContextAttention(nn.Module):
-    """Asks every pixel which of a few regions (foreground, background, in between) it belongs to.
+    """Relates every pixel to a few regions (foreground, background, in between).
 
     The regions come from the coarser saliency and, with `with_laplacian`, from its Laplacian.
     """
@@ -115,9 +115,9 @@ class ScaleInvariantContextAttention(nn.Module):
         return x, self.conv_out4(x)
 
     def _similarity(self, x: Tensor, context: Tensor) -> Tensor:
-        """How much each pixel belongs to each region: [n, k, H, W], sums of 1 over k."""
+        """Membership of each pixel in each region: [n, k, H, W], which sums to 1 over k."""
         query = self.conv_query(x).permute(0, 2, 3, 1)
-        # Scaled here, where a region has one vector, and not the products, which every pixel has.
+        # The regions' vectors are scaled, not the products, of which every pixel has one.
         key = self.depth**-0.5 * self.conv_key(context).flatten(2).unsqueeze(1)
         return torch.softmax(torch.matmul(query, key), dim=-1).permute(0, 3, 1, 2)
 

@@ -101,7 +101,7 @@ class EfficientNet(nn.Module):
         return half, quarter, self.stages[to_quarter + 1 : to_eighth + 1](quarter)
 
     def late(self, half: Tensor, quarter: Tensor, eighth: Tensor) -> list[Tensor]:
-        """All five maps from what `early` gave."""
+        """All five maps from the result of `early`."""
         features = [F.pixel_unshuffle(half, 2), quarter, eighth]
         x = eighth
         for i, stage in enumerate(self.stages[self.taps[2] + 1 :], start=self.taps[2] + 1):

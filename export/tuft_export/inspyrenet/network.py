@@ -16,7 +16,7 @@ from tuft_export.inspyrenet.swin import SwinTransformer
 
 
 class SaliencyPyramid(NamedTuple):
-    """What one pass predicts, coarse to fine, all logits [n, 1, h, w].
+    """The predictions of one pass, coarse to fine, all logits [n, 1, h, w].
 
     Attributes:
         saliency: d3, d2, d1, d0 at 1/8, 1/4, 1/2 and full size.
@@ -80,7 +80,7 @@ class InSPyReNet(nn.Module):
         return SaliencyPyramid((d3, d2, d1, d0), (p2, p1, p0))
 
     def blend(self, image: Tensor, image_lr: Tensor) -> Tensor:
-        """Pyramid blending: what is in front from `image_lr`, where exactly it ends from `image`.
+        """Pyramid blending: the subject from `image_lr`, its exact edges from `image`.
 
         The high-resolution pass contributes its Laplacians only where the saliency built so far has an edge
         (paper, section 3.4).

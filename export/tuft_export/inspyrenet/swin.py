@@ -65,7 +65,7 @@ class WindowAttention(nn.Module):
         return F.linear(x, query * self.scale, query_bias), F.linear(x, key), F.linear(x, value)
 
     def merge(self, attended: Tensor) -> Tensor:
-        """The output for what `forward` gives, token by token: [..., C] to the same shape."""
+        """Projects the result of `forward` token by token: [..., C] to the same shape."""
         value_bias = self.qkv.bias[2 * self.channels :]
         return F.linear(attended, self.proj.weight, self.proj.bias + torch.mv(self.proj.weight, value_bias))
 

@@ -1,1 +1,1 @@
-"""Comparing what two implementations of one network compute."""
+"""Comparison of two implementations of one network."""

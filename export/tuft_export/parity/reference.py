@@ -1,7 +1,7 @@
-"""What a graph answers in float32 on the processor: the truth that an engine is held to.
+"""The reference for engines: their graph, computed in float32 on the CPU.
 
-ONNX Runtime's processor kernels do not know bfloat16, and take half precision through casts of their own. The same
-graph widened to float32 runs anywhere, and cannot overflow: so an engine is compared with what its graph means.
+ONNX Runtime's CPU kernels do not support bfloat16, and compute half precision through casts of their own. The same
+graph widened to float32 runs on any machine and cannot overflow.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def reference_saliency(graph: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Runs a serialised graph, widened, by ONNX Runtime on the processor.
+    """Runs a serialised graph, widened to float32, in ONNX Runtime on the CPU.
 
     Args:
         graph: As the wire contract describes it.
         images: uint8 [n, S, S, 3].
 
     Returns:
-        float32 [n, S, S] in 0..1, each picture computed by itself.
+        float32 [n, S, S] in 0..1, each image computed alone.
     """
     import onnx
 
@@ -34,7 +34,7 @@ def reference_saliency(graph: bytes, images: NDArray[np.uint8]) -> NDArray[np.fl
 
 
 def widened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a graph in which float16 and bfloat16 have become float32: constants, casts and declared types."""
+    """A copy of a graph with float32 instead of float16 and bfloat16 in constants, casts and declared types."""
     import onnx
 
     half = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)

@@ -1,1 +1,1 @@
-"""Putting models into a Triton model repository, whole or not at all."""
+"""Publishing to a Triton model repository; each version appears complete or not at all."""

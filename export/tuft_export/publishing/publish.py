@@ -1,4 +1,4 @@
-"""Filling the model repository: the version folder of each size, its warm-up picture, and where it all came from."""
+"""Fills the model repository: the version folder of each size, its warm-up image and its provenance."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft import contract
+from tuft.contract import RUNTIMES
 from tuft.files import write_atomically
 from tuft.provenance import SERVED_FILES, Link, is_version, short
 from tuft_export.errors import PublishError
+from tuft_export.graph_metadata import PRECISIONS
 from tuft_export.graphs.provider import GraphSource
-from tuft_export.graphs.weightless import PRECISIONS
 from tuft_export.provenance import engine_chain, onnx_link, write_version
 from tuft_export.publishing.python_backend import copy_python_backend
 from tuft_export.publishing.staging import replace_folder, staging
@@ -21,21 +22,20 @@ from tuft_export.sample_images import warmup_picture
 if TYPE_CHECKING:
     from tuft_export.checkpoints import Checkpoint
 
-RUNTIMES: Final = ("tensorrt", "onnxruntime", "openvino", "python")
 VERSION: Final = "1"
 
 
 @dataclass(frozen=True)
 class PublishOptions:
-    """What is put where.
+    """Options of a publication.
 
     Attributes:
-        repository: The folder of models, with their `config.pbtxt` files.
-        runtime: Which of `RUNTIMES` will serve them.
+        repository: The model repository, with its `config.pbtxt` files.
+        runtime: One of `tuft.contract.RUNTIMES`.
         sizes: Working sizes in pixels.
-        blend: As in `ExportOptions`: None blends above the checkpoint's base size, or takes engines as they are.
-        precision: One of `PRECISIONS`: what the graph computes in; None is fp32, or takes engines as they are.
-        engines: For the runtime tensorrt: the folder that `tuft-export engine` has filled on the serving machine.
+        blend: As in `ExportOptions`: None blends above the checkpoint's base size, or accepts any engine.
+        precision: One of `PRECISIONS`, in which the graph computes; None is fp32, or accepts any engine.
+        engines: For the runtime tensorrt: the output folder of `tuft-export engine` on the serving machine.
         version: Name of the version folder.
     """
 
@@ -55,7 +55,8 @@ def publish(checkpoint: Checkpoint, options: PublishOptions) -> list[Path]:
         The version folders.
 
     Raises:
-        PublishError: The repository, a size or a runtime is not there, or an engine is missing or not what it claims.
+        PublishError: The repository is missing, an option is invalid, or an engine is missing or does not match its
+            record.
         CheckpointError: The weights are missing or not the published ones.
     """
     _check(options)
@@ -96,7 +97,7 @@ def _publish_graph(source: GraphSource, options: PublishOptions, size: int) -> P
 
 
 def _publish_engines(source: GraphSource, options: PublishOptions, engines: Path) -> list[Path]:
-    # All are checked before the first is put in place.
+    # All engines are checked before the first is published.
     chains = {size: engine_chain(engines, size) for size in options.sizes}
     for size, (origin, graph, _) in chains.items():
         _require_as_asked(source, options, size, origin, graph)
@@ -105,7 +106,7 @@ def _publish_engines(source: GraphSource, options: PublishOptions, engines: Path
 
 def _require_as_asked(source: GraphSource, options: PublishOptions, size: int, origin: Link, graph: Link) -> None:
     asked_for = source.checkpoint
-    # Engines may be published where the checkpoint is not.
+    # Engines may be published on machines without the checkpoint.
     same = origin["sha256"] == source.link["sha256"] if asked_for.path.is_file() else origin["name"] == asked_for.name
     if not same:
         raise PublishError(
@@ -131,7 +132,7 @@ def _version_folder(options: PublishOptions, size: int) -> Path:
 
 
 def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
-    """Completes what is in the staging folder and puts it in place."""
+    """Completes a staging folder and moves it into place."""
     _write_warmup(folder.parent, size)
     asked = {
         "runtime": options.runtime,

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support import published
-from support.adopted import adopted, in_onnxruntime, in_openvino
+from support.adopted import adopted, configurations, in_onnxruntime, in_openvino
 from support.outputs import files
 from support.published import SIZE, imagenet, logits, sigmoid
+from support.tiny import PYTHON_MODEL
 
 from tuft.provenance import check_model
 from tuft_export.adopt import wrapping
+from tuft_export.adopt.configuration import FILES
 from tuft_export.errors import AdoptError, ParityError
+
+RUNTIME_FILES = sorted(
+    f"1/tuft_runtime/{path.name}" for path in PYTHON_MODEL.parent.glob("*.py") if path != PYTHON_MODEL
+)
 
 
 def test_a_version_is_complete_and_its_provenance_is_accepted(file: Path, target: Path) -> None:
     result = adopted(published.birefnet(file), target, name="birefnet_96")
     assert result.folder == target / "birefnet_96" / "1"
     assert [file for file in files(target / "birefnet_96") if not file.endswith("__pycache__")] == [
-        "1/model.onnx", "1/model.py", "1/provenance.json", "config.pbtxt", "configs/onnxruntime.pbtxt",
+        "1/model.onnx", "1/model.py", "1/provenance.json", *RUNTIME_FILES, "config.pbtxt", "configs/onnxruntime.pbtxt",
         "configs/openvino.pbtxt", "configs/python.pbtxt", "warmup/image",
     ]  # fmt: skip
     assert (target / "birefnet_96" / "warmup" / "image").stat().st_size == SIZE * SIZE * 3
@@ -49,6 +56,25 @@ def test_two_versions_lie_side_by_side(file: Path, target: Path) -> None:
     assert [record.version for record in check_model(target / "tiny")] == ["1", "2"]
     adopted(file, target, version="1")
     assert len(check_model(target / "tiny")) == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"resize": "dynamic"}], ids=["by default", "as told"])
+def test_every_configuration_tells_how_the_network_was_trained(
+    file: Path, target: Path, options: dict[str, Any]
+) -> None:
+    adopted(published.birefnet(file), target, **options)
+    found = {
+        name: config.parameters["tuft_resize"].string_value for name, config in configurations(target / "tiny").items()
+    }
+    assert found == dict.fromkeys(FILES, options.get("resize", "static"))
+
+
+def test_versions_of_two_resize_modes_are_two_models(file: Path, target: Path) -> None:
+    published.birefnet(file)
+    adopted(file, target)
+    with pytest.raises(AdoptError, match=r"holds version 1 of another resize mode than dynamic.*choose another --name"):
+        adopted(file, target, resize="dynamic", version="2")
+    adopted(file, target, resize="dynamic")
 
 
 def test_versions_of_two_sizes_are_two_models(file: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.tiny import mean_graph, mixing_graph
 
-from tuft.provenance import file_sha256
+from tuft.files import file_hash
 from tuft_export.engines.build import build_engine, this_machine
 from tuft_export.engines.builder import Tuning
 from tuft_export.engines.files import EngineFiles
@@ -61,8 +61,8 @@ def test_the_record_tells_machine_options_and_proof(machine: Machine, place: Any
     files = place()
     record = run(machine, files, workspace_mb=512).record
     assert record["kind"] == "plan"
-    assert record["sha256"] == file_sha256(files.plan)
-    assert record["from"] == file_sha256(files.graph)
+    assert record["sha256"] == file_hash(files.plan)
+    assert record["from"] == file_hash(files.graph)
     assert (record["tensorrt"], record["driver"]) == ("11.4.0.106", "580.95.05")
     assert (record["gpu"], record["compute_capability"]) == ("NVIDIA L4", "8.9")
     assert record["options"] == {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tuft import contract
-from tuft.provenance import file_sha256
+from tuft.files import file_hash
 from tuft_export.checkpoints import CHECKPOINTS
 from tuft_export.cli.main import main
 from tuft_export.engines import cuda
@@ -52,7 +52,7 @@ def test_built_in_two_places(
     assert told[0].endswith(" s for NVIDIA L4 with TensorRT 11.4.0.106")
     assert [line.split(":")[0] for line in told[1:]] == ["batch 1", "batch 2"]
     origin, graph, plan = engine_chain(workplace / "engines", 384)
-    assert origin["sha256"] == file_sha256(CHECKPOINTS["demo"].path)
+    assert origin["sha256"] == file_hash(CHECKPOINTS["demo"].path)
     assert (graph["size"], graph["blend"], graph["precision"]) == (384, False, "fp32")
     assert plan["gpu"] == "NVIDIA L4"
     before = {path: path.stat().st_mtime_ns for path in (workplace / "engines").iterdir()}

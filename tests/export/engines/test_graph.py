@@ -11,10 +11,10 @@ import pytest
 from support.tiny import mean_graph
 
 import tuft
-from tuft.provenance import file_sha256
+from tuft.files import file_hash
 from tuft_export.engines.files import EngineFiles
 from tuft_export.engines.graph import GraphOptions, exported_graph, graph_in_place
-from tuft_export.graphs.weightless import BLEND_KEY, CONFIG_KEY
+from tuft_export.graph_metadata import BLEND_KEY, CONFIG_KEY
 from tuft_export.provenance import read_record
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_graph_and_record_are_written(files: EngineFiles) -> None:
     record = read_record(files.graph)
     assert record["checkpoint"] == source.link
     assert record["from"] == source.link["sha256"]
-    assert record["sha256"] == file_sha256(files.graph)
+    assert record["sha256"] == file_hash(files.graph)
     assert graph_in_place(files) == record
 
 
@@ -82,7 +82,7 @@ def test_another_graph_is_exported(change: str, files: EngineFiles, monkeypatch:
     elif change == "record":
         record_file.unlink()
     elif change == "incomplete":
-        record_file.write_text(json.dumps({"kind": "onnx", "sha256": file_sha256(files.graph)}))
+        record_file.write_text(json.dumps({"kind": "onnx", "sha256": file_hash(files.graph)}))
     source = Source("bb" * 32) if change == "checkpoint" else Source()
     options = {"blend": {"blend": False}, "precision": {"precision": "fp16"}}.get(change, {})
     assert export(source, files, force=change == "force", **options)

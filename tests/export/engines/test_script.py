@@ -37,7 +37,7 @@ esac
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with the script and what it sends to Docker, and in its `bin` both programs it calls."""
-    for name in ("deploy", "client/tuft", "export/tuft_export/__pycache__", "bin", "training"):
+    for name in ("deploy", "client/tuft", "export/tuft_export/__pycache__", "runtime/tuft_runtime", "bin", "training"):
         (tmp_path / name).mkdir(parents=True)
     for path in (SCRIPT, DOCKERFILE):
         shutil.copy(path, tmp_path / "deploy")

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper
 
 from tuft.errors import OptionError
 from tuft_export.errors import ParityError
+from tuft_export.graph_metadata import metadata
 from tuft_export.graphs.precision import HEADS, ISLANDS, rounded, with_precision
 from tuft_export.graphs.precision_parity import precision_report
-from tuft_export.graphs.weightless import metadata
 from tuft_export.parity.ort_session import Saliency
 from tuft_export.sample_images import stress_pictures
 from tuft_training.measures import gradient_error, intersection_over_union

@@ -9,9 +9,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tuft import contract
 from tuft_export.checkpoints import CHECKPOINTS, load_weights
+from tuft_export.graph_metadata import PRECISIONS
 from tuft_export.graphs.precision import with_precision
 from tuft_export.graphs.tensorrt_support import operator_counts, refused_nodes
-from tuft_export.graphs.weightless import PRECISIONS, demo_graph, read_bare, with_weights
+from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
 
 if TYPE_CHECKING:
     import onnx

@@ -13,12 +13,14 @@ import pytest
 from support.server import empty_repository
 
 from tuft import contract
+from tuft.files import file_hash
 from tuft.provenance import check_repository, read
-from tuft_export.checkpoints import CHECKPOINTS, Checkpoint, checkpoint_from_name, file_hash, load_weights, verify
+from tuft_export.checkpoints import CHECKPOINTS, Checkpoint, checkpoint_from_name, load_weights, verify
 from tuft_export.errors import ExportError, PublishError
+from tuft_export.graph_metadata import metadata
 from tuft_export.graphs import provider as graph_source
 from tuft_export.graphs.parity import check_interface
-from tuft_export.graphs.weightless import demo_graph, metadata, read_bare
+from tuft_export.graphs.weightless import demo_graph, read_bare
 from tuft_export.provenance import checkpoint_link, graph_record, write_record
 from tuft_export.publishing import publish as publishing
 from tuft_export.publishing.publish import PublishOptions, publish
@@ -66,7 +68,7 @@ def test_provenance_tells_hashes_tools_and_options(target: Path) -> None:
     origin, graph = provenance["chain"]
     assert (origin["kind"], origin["name"], origin["sha256"]) == ("checkpoint", "demo", verify(DEMO))
     assert (graph["kind"], graph["precision"], graph["size"], graph["from"]) == ("onnx", "fp32", 384, verify(DEMO))
-    assert graph["sha256"] == file_hash(folder / "model.onnx", "sha256") == provenance["files"]["model.onnx"]
+    assert graph["sha256"] == file_hash(folder / "model.onnx") == provenance["files"]["model.onnx"]
     assert graph["network"]["base_size"] == load_weights(DEMO).config.base_size
     assert graph["blend"] is False
     assert graph["tools"]["onnx"] == onnx.__version__
@@ -112,7 +114,7 @@ def test_publishing_again_replaces_the_version(target: Path) -> None:
 def test_a_failure_leaves_the_old_version(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = PublishOptions(target, sizes=(384,))
     (folder,) = publish(DEMO, options)
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     def fail(*_: object) -> None:
         raise OSError("disk full")
@@ -120,7 +122,7 @@ def test_a_failure_leaves_the_old_version(target: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(publishing, "_write_warmup", fail)
     with pytest.raises(OSError, match="disk full"):
         publish(DEMO, options)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
 
 
@@ -135,7 +137,7 @@ def engines_of(checkpoint: Checkpoint, folder: Path, sizes: tuple[int, ...] = (1
         graph_file.write_bytes(content)
         write_record(graph_file, graph)
         plan_file.write_bytes(b"plan of %d" % size)
-        write_record(plan_file, {"kind": "plan", "sha256": file_hash(plan_file, "sha256"), "from": graph["sha256"]})
+        write_record(plan_file, {"kind": "plan", "sha256": file_hash(plan_file), "from": graph["sha256"]})
     return folder
 
 
