@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Adds the command."""
-    parser = add_command(commands, "config", _run, "list the settings, their values and where these come from")
+    parser = add_command(commands, "config", _run, "list the settings, their values and the sources of these")
     add_server_options(parser)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
 
 def add_to(commands: Commands) -> None:
     """Adds the command."""
-    parser = add_command(commands, "doctor", _run, "tell what is installed, what answers and which models are ready")
+    parser = add_command(commands, "doctor", _run, "check the installation, the server and its models")
     add_server_options(parser)
 
 

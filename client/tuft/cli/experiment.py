@@ -20,17 +20,15 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "experiment", _report, "compare variants on real requests")
     actions = parser.add_subparsers(title="commands", required=True, metavar="ACTION")
 
-    report = add_command(actions, "report", _report, "tell what was recorded: figures, differences, warnings")
-    report.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="what recorders have written, or its folder"
-    )
+    report = add_command(actions, "report", _report, "print what was recorded: figures, differences, warnings")
+    report.add_argument("files", nargs="+", type=Path, metavar="FILE", help="log of a recorder, or its folder")
     report.add_argument("--html", type=Path, metavar="OUT", help="write a page with plots as well")
 
-    assign = add_command(actions, "assign", _assign, "tell which variant each unit is given")
+    assign = add_command(actions, "assign", _assign, "print the variant of each unit")
     _add_experiment(assign)
-    assign.add_argument("units", nargs="+", metavar="UNIT", help="whom, such as a customer's number")
+    assign.add_argument("units", nargs="+", metavar="UNIT", help="such as a customer number")
 
-    rate = add_command(actions, "rate", _rate, "write down what a person thinks of a result")
+    rate = add_command(actions, "rate", _rate, "record a person's rating of a result")
     _add_experiment(rate)
     rate.add_argument("folder", type=Path, metavar="DIR", help="where the experiment is recorded")
     rate.add_argument("request_id", metavar="REQUEST", help="the request's id")

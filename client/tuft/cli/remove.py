@@ -8,7 +8,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from tqdm import tqdm
@@ -44,25 +44,31 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photograph, or folder of photographs")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder, or file for one")
     add_server_options(parser)
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="what the server may take for a photograph")
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="time that the server may take for a photograph"
+    )
     network = parser.add_mutually_exclusive_group()
-    network.add_argument("--size", type=int, choices=contract.SIZES, help="another working size of the network")
-    network.add_argument("--model", metavar="NAME", help="another served model, see `tuft-export adopt`")
-    parser.add_argument("--refine", choices=REFINEMENTS, help="another refinement")
+    network.add_argument(
+        "--size", type=int, choices=contract.SIZES, help="working size of the network instead of the preset's"
+    )
+    network.add_argument(
+        "--model", metavar="NAME", help="served model instead of the preset's, see `tuft-export adopt`"
+    )
+    parser.add_argument("--refine", choices=REFINEMENTS, help="refinement instead of the preset's")
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument("--format", choices=imaging.FORMATS, help="by default that of OUT's suffix, else png")
     parser.add_argument("--quality", type=_quality, metavar="1..100",
-                        help="of JPEG; makes WebP smaller, its colours nearly right")  # fmt: skip
+                        help="of JPEG; makes WebP smaller and its colours inexact")  # fmt: skip
     parser.add_argument("--concurrency", type=positive, default=DEFAULT_CONCURRENCY, metavar="N",
                         help="photographs worked on at once, %(default)s by default")  # fmt: skip
     done = parser.add_mutually_exclusive_group()
     done.add_argument("--again", action="store_true",
-                      help="do also what an earlier run has done with the same photographs and options")  # fmt: skip
+                      help="process photographs again that an earlier run has done with the same options")  # fmt: skip
     done.add_argument("--skip-existing", action="store_true",
-                      help="leave out what is in OUT already, whatever it was made of")  # fmt: skip
+                      help="skip photographs whose cut-out exists in OUT, whatever its options")  # fmt: skip
     parser.add_argument("--report", type=_html_file, nargs="?", const=_BESIDE_THE_CUTOUTS, metavar="FILE",
                         help=f"write a page that shows every cut-out, {REPORT_NAME} in OUT by default; "
-                             "what an earlier run has done is done again for it")  # fmt: skip
+                             "photographs that an earlier run has done are processed again")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -158,7 +164,7 @@ def _save(
     format: str | None,
     quality: int | None,
 ) -> None:
-    encoding = {} if quality is None else {"lossless": False, "quality": quality}
+    encoding: dict[str, Any] = {} if quality is None else {"lossless": False, "quality": quality}
     cutout.save(target, background=background, format=format, **encoding)
 
 

@@ -38,7 +38,7 @@ def add_to(commands: Commands) -> None:
     actions = parser.add_subparsers(title="commands", required=True, metavar="ACTION")
     start = add_command(actions, "start", _start, "load a version beside the one that serves, give it 1 %, and watch")
     watch = add_command(actions, "watch", _watch, "withdraw the new version as soon as a guard rail trips")
-    show = add_command(actions, "status", _status, "tell shares, figures, and what would trip")
+    show = add_command(actions, "status", _status, "print shares, figures, and the limits of the guard rails")
     promote = add_command(
         actions, "promote", _promote, "give the new version its next share; at last unload the old one"
     )
@@ -47,12 +47,12 @@ def add_to(commands: Commands) -> None:
     promote.add_argument("--all", action="store_true", help="give it all requests now")
     for action in (start, watch):
         action.add_argument("--every", type=float, default=math.inf, metavar="MINUTES",
-                            help="promote by itself after so long in each step")  # fmt: skip
+                            help="promote automatically after this time in each step")  # fmt: skip
     for action in (start, watch, show, promote, abort):
         action.add_argument("--state", type=Path, required=True, metavar="DIR",
                             help="the folder that all clients share")  # fmt: skip
     for action in (start, watch, promote, abort):
-        action.add_argument("--key", default="", help="opens the server's model control; TUFT_KEY by default")
+        action.add_argument("--key", default="", help="key for the server's model control; TUFT_KEY by default")
 
 
 def _add_start_options(parser: argparse.ArgumentParser) -> None:

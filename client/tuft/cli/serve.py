@@ -28,11 +28,11 @@ def add_to(commands: Commands) -> None:
     for name in ("http_port", "grpc_port", "metrics_port"):
         default = getattr(defaults, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, metavar="N", help=str(default))
-    parser.add_argument("--log", type=Path, metavar="FILE", help="where tritonserver's output goes")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="file for tritonserver's output")
     parser.add_argument("--verbose", action="store_true", help="log every request")
-    parser.add_argument("--digest", metavar="SHA256", help="serve only the repository with this digest, as printed by "
-                        "`tuft-export verify`")  # fmt: skip
-    parser.add_argument("--no-compiled-cache", action="store_true", help="compile the models anew at each start")
+    parser.add_argument("--digest", metavar="SHA256", help="serve the repository only if it has this digest, "
+                        "as printed by `tuft-export verify`")  # fmt: skip
+    parser.add_argument("--no-compiled-cache", action="store_true", help="compile the models again at each start")
     parser.add_argument("--print", action="store_true", help="print the command for a shell instead of running it")
 
 
