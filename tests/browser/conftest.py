@@ -1,4 +1,4 @@
-"""One real browser for all tests of pages."""
+"""One real browser for all tests of HTML pages."""
 
 from __future__ import annotations
 

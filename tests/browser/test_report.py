@@ -1,4 +1,4 @@
-"""The report as a reader has it: opened from a file, in a real browser."""
+"""The report in a real browser, opened from a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGE = ".exhibit:nth-of-type(1) "
 
 
 def cutout() -> Image.Image:
-    """An opaque green rectangle in the middle half of nothing."""
+    """A transparent picture with an opaque green rectangle in its middle half."""
     picture = Image.new("RGBA", SIZE)
     ImageDraw.Draw(picture).rectangle((120, 80, 359, 239), fill=GREEN)
     return picture
@@ -46,7 +46,7 @@ EXHIBITS = (
 
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Iterator[Browser]:
-    """The report, opened; at the end it has complained of nothing and asked for nothing but itself."""
+    """The opened report; at the end there must have been no console message and no request but for the page."""
     file = tmp_path / "report.html"
     file.write_text(html_report(EXHIBITS, title="report", subtitle="three"), "utf-8")
     browser.open(file)
@@ -58,7 +58,7 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[Browser]:
 
 
 def colour_at(page: Browser, across: float, down: float, *, within: str = PAGE) -> tuple[int, ...]:
-    """The colour that the reader sees at a place of the stage, given in shares of its sides."""
+    """The visible colour at a place of the stage, in fractions of its width and height."""
     left, top, width, height = page.box(f"{within}.stage")
     page.wait("[...document.images].every((image) => image.complete)")
     pixel = page.screenshot().getpixel((round(left + across * width), round(top + down * height)))
@@ -76,7 +76,7 @@ def drag_slider(page: Browser, start: float, end: float) -> None:
 
 
 def transform(page: Browser, side: str, *, within: str = PAGE) -> tuple[float, float, float]:
-    """Shift right and down in shares of the stage, and enlargement, as the browser applies them."""
+    """Shift right and down in fractions of the stage, and scale, as the browser applies them."""
     script = """
         const image = document.querySelector(arguments[0]);
         const matrix = new DOMMatrix(getComputedStyle(image).transform);
@@ -101,7 +101,7 @@ def test_left_and_right_of_the_slider_are_the_layers_chosen(page: Browser) -> No
 
 
 def test_the_slider_obeys_a_drag_on_the_picture_fingers_and_keys(page: Browser) -> None:
-    drag_slider(page, 0.2, 0.4)  # not on the handle: as far as the mouse goes
+    drag_slider(page, 0.2, 0.4)  # not on the handle: moves by the distance of the mouse
     assert is_near(colour_at(page, 0.66, 0.3), ORANGE)
     left, top, width, height = page.box(f"{PAGE}.stage")
     places = [(left + share * width, top + 0.6 * height) for share in (0.9, 0.8, 0.6, 0.4)]
@@ -156,7 +156,7 @@ def test_the_buttons_zoom_about_the_middle_and_a_double_click_resets(page: Brows
     assert moved_alike(page) == pytest.approx((-0.25, -0.25, 1.5), abs=1e-3)
     page.click(f"{PAGE}[data-zoom=in]")
     assert moved_alike(page) == pytest.approx((-0.625, -0.625, 2.25), abs=1e-3)
-    assert is_near(colour_at(page, 0.95, 0.5), GREEN)  # at 1× this is beside the subject
+    assert is_near(colour_at(page, 0.95, 0.5), GREEN)  # at 1× this is outside the subject
     page.click(f"{PAGE}[data-zoom=out]")
     assert moved_alike(page)[2] == pytest.approx(1.5)
     left, top, width, height = page.box(f"{PAGE}.stage")
@@ -177,7 +177,7 @@ def test_the_wheel_keeps_the_place_under_it_and_a_drag_moves_both(page: Browser)
     after = moved_alike(page)
     assert after == pytest.approx((right - 40 / width, down - 20 / height, scale), abs=2e-3)
     page.drag(start, (start[0] + 900, start[1] + 600))
-    assert moved_alike(page)[:2] == pytest.approx((0, 0), abs=1e-6)  # never beside the picture
+    assert moved_alike(page)[:2] == pytest.approx((0, 0), abs=1e-6)  # never outside the picture
 
 
 def test_the_wheel_alone_scrolls(page: Browser) -> None:
@@ -216,7 +216,7 @@ def test_a_focus_and_a_pair_are_what_the_page_opens_on(page: Browser) -> None:
     opened = pytest.approx((0.5 - 0.25 * 4, 0.5 - 0.75 * 4, 4), abs=1e-3)
     assert moved_alike(page, within=second) == opened
     left, top, width, height = page.box(f"{second}.stage")
-    for expected in ((0, 0, 1), opened):  # a double click goes to the whole, and from there back
+    for expected in ((0, 0, 1), opened):  # a double click shows the whole, the next one the initial view
         page.double_click((left + 0.2 * width, top + 0.2 * height))
         assert moved_alike(page, within=second) == expected
     page.box(f"{third}.stage")

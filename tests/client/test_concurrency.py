@@ -22,7 +22,7 @@ QUICK = {"size": 384, "refine": "none"}
 
 
 class Gate:
-    """Work that waits until it is let through, and is counted."""
+    """Work that records its items and waits until each is opened."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -53,7 +53,7 @@ class Gate:
 def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
-    gate.open(*range(100))  # whatever waits still ends
+    gate.open(*range(100))  # let waiting threads finish
 
 
 @given(outcomes=st.lists(st.booleans(), max_size=12), concurrency=st.integers(1, 5), ordered=st.booleans())
@@ -88,7 +88,7 @@ def test_in_order_the_workers_go_on_while_one_is_slow(gate: Gate) -> None:
     gate.open(*range(1, 10))
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(next, results)
-        gate.wait_for(4)  # 0 is still worked on
+        gate.wait_for(4)  # 0 is still in work
         gate.open(0)
         assert first.result(30).index == 0
     assert [result.index for result in results] == list(range(1, 10))
@@ -142,7 +142,7 @@ def test_leaving_waits_for_nothing_and_drops_what_has_not_begun(gate: Gate) -> N
     gate.open(0)
     next(results)
     gate.wait_for(3)
-    results.close()  # 1 and 2 are still worked on
+    results.close()  # 1 and 2 are still in work
     gate.open(*range(20))
     for thread in [thread for thread in threading.enumerate() if thread.name.startswith("tuft")]:
         thread.join(30)
@@ -190,7 +190,7 @@ def test_several_requests_are_in_flight_together(scene: Any) -> None:
     together = threading.Barrier(3)
 
     def saliency(image: Any) -> Any:
-        together.wait(30)  # broken if fewer come
+        together.wait(30)  # broken if fewer arrive
         return centred_disk(image)
 
     with Client(transport=FakeTransport(saliency)) as client:
@@ -235,7 +235,7 @@ def test_leaving_the_loop_takes_back_what_is_on_its_way(scene: Any) -> None:
         assert go_on.wait(30)
         assert len(ended) == 1
         client.transport.requests.clear()  # type: ignore[attr-defined]
-        assert client.remove(scene.rgb, **QUICK).rgba is not None  # the client goes on
+        assert client.remove(scene.rgb, **QUICK).rgba is not None  # the client still works
 
 
 def test_a_token_of_the_callers_takes_all_back(scene: Any) -> None:

@@ -1,4 +1,4 @@
-"""The report as text: what is in it, and what cannot get into it."""
+"""The report as HTML: its contents, and that no text becomes markup."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def cutout(client: Client, scene: Any) -> Cutout:
 def test_of_many_only_the_first_are_kept(cutout: Cutout, tmp_path: Path) -> None:
     targets = [tmp_path / f"{number}.png" for number in range(5)]
     collector = Collector(tmp_path / "report.html", targets, shown=2)
-    for number in (4, 1, 0, 2):  # as they are done, not as they were asked for
+    for number in (4, 1, 0, 2):  # in order of completion
         collector.add(Path(f"{number}.jpg"), targets[number], cutout, encode_ms=3.0)
     collector.fail(Path("3.jpg"), targets[3], "3.jpg: no luck")
     collector.write()

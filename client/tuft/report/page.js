@@ -1,12 +1,12 @@
 "use strict";
 
-const MOST = 40; // times the whole picture
-const STEP = 1.5; // of the zoom buttons
-const PIXELATED_FROM = 2; // CSS pixels that one pixel of the picture covers
+const MAX_SCALE = 40; // relative to the whole picture
+const ZOOM_STEP = 1.5; // factor of the zoom buttons
+const PIXELATED_FROM = 2; // CSS pixels per picture pixel from which pixels are drawn sharp
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** Two layers of one exhibit under one slider; what they show is a point of the picture and an enlargement. */
+/** Two layers of an exhibit under one slider; the view is a point of the picture and a scale. */
 class Viewer {
   constructor(root) {
     this.root = root;
@@ -42,8 +42,8 @@ class Viewer {
     this.slider.addEventListener("input", () => this.cut(Number(this.slider.value)));
     for (const side of ["left", "right"]) this.selects[side].addEventListener("change", () => this.show(side));
     this.layers.forEach((layer, number) => layer.addEventListener("click", () => this.choose("right", number)));
-    this.root.querySelector("[data-zoom=in]").addEventListener("click", () => this.zoom(STEP));
-    this.root.querySelector("[data-zoom=out]").addEventListener("click", () => this.zoom(1 / STEP));
+    this.root.querySelector("[data-zoom=in]").addEventListener("click", () => this.zoom(ZOOM_STEP));
+    this.root.querySelector("[data-zoom=out]").addEventListener("click", () => this.zoom(1 / ZOOM_STEP));
     this.box.addEventListener("keydown", (event) => this.pressed(event));
     this.listenForBackdrops();
     this.listenForPointers();
@@ -78,7 +78,7 @@ class Viewer {
     this.show(side);
   }
 
-  /** Shows in a pane what its select says, from the one place where that layer is inlined. */
+  /** Shows the selected layer in a pane, with the source of its thumbnail, so that it is inlined only once. */
   show(side) {
     const layer = this.layers[this.selects[side].value];
     this.pictures[side].src = layer.querySelector("img").src;
@@ -99,9 +99,9 @@ class Viewer {
     this.slider.setAttribute("aria-valuetext", `${name} to ${Math.round(this.percent)} percent`);
   }
 
-  /** Puts the point (x, y) of the picture, in shares of its sides, in the middle; nothing beside it is ever shown. */
+  /** Centres the point (x, y), in fractions of width and height, but never shows anything outside the picture. */
   look(x, y, scale) {
-    this.scale = clamp(scale, 1, MOST);
+    this.scale = clamp(scale, 1, MAX_SCALE);
     const margin = 0.5 / this.scale;
     this.x = clamp(x, margin, 1 - margin);
     this.y = clamp(y, margin, 1 - margin);
@@ -119,21 +119,21 @@ class Viewer {
     this.stage.classList.toggle("pixelated", pixel > PIXELATED_FROM);
   }
 
-  /** Zooms by `factor`; the picture stays put under the place (across, down) of the stage. */
+  /** Zooms by `factor` around the point (across, down) of the stage. */
   zoom(factor, across = 0.5, down = 0.5) {
-    const scale = clamp(this.scale * factor, 1, MOST);
+    const scale = clamp(this.scale * factor, 1, MAX_SCALE);
     const kept = 1 / this.scale - 1 / scale;
     this.look(this.x + (across - 0.5) * kept, this.y + (down - 0.5) * kept, scale);
   }
 
-  /** The whole picture; from there, back to the place that the page opened on. */
+  /** Shows the whole picture, or if it is shown already, the initial view. */
   whole() {
     this.look(...(this.scale === 1 && this.focus ? this.focus : [0.5, 0.5, 1]));
   }
 
   pressed(event) {
     if (event.target.matches("select, [type=color]") || event.ctrlKey || event.metaKey) return;
-    const factor = { "+": STEP, "=": STEP, "-": 1 / STEP, 0: 0 }[event.key];
+    const factor = { "+": ZOOM_STEP, "=": ZOOM_STEP, "-": 1 / ZOOM_STEP, 0: 0 }[event.key];
     if (factor === undefined) return;
     event.preventDefault();
     if (factor) this.zoom(factor);
@@ -166,12 +166,12 @@ class Viewer {
     this.zoom(apart(now) / apart(before), ...this.place(middle));
   }
 
-  /** The wheel scrolls the page; it zooms with Ctrl, as a pinch on a trackpad says it, or once the stage is pressed. */
+  /** The wheel zooms with Ctrl, which a trackpad pinch also sends, or after a press on the stage; else it scrolls. */
   wheeled(event) {
     if (!event.ctrlKey && !event.metaKey && !this.wheels) return;
     event.preventDefault();
     const pixels = clamp(event.deltaY * (event.deltaMode ? 30 : 1), -150, 150);
-    const pace = event.ctrlKey && Math.abs(pixels) < 50 ? 100 : 400; // a pinch comes in small steps
+    const pace = event.ctrlKey && Math.abs(pixels) < 50 ? 100 : 400; // a pinch sends small steps
     this.zoom(Math.exp(-pixels / pace), ...this.place(event));
   }
 
@@ -189,7 +189,7 @@ class Viewer {
   }
 }
 
-/** A viewer is made when its exhibit comes near: hundreds need not be decoded at once. */
+/** Creates each viewer when its exhibit approaches the viewport, to avoid decoding hundreds of pictures at once. */
 function begin() {
   document.documentElement.classList.add("js");
   const near = new IntersectionObserver(

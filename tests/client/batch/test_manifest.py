@@ -131,7 +131,7 @@ def test_a_damaged_line_costs_only_itself(out: Path, source: Path, target: Path,
     entry = replace(done(source, other), target="other.png")
     manifest = Manifest(out)
     assert manifest.is_done(source, target, "x")
-    manifest.record(entry)  # not glued to a line that was torn
+    manifest.record(entry)  # on a line of its own, after an incomplete one
     assert Manifest(out).is_done(source, target, "x")
     assert Manifest(out).is_done(source, other, "x")
 
@@ -159,7 +159,7 @@ def test_many_threads_and_runs_write_whole_lines(out: Path, source: Path, target
         thread.start()
     for thread in threads:
         thread.join()
-    # Another run's line that is half written looks torn, and then a blank line is put between: it counts for nothing.
+    # A line that another run is still writing looks incomplete; the blank line that is then inserted is ignored.
     lines = [line for line in (out / NAME).read_bytes().splitlines() if line]
     targets = [entry.target for line in lines if (entry := Entry.from_line(line)) is not None]
     assert sorted(targets) == sorted(f"{number}.png" for number in range(200))

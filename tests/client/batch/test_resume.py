@@ -160,7 +160,7 @@ def test_skip_existing_looks_at_the_name_alone(server: FakeTransport, photos: Pa
     (out / "dog.png").write_text("by hand")
     assert remove(photos, "-o", out, "--skip-existing", "--refine", "none") == 0
     assert (out / "dog.png").read_text() == "by hand"
-    assert remove(photos, "-o", out, "--skip-existing") == 0  # other options, and all are there
+    assert remove(photos, "-o", out, "--skip-existing") == 0  # other options, but all files exist
     assert len(server.requests) == 2
     with pytest.raises(SystemExit):
         remove(photos, "-o", out, "--skip-existing", "--again")
@@ -187,6 +187,6 @@ def test_leftovers_of_a_killed_run_are_deleted_once_they_are_old(
     for name in (".tuft-0a.part", "cats/.tuft-1b.part", "cats/.tuft-2c.part", "mine.part"):
         (out / name).write_bytes(b"half a file")
         os.utime(out / name, (1, 1))
-    (out / "cats" / ".tuft-2c.part").touch()  # somebody is writing it
+    (out / "cats" / ".tuft-2c.part").touch()  # another process is writing it
     assert remove(photos, "-o", out) == 0
     assert files(out) == ["cats/.tuft-2c.part", "cats/tom.png", "cow.png", "dog.png", "mine.part"]

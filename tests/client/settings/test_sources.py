@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, and everybody's home."""
+    """The working directory, and the home folder in it."""
     monkeypatch.chdir(tmp_path)
     for variable in ("HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))
@@ -33,7 +33,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def test_the_order_of_strength(tmp_path: Path) -> None:
-    """Of every two sources the stronger one wins, whichever others speak."""
+    """Each source takes precedence over the ones before it, whichever of the others are present."""
     config = written(tmp_path / "any.toml", "retries = 1")
     sources = ["file", "variable", "argument"]
     for count in range(4):
@@ -95,7 +95,7 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         "TUFT_METRICS_PORT": "8003",
         "TUFT_LOG": "stderr",
         "TUFT_TRACING": "yes",
-        "TUFT_PORT_8001_TCP": "tcp://10.0.0.1:8001",  # Kubernetes' of a service called tuft
+        "TUFT_PORT_8001_TCP": "tcp://10.0.0.1:8001",  # set by Kubernetes for a service called tuft
     }
     expected = Settings(
         url="gpu:9001",

@@ -169,9 +169,9 @@ def _plan(log: Log) -> str:
     if log.units >= log.planned_units:
         return ""
     return (
-        f"Only {log.units} of the {log.planned_units} units planned have been seen. Intervals are wider until then "
-        f"({1 - EARLY_ALPHA:.0%}, valid however often you look), so that an early look does no harm; those of "
-        f"{1 - ALPHA:.0%} come with the last unit. What is open now is no proof of equality."
+        f"Only {log.units} of the {log.planned_units} units planned have been seen. Until all have, intervals have a "
+        f"level of {1 - EARLY_ALPHA:.0%} and are valid at every look, so early looks do no harm; then the level is "
+        f"{1 - ALPHA:.0%}. An open verdict is no proof of equality."
     )
 
 
@@ -179,22 +179,22 @@ def _changed(log: Log) -> str:
     if log.definitions == 1:
         return ""
     return (
-        f"The experiment was changed while it ran ({log.definitions} definitions): where weights changed, variants saw "
-        "different days. Start a new one under a new name to be sure."
+        f"The experiment was changed while it ran ({log.definitions} definitions). If weights changed, variants were "
+        "served on different days: start a new experiment under a new name to be sure."
     )
 
 
 def _mixed(log: Log) -> str:
-    return f"{log.mixed_units} units were given more than one variant and are left out." if log.mixed_units else ""
+    return f"{log.mixed_units} units were given more than one variant and are excluded." if log.mixed_units else ""
 
 
 def _unanswered(log: Log) -> str:
     lost = [f"{name} {arm.unanswered} of {arm.exposures}" for name, arm in log.arms.items() if arm.unanswered]
-    return f"Requests without an outcome, under way or lost with their process: {', '.join(lost)}." if lost else ""
+    return f"Requests without an outcome, in progress or lost with their process: {', '.join(lost)}." if lost else ""
 
 
 def _unreadable(log: Log) -> str:
-    return f"{log.unreadable_lines} lines could not be read and are left out." if log.unreadable_lines else ""
+    return f"{log.unreadable_lines} lines could not be read and are excluded." if log.unreadable_lines else ""
 
 
 def format_summary(summary: Summary) -> str:
@@ -204,7 +204,7 @@ def format_summary(summary: Summary) -> str:
     parts += [f"! {warning}" for warning in summary.warnings]
     parts += [aligned_table(figure_rows(summary)), aligned_table(comparison_rows(summary))]
     if log.forced_units:
-        parts.append(f"{log.forced_units} forced units are left out.")
+        parts.append(f"{log.forced_units} forced units are excluded.")
     return "\n\n".join(part for part in parts if part)
 
 

@@ -57,7 +57,7 @@ class Variant:
     def __post_init__(self) -> None:
         _require_name(self.name, "variant")
         if self.name == HOLDOUT:
-            raise OptionError(f"{HOLDOUT!r} is who takes no part: give the variant another name.")
+            raise OptionError(f"{HOLDOUT!r} is the group that takes no part: give the variant another name.")
         if not (self.weight >= 0 and math.isfinite(self.weight)):
             raise OptionError(f"The variant {self.name} has weight {self.weight}: give a number from zero.")
         preset_from_name(self.preset or DEFAULT_PRESET, refine=self.refine)
@@ -132,7 +132,7 @@ class Experiment:
         except OSError as exc:
             raise OptionError(f"{path} cannot be read ({exc.strerror}): name the file of an experiment.") from exc
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise OptionError(f"{path} is no TOML ({exc}): mend it there.") from exc
+            raise OptionError(f"{path} is no TOML ({exc}): correct it.") from exc
         except OptionError as exc:
             raise OptionError(f"{path}: {exc}") from exc
 

@@ -30,7 +30,7 @@ def html_page(summary: Summary) -> str:
     state = "the plan is reached" if summary.is_final else "not final"
     subtitle = f"{log.units} of {log.planned_units} units planned: {state}. The control is {log.control}."
     if log.forced_units:
-        subtitle += f" {log.forced_units} forced units are left out."
+        subtitle += f" {log.forced_units} forced units are excluded."
     return render_page(
         "tuft.operations.experiments",
         "experiment.html.j2",

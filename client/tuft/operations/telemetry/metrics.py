@@ -36,7 +36,7 @@ TIME_BUCKETS_S: Final = (
 )  # fmt: skip
 SCORE_BUCKETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 
-NOBODY: Final = "none"  # no preset has served
+NO_PRESET: Final = "none"  # no preset has served
 UNEXPECTED: Final = "unexpected"  # any exception that is not in tuft.errors
 OUTCOMES: Final = frozenset({OK, "KeyboardInterrupt", *(name for name in vars(errors) if name.endswith("Error"))})
 
@@ -200,7 +200,7 @@ def _declared(registry: CollectorRegistry) -> _Families:
 
 def _preset(name: str | None) -> str:
     if name is None:
-        return NOBODY
+        return NO_PRESET
     return name if name in PRESETS else UNEXPECTED
 
 

@@ -1,4 +1,4 @@
-"""The cache as a client uses it: what is the same question, what is not, and that it never is in the way."""
+"""The cache in a client: which requests are identical, which are not, and that it never fails a request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = {"size": 384}
 
 
 class Versioned(FakeTransport):
-    """A server that can be asked which version serves, and be given another."""
+    """A server whose served version can be changed."""
 
     served = "1"
 
@@ -57,7 +57,7 @@ def client(make_client: Callable[..., Client]) -> Client:
 
 
 def same(one: Cutout, other: Cutout) -> bool:
-    """Everything but the time it took, and the request's own name."""
+    """Whether two results are equal, apart from times and request IDs."""
     names = [field.name for field in fields(Cutout) if field.name not in ("milliseconds", "request_id")]
     values = [[getattr(cutout, name) for name in names] for cutout in (one, other)]
     return all(
@@ -103,7 +103,7 @@ def test_another_question_is_a_miss(client: Client, fake: Versioned, scene: Any)
     opaque, clear = (np.dstack([scene.rgb, np.full(scene.alpha.shape, value, np.uint8)]) for value in (255, 200))
     corners = [opaque.copy(), opaque.copy()]
     for corner, value in zip(corners, (0, 100), strict=True):
-        corner[:9, :9] = (255, 255, 255, value)  # seen on white they are the same
+        corner[:9, :9] = (255, 255, 255, value)  # on white they look the same
     questions: list[tuple[Any, dict[str, Any]]] = [
         (scene.rgb, {"size": 384}),
         (scene.rgb, {"size": 384, "refine": "edges"}),
@@ -121,7 +121,7 @@ def test_another_question_is_a_miss(client: Client, fake: Versioned, scene: Any)
     for photo, options in questions:
         client.remove(photo, **options)
     assert counts(client) == (0, len(questions))
-    client.remove(opaque, size=384)  # nothing of it is transparent: it is the first question
+    client.remove(opaque, size=384)  # it is opaque, so this is the same request as the first
     for photo, options in questions:
         client.remove(photo, **options)
     assert counts(client) == (len(questions) + 1, len(questions))
@@ -156,7 +156,7 @@ def test_a_rollout_shows_in_time_and_a_rollback_finds_what_was_kept(
 def test_an_answer_by_another_version_than_expected_is_kept_as_what_it_is(
     client: Client, fake: Versioned, scene: Any
 ) -> None:
-    client.remove(np.roll(scene.rgb, 9, axis=1), **SMALL)  # now version 1 is known
+    client.remove(np.roll(scene.rgb, 9, axis=1), **SMALL)  # the client knows version 1 now
     fake.served = "2"
     assert client.remove(scene.rgb, **SMALL).model_version == "2"
     assert client.remove(scene.rgb, **SMALL, version="2").model_version == "2"

@@ -59,7 +59,7 @@ def test_the_file_stays_near_its_limit_and_gives_space_back(tmp_path: Path, rng:
         store.put(str(number), rng.bytes(200_000))
     store.close()
     assert 1_800_000 < _size(tmp_path) < 2_400_000
-    Store(tmp_path, 400_000).close()  # a smaller limit holds at once
+    Store(tmp_path, 400_000).close()  # a smaller limit takes effect at once
     assert _size(tmp_path) < 600_000
 
 
@@ -121,7 +121,7 @@ def test_several_programs_share_it(tmp_path: Path) -> None:
     for program in programs:
         said, complained = program.communicate(timeout=60)
         assert program.returncode == 0, complained
-        assert int(said) > 20  # half of what is asked for fits
+        assert int(said) > 20  # half of the values fit
 
 
 def test_a_program_that_is_killed_leaves_a_whole_cache(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ class Clock:
 
 
 class Server:
-    """Says which version serves, and how often it was asked; None is no answer."""
+    """Reports a version and counts the calls; None raises an error."""
 
     def __init__(self, version: str | None) -> None:
         self.version = version
@@ -50,7 +50,7 @@ def test_a_server_that_does_not_answer_is_not_asked_all_the_time() -> None:
     assert versions.of("a") == "1 of a"
     server.version = None
     clock.now_s += 10
-    assert versions.of("a") is None  # what it was is not known to be so still
+    assert versions.of("a") is None  # the old answer may be outdated
 
 
 def test_an_answer_that_contradicts_has_the_server_asked_anew() -> None:

@@ -1,4 +1,4 @@
-"""An experiment that is recorded without a server."""
+"""An experiment and its recorder, without a server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def recorder(experiment: Experiment, tmp_path: Path) -> Recorder:
 
 @pytest.fixture
 def serve(recorder: Recorder) -> Callable[..., None]:
-    """Lets units send one request each: `serve(units, quality_score=...)`."""
+    """Records one request of each unit: `serve(units, quality_score=...)`."""
 
     def serve_each(units: range | list[str], **known: Any) -> None:
         for unit in units:

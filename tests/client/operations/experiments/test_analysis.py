@@ -1,4 +1,4 @@
-"""What is concluded from experiments whose truth is known."""
+"""Conclusions from simulated experiments with a known truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def verdicts(summary: Summary) -> dict[str, str]:
 
 
 def first_units(whole: Arm, units: int) -> Arm:
-    """What had been seen of an arm when it had so many units."""
+    """The part of an arm up to a number of units."""
     seen = whole.unit < units
     columns = (whole.failed[seen], whole.total_ms[seen], whole.quality[seen], whole.rating[seen])
     return type(whole)(whole.name, units, int(seen.sum()), whole.unit[seen], *columns)

@@ -1,4 +1,4 @@
-"""Assignment is a draw that nobody repeats: uniform, independent, the same for ever, and never taken back."""
+"""Assignment: uniform, independent, stable, and monotone in the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of a client that takes part in an experiment."""
+"""A client with an experiment."""
 
 from __future__ import annotations
 

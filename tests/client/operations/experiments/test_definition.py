@@ -1,4 +1,4 @@
-"""An experiment's file: what it may say, what it says wrongly, and whom it serves."""
+"""The file of an experiment: valid and invalid settings, and assignment."""
 
 from __future__ import annotations
 

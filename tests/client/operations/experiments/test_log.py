@@ -1,4 +1,4 @@
-"""Which requests count, and for whom."""
+"""Grouping of recorded requests by variant."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_forced_units_prove_nothing(serve: Callable[..., None], tmp_path: Path) 
 
 
 def test_units_of_two_variants_prove_nothing(tmp_path: Path) -> None:
-    """Weights have changed, and some have moved."""
+    """Weights have changed, and some units have moved."""
     for weight in (1, 100):
         experiment = Experiment("a", (Variant("x"), Variant("y", weight=weight)), control="x", planned_units=50)
         recorder = Recorder(experiment, tmp_path)

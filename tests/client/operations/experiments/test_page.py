@@ -1,4 +1,4 @@
-"""The page: whole, safe and right side up."""
+"""The page: complete, safe and drawn correctly."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_variants_share_the_scale_of_a_metric(rng: np.random.Generator) -> None:
 
 
 def test_an_unbounded_interval_reaches_the_frame(rng: np.random.Generator) -> None:
-    """The 95th percentile of few requests has no upper end."""
+    """The 95th percentile of few requests has no upper bound."""
     text = page(arm(rng, "today", 6), arm(rng, "other", 6))
     assert "inf" not in text
     assert "nan" not in text

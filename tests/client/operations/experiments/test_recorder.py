@@ -1,4 +1,4 @@
-"""Lines that many write and a crash may tear."""
+"""Lines that many processes append, and that a crash may cut off."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_differences_of_proportions_are_those_of_newcombes_paper(
 def test_quantiles_of_units_that_asked_once_have_the_binomials_interval(
     rng: np.random.Generator, quantile: float
 ) -> None:
-    """SciPy's is exact and ends at values of the sample; ours may end three of 800 ranks further in or out."""
+    """SciPy's interval is exact and ends at values of the sample; ours may differ by three of 800 ranks."""
     values = rng.lognormal(6, 0.6, 800)
     ours = quantile_interval(values, singly(values), quantile, AT_PLAN)
     theirs = stats.quantile_test(values, p=quantile).confidence_interval()
@@ -87,7 +87,7 @@ def test_quantiles_of_units_that_asked_once_have_the_binomials_interval(
 
 @pytest.mark.parametrize("quantile", [0.5, 0.95])
 def test_quantiles_of_units_that_ask_often_are_covered(rng: np.random.Generator, quantile: float) -> None:
-    """Half of the variance belongs to the unit: requests alone would cover the truth far too rarely."""
+    """Half of the variance is between units: intervals for independent requests would have far too little coverage."""
     true = math.exp(stats.norm.ppf(quantile))
     unit = np.repeat(np.arange(150), 8)
     covered = 0

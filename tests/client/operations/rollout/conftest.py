@@ -1,4 +1,4 @@
-"""A plan under way, where clients find it."""
+"""A running rollout in a shared folder."""
 
 from __future__ import annotations
 

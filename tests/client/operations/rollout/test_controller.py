@@ -24,7 +24,7 @@ TINY = "inspyrenet_384"
 
 @dataclass
 class Server:
-    """What is loaded, and each change of it with the share that clients were told at that moment."""
+    """The loaded versions, and each change of them with the share in the plan at that moment."""
 
     folder: Path
     loaded: tuple[str, ...] = ("1",)
@@ -103,7 +103,7 @@ def test_all_steps_to_the_end_and_back(controller: RolloutController, server: Se
     with pytest.raises(OptionError, match="is finished: begin one"):
         controller.promote()
     assert controller.abort().phase == "withdrawn"
-    # Both are there until every client has heard of it.
+    # Both versions are loaded until every client has read the plan.
     assert server.changes[-2:] == [(("1", "2"), 1.0), (("1",), 0.0)]
     assert start(controller, repository).share == 0.01
 

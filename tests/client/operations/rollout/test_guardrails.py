@@ -1,4 +1,4 @@
-"""Guard rails: silent where both versions are the same, however often somebody looks; sure where one is worse."""
+"""Guard rails: no false alarms between equal versions with repeated looks, and detection of a worse version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tuft.operations.rollout import Guards, Sample, evaluate_guardrails
 
 
 def sample(rng: np.random.Generator, n: int, *, per_unit: int = 3, **worse: Any) -> Sample:
-    """Requests of units that differ from each other, in quality and in what they photograph."""
+    """Requests of units that differ in quality and subject."""
     unit = np.arange(n, dtype=np.intp) // per_unit
     of_unit = rng.normal(0, 1, unit[-1] + 1)[unit]
     failed = (rng.random(n) < worse.get("failing", 0.01)).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The plan: who is given the new version, and a file that is whole or not there."""
+"""The plan: assignment of the new version, and the file that clients share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that have ended, made by hand."""
+"""Events of finished requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tuft.stopwatch import STAGES
 
 @pytest.fixture
 def make_event() -> Callable[..., RequestEvent]:
-    """Makes the event of a request that went well, with other values for what is named."""
+    """Makes the event of a successful request; arguments override its attributes."""
 
     def make(**changes: Any) -> RequestEvent:
         values: dict[str, Any] = {

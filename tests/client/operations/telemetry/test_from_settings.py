@@ -1,4 +1,4 @@
-"""Settings become observers; without any, no library is needed and nothing listens."""
+"""Observers from settings; by default there are none, no library is needed and no port is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of JSON for each request, and nothing in it that belongs to a customer."""
+"""One line of JSON for each request, without customer data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counted: what a request was, how it ended and how long it took; in series whose number does not grow."""
+"""Metrics of requests: counts, outcomes and durations, in a bounded number of series."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_every_error_that_tuft_has_is_an_outcome() -> None:
 
 
 def test_every_metric_is_documented(metrics: Metrics) -> None:
-    """As the documentation names it, labels included."""
+    """The metric with its labels, as the documentation writes it."""
     text = DOCUMENTATION.read_text()
     for family in metrics.registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -181,13 +181,13 @@ def test_threads_lose_no_count(metrics: Metrics, make_event: MakeEvent) -> None:
 
 
 def test_buckets_fit_every_time_that_was_measured() -> None:
-    """A quantile read from a histogram is uncertain by the width of a bucket: a factor of 2 where times lie."""
+    """A quantile read from a histogram is uncertain by the width of a bucket, a factor of 2 at most."""
     measured = json.loads(LATENCY_FILE.read_text())
     runs = [client_stages(run) for preset in measured["models"] for run in measured["runs"][preset]]
     measured_s = [ms / 1e3 for run in runs for name, ms in run.items() if name in STAGES]
-    on_a_gpu_s = [0.035, 0.07, 0.08, 0.15, 0.28]  # expected of an L4, at 1024, 1536 and 2048
+    on_a_gpu_s = [0.035, 0.07, 0.08, 0.15, 0.28]  # expected on an L4 at 1024, 1536 and 2048
     for seconds in [*measured_s, *on_a_gpu_s]:
-        if seconds < 0.01:  # nothing was to be done
+        if seconds < 0.01:  # the stage did nothing
             continue
         lower = max(bound for bound in TIME_BUCKETS_S if bound < seconds)
         upper = min(bound for bound in TIME_BUCKETS_S if bound >= seconds)

@@ -1,4 +1,4 @@
-"""Spans for requests and their stages, below the caller's; Triton is told the request's."""
+"""Spans of requests and their stages as children of the caller's span; the context is propagated to Triton."""
 
 from __future__ import annotations
 
