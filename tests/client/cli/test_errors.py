@@ -1,4 +1,4 @@
-"""What goes wrong on the command line, and how it is said."""
+"""Failures of the command line: exit codes and messages."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command line in a process of its own, with a fake server that takes its time."""
+    """Starts the command line in a process of its own, with a fake server that takes `delay_s` for each request."""
 
     def started(*arguments: object, delay_s: float = 0.0, **options: Any) -> subprocess.Popen[str]:
         script = textwrap.dedent(SCRIPT).format(root=str(Path(tuft.__file__).parents[1]), delay_s=delay_s)
@@ -77,7 +77,7 @@ def test_an_interruption_ends_cleanly(
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The cut-outs, without what a run that was killed has left half written."""
+    """The cut-outs, without the partial files of a killed run."""
     return {name: (folder / name).read_bytes() for name in files(folder) if not name.endswith(".part")}
 
 
@@ -101,14 +101,14 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_files(
         process.communicate(timeout=60)
     assert uninterrupted.wait(60) == 0
     uninterrupted.communicate()
-    assert set(contents(killed).items()) <= set(contents(whole).items())  # nothing half written under its own name
+    assert set(contents(killed).items()) <= set(contents(whole).items())  # no partial file has the name of a cut-out
     last = start(*command, killed)
     said, complained = last.communicate(timeout=60)
     assert last.returncode == 0, complained
     assert contents(killed) == contents(whole)
     earlier = re.search(r"42 of 42 photographs .*, (\d+) by an earlier run", said)
     assert earlier is not None
-    assert int(earlier[1]) >= 28  # what the runs that were killed have done counts
+    assert int(earlier[1]) >= 28  # the work of the killed runs counts
 
 
 @pytest.mark.parametrize("command", [("presets",), ("remove", "PHOTOS", "-o", "OUT", "--size", 384)])
@@ -136,7 +136,7 @@ def test_the_module_runs_as_a_program() -> None:
 def test_a_name_that_the_terminal_cannot_show_is_escaped(
     start: Callable[..., subprocess.Popen[str]], photos: Path, tmp_path: Path
 ) -> None:
-    (photos / "\udcff.png").write_bytes(b"no picture")  # a byte that is no UTF-8
+    (photos / "\udcff.png").write_bytes(b"no picture")  # a byte that is not valid UTF-8
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     out = tmp_path / "Größe"
     process = start("remove", photos, "-o", out, "--size", 384, "--refine", "none", env=environment)

@@ -56,7 +56,7 @@ def test_the_default_presets_model_may_come_first(
     command = command_from_options(options, WHEEL, one_first=True)
     assert (command.models, command.deferred) == ((first,), later)
     assert values(command.arguments, "--load-model") == [first]
-    # A server that waits for another model is ready for this one.
+    # The server is ready for this model while it loads another one.
     assert values(command.arguments, "--strict-readiness") == ["false" if later else "true"]
 
 
@@ -66,7 +66,7 @@ def test_compiled_graphs_are_kept_in_the_cache_of_tuft_or_not_at_all(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = str(tmp_path / "cache" / "tuft" / "compiled")
     assert command_from_options(options, WHEEL).environment == {"PATH": "/venv/bin", "TUFT_COMPILED": folder}
-    # Empty, because this program may have been started with one.
+    # Empty, because the environment of this program may set it.
     without = command_from_options(replace(options, keep_compiled=False), WHEEL)
     assert without.environment == {"PATH": "/venv/bin", "TUFT_COMPILED": ""}
     (options.repository / "inspyrenet_384" / "1" / "model.plan").touch()
@@ -97,7 +97,7 @@ def test_nobody_can_load_other_code_into_the_server(options: ServeOptions) -> No
         assert set(apis.split(",")) == {"model-repository", "shared-memory", "trace", "logging"}
         assert key == f"tuft-key={command.key}"
         keys.add(key)
-    assert len(keys) == 2  # a new one for each start, told to nobody
+    assert len(keys) == 2  # a secret that is new at each start
 
 
 def test_port_0_is_three_free_ports(options: ServeOptions) -> None:

@@ -1,4 +1,4 @@
-"""The other models come one after the other, when the server has nothing else to do."""
+"""Deferred models are loaded one at a time, while the server is idle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODELS = ("inspyrenet_384", "inspyrenet_1536", "inspyrenet_2048")
 
 
 class FakeProcess:
-    """A server that loads what it is told, and computes on two cores as long as it is busy."""
+    """A server that records the models it loads, and uses two cores while it is busy."""
 
     def __init__(self, failures: dict[str, Exception] | None = None) -> None:
         self.failures = failures or {}
@@ -65,7 +65,7 @@ def test_a_server_that_answers_is_left_alone(capsys: pytest.CaptureFixture[str])
     process: Any = FakeProcess()
     process.busy.set()
     with loading_in_background(process, MODELS[:1], 1.0):
-        time.sleep(0.5)  # five times as long as quiet is
+        time.sleep(0.5)  # five times QUIET_S
         assert process.asked == []
         process.busy.clear()
         wait_until(lambda: loaded(process, 1))
@@ -98,7 +98,7 @@ def test_a_server_that_has_ended_is_somebody_elses_news(capsys: pytest.CaptureFi
     with loading_in_background(process, MODELS, 1.0) as loading:
         wait_until(lambda: loaded(process, 1))
         time.sleep(0.3)
-        assert loading.model == MODELS[0]  # whoever starts it anew has to know
+        assert loading.model == MODELS[0]  # `serve` leaves it out when it restarts the server
     assert process.asked == [MODELS[0]]
     assert capsys.readouterr().out == ""
 

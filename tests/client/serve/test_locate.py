@@ -23,7 +23,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    """A Linux machine with a wheel that holds everything; tests take things away by changing the dictionary."""
+    """A Linux machine with a complete wheel; tests remove requirements by changing the dictionary."""
     wheel = tmp_path / "site-packages" / "pytriton"
     for name in (
         "tritonserver/bin/tritonserver",

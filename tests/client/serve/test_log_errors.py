@@ -7,7 +7,7 @@ import pytest
 
 from tuft.serve.log_errors import LONGEST, error_from_reply, errors_from_log
 
-# Lines as Triton 2.51 wrote them, folders shortened.
+# Output of Triton 2.51, with shortened paths.
 NOISE = """\
 W1123 18:28:24.246507 8043 pinned_memory_manager.cc:273] "Unable to allocate pinned system memory, pinned memory pool will not be available: CUDA driver version is insufficient for CUDA runtime version"
 E1123 18:28:24.246666 8043 server.cc:241] "CudaDriverHelper has not been initialized."
@@ -96,5 +96,5 @@ def test_a_log_without_a_reason_gives_none(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_reply_is_one_line_as_a_log_is(reply: bytes, reason: str) -> None:
-    """The first two and the third are Triton 2.51's."""
+    """The first three are replies of Triton 2.51."""
     assert error_from_reply(reply) == reason

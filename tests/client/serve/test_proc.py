@@ -11,7 +11,7 @@ from support.calling import wait_until
 
 from tuft.serve.proc import children, is_zombie, processor_s
 
-NOBODY = 2**22 + 1  # above the largest process number of Linux
+NOBODY = 2**22 + 1  # above the largest process id of Linux
 
 
 def test_children_are_those_of_every_thread() -> None:

@@ -1,4 +1,4 @@
-"""Nothing is started on files that are not those that were published."""
+"""A server is started only on the files that were published."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SERVER = Tritonserver(Path("/opt/tritonserver"), RUNTIMES, (), {}, is_wheel=Fals
 
 
 class FakeProcess:
-    """A server that is ready at once and ends when asked to."""
+    """A server that is ready at once and ends when it is stopped."""
 
     started: list[Any]
     terminating = False
@@ -68,7 +68,7 @@ def test_a_sound_repository_is_served(options: ServeOptions, started: list[Any])
     with running_server(options):
         pass
     assert [(command.models, command.deferred) for command in started] == [
-        (("inspyrenet_1024",), ("inspyrenet_384",)),  # a caller waits for no more than it needs
+        (("inspyrenet_1024",), ("inspyrenet_384",)),  # the default preset's model first
         (("inspyrenet_384", "inspyrenet_1024"), ()),
     ]
 
