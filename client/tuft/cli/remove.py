@@ -199,7 +199,7 @@ def _summary(report: folder.Report, output: Path) -> str:
     done = len(report.outcomes) - len(report.failures)
     text = f"{done} of {len(report.outcomes)} photographs cut out into {output}"
     if report.earlier:
-        text += f", {len(report.earlier)} by an earlier run (--again repeats them)"
+        text += f", {len(report.earlier)} by an earlier run (--again does them anew)"
     if report.fallbacks:
         text += f", {len(report.fallbacks)} by a smaller preset"
     return text
