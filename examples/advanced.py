@@ -16,7 +16,7 @@ def presets(client: Client, photo: Path) -> dict[str, Cutout]:
     return {
         "default": client.remove(photo),
         "maximum": client.remove(photo, "maximum"),
-        "unrefined": client.remove(photo, "maximum", refine="none"),
+        "unrefined": client.remove(photo, refine="none"),
         "crisp": client.remove(photo, crisp),
         "wide": client.remove(photo, wide),
     }

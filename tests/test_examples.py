@@ -43,7 +43,7 @@ def test_presets_are_served_by_their_models(photo: Path, monkeypatch: pytest.Mon
     transport = FakeTransport()
     with Client(transport=transport) as client:
         cutouts = example("advanced", monkeypatch).presets(client, photo)
-    assert transport.requests == [f"inspyrenet_{size}" for size in (1024, 2048, 2048, 1024, 1536)]
+    assert transport.requests == [f"inspyrenet_{size}" for size in (1024, 2048, 1024, 1024, 1536)]
     assert [cutouts[name].preset for name in ("crisp", "wide")] == ["crisp", "wide"]
 
 
