@@ -1,10 +1,9 @@
-"""What a server started by `tuft.serve` does for its callers."""
+"""The behaviour of a server started by `tuft.serve` towards its callers."""
 
 from __future__ import annotations
 
 import re
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.calling import Caller, random_images
+from support.calling import Caller, random_images, wait_until
 from support.tiny import mean_saliency, misbehaving_model, tiny_repository
 from tritonclient import grpc, http
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.server
 
 @contextmanager
 def behaving(folder: Path, behave: str, **options: Any) -> Iterator[ServerAddresses]:
-    """A server whose model does `behave` with `images`."""
+    """A server whose model runs the line `behave` with `images`."""
     repository = tiny_repository(folder, model=misbehaving_model(behave), **options)
     with running_server(ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)) as addresses:
         yield addresses
@@ -120,7 +119,9 @@ def test_a_full_queue_and_a_late_turn_are_unavailable(tmp_path: Path) -> None:
     def short_queue(config: ModelConfig) -> None:
         config.dynamic_batching.default_queue_policy.max_queue_size = 3
 
-    with behaving(tmp_path, "time.sleep(images.max() and 1.0)", configure=short_queue) as addresses:
+    begun = tmp_path / "begun"
+    behave = f"images.max() and (open({str(begun)!r}, 'w').close(), time.sleep(1.0))"
+    with behaving(tmp_path / "repository", behave, configure=short_queue) as addresses:
         caller = Caller(addresses.grpc)
         outcomes = caller.ask_at_once([random_images(1)] * 10)
         refused = [outcome for outcome in outcomes if isinstance(outcome, grpc.InferenceServerException)]
@@ -128,9 +129,10 @@ def test_a_full_queue_and_a_late_turn_are_unavailable(tmp_path: Path) -> None:
         assert {error.status() for error in refused} == {"StatusCode.UNAVAILABLE"}
         assert all("Exceeds maximum queue size" in error.message() for error in refused)
 
+        begun.unlink()
         running = threading.Thread(target=caller.ask, args=[random_images(1)])
         running.start()
-        time.sleep(0.2)
+        wait_until(begun.exists)
         with pytest.raises(grpc.InferenceServerException, match="Request timeout expired") as failure:
             caller.ask(random_images(1), queue_timeout_s=0.2)
         assert failure.value.status() == "StatusCode.UNAVAILABLE"
