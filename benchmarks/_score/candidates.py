@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from tuft.imaging.quality_score import ingredients, reduced
+from tuft.imaging.quality_score import features, reduced
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +27,7 @@ def candidates(alpha: Pixels, rgb: Pixels, coarse: Pixels) -> dict[str, float]:
     """
     small = reduced(alpha).astype(np.float32) / 255
     return {
-        **asdict(ingredients(alpha, rgb)),
+        **asdict(features(alpha, rgb)),
         **_of_uncertainty(small),
         **_of_shape(small),
         "passes agree": soft_iou(small, reduced(coarse).astype(np.float32) / 255),

@@ -87,8 +87,8 @@ def test_the_score_is_kept_as_good_as_it_was() -> None:
     parts = score.split([score.Row(**one) for one in raw["rows"]])
     for name, least in (("held out", 0.9), ("composites", 0.9)):
         estimated = [
-            quality_score.score_from_ingredients(
-                quality_score.Ingredients(*(one.candidates[key] for key in ("subject", "vagueness", "disagreement")))
+            quality_score.score_from_features(
+                quality_score.Features(*(one.candidates[key] for key in ("subject", "vagueness", "disagreement")))
             )
             for one in parts[name]
         ]

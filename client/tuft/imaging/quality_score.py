@@ -40,7 +40,7 @@ DISAGREEMENT_FLOOR: Final = 0.01
 
 
 @dataclass(frozen=True)
-class Ingredients:
+class Features:
     """What a score is made of.
 
     Attributes:
@@ -65,11 +65,11 @@ def quality_score(alpha: Pixels, rgb: Pixels) -> float:
     Returns:
         0..1, higher is better; the same for the same pixels.
     """
-    return score_from_ingredients(ingredients(alpha, rgb))
+    return score_from_features(features(alpha, rgb))
 
 
-def score_from_ingredients(found: Ingredients) -> float:
-    """The score, 0..1, of what `ingredients` has found."""
+def score_from_features(found: Features) -> float:
+    """The score, 0..1, of what `features` has found."""
     if not _LEAST_SHARE <= found.subject <= 1 - _LEAST_SHARE:
         return 0.0
     log_odds = (
@@ -80,17 +80,17 @@ def score_from_ingredients(found: Ingredients) -> float:
     return 1 / (1 + math.exp(log_odds))
 
 
-def ingredients(alpha: Pixels, rgb: Pixels) -> Ingredients:
+def features(alpha: Pixels, rgb: Pixels) -> Features:
     """What the score of an alpha, uint8 [h, w], of a photograph, uint8 [h, w, 3], is made of."""
     small = reduced(alpha).astype(np.float32) / np.float32(255)
     uncertain = 4 * small * (1 - small)
     area, uncertain_area = float(small.sum()), float(uncertain.sum())
     if not uncertain_area:
-        return Ingredients(area / small.size, 0.0, 0.0)
+        return Features(area / small.size, 0.0, 0.0)
     planes = np.stack(cv2.split(cv2.cvtColor(reduced(rgb), cv2.COLOR_RGB2LAB))).astype(np.float32)
     expected = _alpha_from_colours(small, planes)
     disagreement = float((np.abs(small - expected) * uncertain).sum()) / uncertain_area
-    return Ingredients(area / small.size, uncertain_area / area, disagreement)
+    return Features(area / small.size, uncertain_area / area, disagreement)
 
 
 def reduced(picture: Pixels) -> Pixels:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuft.imaging.quality_score import Ingredients, ingredients, quality_score, reduced, score_from_ingredients
+from tuft.imaging.quality_score import Features, features, quality_score, reduced, score_from_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_a_colour_between_two_says_where_alpha_lies(make_scene: Callable[..., An
     """Colours and alpha agree in a true composite; not so if alpha's edge lies beside the colours'."""
     scene = make_scene((480, 640), edge_px=30.0)
     alpha = np.rint(scene.alpha * 255).astype(np.uint8)
-    true, beside = ingredients(alpha, scene.rgb), ingredients(np.roll(alpha, 30, axis=0), scene.rgb)
+    true, beside = features(alpha, scene.rgb), features(np.roll(alpha, 30, axis=0), scene.rgb)
     assert true.disagreement < 0.1 < beside.disagreement
     assert true.vagueness == pytest.approx(beside.vagueness, rel=0.01)
     assert true.subject == pytest.approx(float(scene.alpha.mean()), abs=0.005)
@@ -89,10 +89,10 @@ def test_any_picture_has_a_score(height: int, width: int, seed: int) -> None:
 
 
 @given(st.floats(0.001, 0.999), st.floats(0, 4), st.floats(0, 1), st.floats(0, 1))
-def test_it_falls_with_every_ingredient(subject: float, vagueness: float, disagreement: float, more: float) -> None:
-    score = score_from_ingredients(Ingredients(subject, vagueness, disagreement))
-    assert 0 <= score_from_ingredients(Ingredients(subject, vagueness + more, disagreement)) <= score <= 1
-    assert 0 <= score_from_ingredients(Ingredients(subject, vagueness, disagreement + more)) <= score <= 1
+def test_it_falls_with_every_feature(subject: float, vagueness: float, disagreement: float, more: float) -> None:
+    score = score_from_features(Features(subject, vagueness, disagreement))
+    assert 0 <= score_from_features(Features(subject, vagueness + more, disagreement)) <= score <= 1
+    assert 0 <= score_from_features(Features(subject, vagueness, disagreement + more)) <= score <= 1
 
 
 def test_reduced_pictures_are_means_of_cells() -> None:

@@ -15,8 +15,7 @@ from tuft.errors import ImageTooLargeError, NotAnImageError, OptionError, Trunca
 from tuft.imaging import pixels
 from tuft.imaging.decoding import colour, ppm
 from tuft.imaging.decoding.bombs import check_structure, harmless_profile, is_harmless_exif
-from tuft.imaging.decoding.pillow_noise import silenced
-from tuft.imaging.decoding.quiet import quieten
+from tuft.imaging.decoding.pillow_noise import quieten, silenced
 from tuft.imaging.decoding.sources import FileSource, name_of, opened
 
 if TYPE_CHECKING:

@@ -1,51 +1,67 @@
-"""Silence for Pillow's warnings about strange files, safe in several threads at once."""
+"""Silences Pillow and its libraries: what they report is raised as an error as well, and belongs in no server's log."""
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class _Silence:
-    """Counts who wants silence: the first in sets the filter, the last out puts back what was there.
+@cache
+def quieten() -> None:
+    """Stops Pillow's loggers and libtiff from writing to stderr, for the rest of the process.
 
-    Overlapping `warnings.catch_warnings` of several threads would restore each other's filters out of order and
-    leave one behind for good.
+    Pillow silences libtiff's warnings itself, but not its errors. Log handlers that the program installs still work.
+    """
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any handler, logging writes to stderr
+    with suppress(OSError, AttributeError):  # Pillow was built without libtiff
+        # Pillow's own copy of libtiff is found through the extension module that is linked with it.
+        ctypes.CDLL(import_module("PIL._imaging").__file__).TIFFSetErrorHandler(None)
+
+
+class _WarningFilter:
+    """Counts the contexts that need the filter: the first one installs it, the last one restores the previous filters.
+
+    `warnings.catch_warnings` is not safe in several threads: overlapping uses restore each other's filters out of order
+    and leave one installed for good.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted_by = 0
-        self._before = warnings.catch_warnings()
+        self._users = 0
+        self._previous = warnings.catch_warnings()
 
-    def begin(self) -> None:
+    def acquire(self) -> None:
         with self._lock:
-            if self._wanted_by == 0:
-                self._before = warnings.catch_warnings()
-                self._before.__enter__()
+            if self._users == 0:
+                self._previous = warnings.catch_warnings()
+                self._previous.__enter__()
                 warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._wanted_by += 1
+            self._users += 1
 
-    def end(self) -> None:
+    def release(self) -> None:
         with self._lock:
-            self._wanted_by -= 1
-            if self._wanted_by == 0:
-                self._before.__exit__(None, None, None)
+            self._users -= 1
+            if self._users == 0:
+                self._previous.__exit__(None, None, None)
 
 
-_SILENCE = _Silence()
+_FILTER = _WarningFilter()
 
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """No warning from Pillow's own code inside this context, in any thread; others stay as they are."""
-    _SILENCE.begin()
+    """Suppresses warnings from Pillow's own code in all threads; other warnings are not affected."""
+    _FILTER.acquire()
     try:
         yield
     finally:
-        _SILENCE.end()
+        _FILTER.release()

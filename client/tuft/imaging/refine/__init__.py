@@ -15,7 +15,7 @@ from tuft.imaging.refine.colour_line import colour_lines
 from tuft.imaging.refine.foreground import estimate_foreground
 from tuft.imaging.refine.grid import grid_hw
 from tuft.imaging.refine.guided import Window, guided_models
-from tuft.imaging.refine.softness import vagueness
+from tuft.imaging.refine.softness import softness
 from tuft.imaging.refine.tiles import Tile, for_each, tiles
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
         return refined
     _move(refined, rgb, band, colour_lines(rgb, refined, scale))
     window = _COARSE if scale >= _COARSE_FROM else _FINE
-    vague = vagueness(alpha, scale, grid_hw(alpha.shape, window.cell))
-    _move(refined, rgb, band, guided_models(rgb, refined, window, vague), _CONTRAST)
+    soft = softness(alpha, scale, grid_hw(alpha.shape, window.cell))
+    _move(refined, rgb, band, guided_models(rgb, refined, window, soft), _CONTRAST)
     return refined
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from tuft.imaging.refine.grid import cells_of, planes_of
 from tuft.imaging.refine.linear_models import ColourModels
-from tuft.imaging.refine.pull_push import spread
-from tuft.imaging.refine.softness import vagueness
+from tuft.imaging.refine.pull_push import pull_push
+from tuft.imaging.refine.softness import softness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float) -> ColourMo
     variation = (spreads * line * line).sum(axis=0) / (contrast + np.float32(1e-6))
     slopes = line / (contrast + np.float32(1e-4))
     trust = contrast / (contrast + _VARIATION * variation + _NOISE)
-    trust *= _nearness(*sure) * vagueness(alpha, scale, (share.shape[0], share.shape[1]))
+    trust *= _nearness(*sure) * softness(alpha, scale, (share.shape[0], share.shape[1]))
     return ColourModels(cell, list(slopes / 255), -(B * slopes).sum(axis=0), trust)
 
 
@@ -74,7 +74,7 @@ def _powered(share: Plane) -> Plane:
 def _local_mean(planes: Planes, weight: Plane) -> Planes:
     """The weighted mean around each cell, from farther away where there is little weight: float32 (3, h, w)."""
     near = np.stack([_blurred(plane * weight, _COLOUR_REACH) for plane in planes])
-    mean: Planes = (near + _LITTLE * spread(planes, weight)) / (_blurred(weight, _COLOUR_REACH) + _LITTLE)
+    mean: Planes = (near + _LITTLE * pull_push(planes, weight)) / (_blurred(weight, _COLOUR_REACH) + _LITTLE)
     return mean
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from tuft.imaging.refine.grid import cells_of, enlarged, planes_of
-from tuft.imaging.refine.pull_push import spread
+from tuft.imaging.refine.pull_push import pull_push
 from tuft.imaging.refine.tiles import Region, Tile, for_each, tiles
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _smoothed(planes: Planes, weight: Plane) -> Planes:
 def _spread(image: Planes, share: Plane) -> Planes:
     """The colours of sure pixels spread over all others."""
     weight = share**_SURENESS + np.float32(_TRIFLE) * share
-    return spread(image, weight)
+    return pull_push(image, weight)
 
 
 def _unmixed(image: Planes, B: Planes, alpha: Plane) -> Planes:

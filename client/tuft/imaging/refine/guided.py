@@ -53,7 +53,7 @@ class Window:
     trust_from: float
 
 
-def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, vague: Plane | None = None) -> ColourModels:
+def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, soft: Plane | None = None) -> ColourModels:
     """What colour says about alpha around every cell, and how far to believe it.
 
     Args:
@@ -75,7 +75,7 @@ def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, vague: P
     # Each model depends on two windows, its own and those that it is averaged with.
     for_each(fit, tiles((share.shape[0], share.shape[1]), _TILE, 2 * window.radius))
     *slopes, offset, explained = fitted
-    needed = window.trust_from if vague is None else np.float32(window.trust_from) * (1 - vague)
+    needed = window.trust_from if soft is None else np.float32(window.trust_from) * (1 - soft)
     trust = np.clip((explained - needed) / _TRUST_RANGE, 0, 1)
     return ColourModels(window.cell, [slope / np.float32(255) for slope in slopes], offset, trust)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LITTLE: Final = np.float32(3e-3)
 
 
-def spread(planes: Planes, weight: NDArray[np.float32]) -> Planes:
+def pull_push(planes: Planes, weight: NDArray[np.float32]) -> Planes:
     """`planes` where there is weight, those of ever larger surroundings where there is little or none.
 
     Args:
@@ -29,15 +29,15 @@ def spread(planes: Planes, weight: NDArray[np.float32]) -> Planes:
     Returns:
         float32 (n, h, w).
     """
-    return _pull_push(np.concatenate([planes * weight, weight[None]]))
+    return _filled(np.concatenate([planes * weight, weight[None]]))
 
 
-def _pull_push(weighted: Planes) -> Planes:
+def _filled(weighted: Planes) -> Planes:
     """Values of planes multiplied by their weight, the last plane, at every place."""
     height, width = weighted.shape[1:]
     if max(height, width) == 1:
         return np.divide(weighted[:-1], np.maximum(weighted[-1], np.finfo(np.float32).tiny))
-    around = _pull_push(_resized(weighted, ((height + 1) // 2, (width + 1) // 2), cv2.INTER_AREA))
+    around = _filled(_resized(weighted, ((height + 1) // 2, (width + 1) // 2), cv2.INTER_AREA))
     around = _resized(around, (height, width), cv2.INTER_LINEAR)
     pushed: Planes = (weighted[:-1] + _LITTLE * around) / (weighted[-1] + _LITTLE)
     return pushed

@@ -20,10 +20,10 @@ _REACH_CELLS: Final = 4.0
 # Mean of 4·a·(1 − a) in a window below which the network's edge is crisp, and above which it is vague. An edge that
 # is drawn over two or three of its pixels stays below, hair that it has not resolved lies between.
 _CRISP: Final = np.float32(0.1)
-_VAGUE: Final = np.float32(0.3)
+_SOFT: Final = np.float32(0.3)
 
 
-def vagueness(alpha: Plane, scale: float, size_hw: tuple[int, int]) -> Plane:
+def softness(alpha: Plane, scale: float, size_hw: tuple[int, int]) -> Plane:
     """0 where edges are crisp or absent, 1 where they are vague, on a grid.
 
     Args:
@@ -35,6 +35,6 @@ def vagueness(alpha: Plane, scale: float, size_hw: tuple[int, int]) -> Plane:
         float32 of `size_hw`, 0..1.
     """
     share = np.clip(cells_of(alpha, max(1, round(_CELL * scale))), 0, 1)
-    softness = cv2.GaussianBlur(4 * share * (1 - share), (0, 0), _REACH_CELLS)
-    vague: Plane = np.clip((softness - _CRISP) / (_VAGUE - _CRISP), 0, 1)
-    return vague if vague.shape == size_hw else cv2.resize(vague, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    uncertain = cv2.GaussianBlur(4 * share * (1 - share), (0, 0), _REACH_CELLS)
+    soft: Plane = np.clip((uncertain - _CRISP) / (_SOFT - _CRISP), 0, 1)
+    return soft if soft.shape == size_hw else cv2.resize(soft, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
