@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# TensorRT engines on the machine that will serve them: graphs by this machine's Python, which has torch; engines in
-# Triton's container, which has TensorRT; then publishing. What is unchanged is left alone. See docs/engines.md.
+# Builds TensorRT engines on the machine that will serve them: exports graphs with this machine's Python, which has
+# torch; builds engines in Triton's container, which has TensorRT; then publishes. Skips what is up to date. See
+# docs/engines.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Starts Triton as it is to run in production; Compose and Kubernetes both run this file, so their flags are the same.
+# Starts Triton for production; Compose and Kubernetes both run this file, so they use the same flags.
 #
-# TUFT_HOST           where HTTP, gRPC and metrics listen; this machine only, unless something in front guards them
+# TUFT_HOST           address of HTTP, gRPC and metrics; loopback, unless a proxy or network policy protects them
 # TUFT_MODELS         the model repository, verified beforehand (verify.py) and mounted read-only
 # TUFT_RUNTIME        one of the configs/<runtime>.pbtxt; TensorRT's configuration if empty
-# TUFT_KEY            opens the restricted APIs below; if empty, one that nobody knows is made up
-# TUFT_MODEL_CONTROL  `explicit` lets whoever has the key load and unload versions while others are served
-# TUFT_OTLP_URL       an OpenTelemetry collector's /v1/traces, for Triton's spans below those of the client
+# TUFT_KEY            key of the restricted APIs below; a random, unknown one if empty
+# TUFT_MODEL_CONTROL  `explicit` lets clients with the key load and unload versions while others are served
+# TUFT_OTLP_URL       an OpenTelemetry collector's /v1/traces, for Triton's spans within those of the client
 set -euo pipefail
 
 HOST=${TUFT_HOST:-127.0.0.1}
@@ -17,9 +17,10 @@ RUNTIME=${TUFT_RUNTIME:-}
 OTLP_URL=${TUFT_OTLP_URL:-}
 unset TUFT_KEY
 
-# Older releases can be taken over by whoever reaches a port: path traversal (CVE-2026-47627, below 26.06), going round
-# the restricted APIs (CVE-2026-24207, below 26.03; CVE-2026-47481, below 26.05), code run through the shared memory of
-# clients (CVE-2025-23319, below 25.07). 26.06 is also the first with TensorRT 11. The container names its release.
+# Older releases have vulnerabilities for any client that reaches a port: path traversal (CVE-2026-47627, below 26.06),
+# bypass of the restricted APIs (CVE-2026-24207, below 26.03; CVE-2026-47481, below 26.05), code execution through the
+# shared memory of clients (CVE-2025-23319, below 25.07). 26.06 is also the first with TensorRT 11. The container states
+# its release.
 FLOOR=26.06
 RELEASE=${NVIDIA_TRITON_SERVER_VERSION:-none}
 
@@ -35,7 +36,7 @@ refuse() {
 [[ $MODEL_CONTROL == none || $MODEL_CONTROL == explicit ]] ||
     refuse "There is no model control '$MODEL_CONTROL': set TUFT_MODEL_CONTROL to none or explicit."
 
-# A size that has a configuration and no version yet would keep Triton from starting: it is shown the published ones.
+# Triton does not start with a model that has a configuration but no version, so it is given the published ones only.
 published=$(mktemp -d)
 for version in "$MODELS"/*/[0-9]*/; do
     [[ -d $version ]] && ln -sfn "$(realpath "$version/..")" "$published/"
@@ -43,10 +44,10 @@ done
 [[ -n $(ls "$published") ]] ||
     refuse "Nothing is published in $MODELS: run 'make engines', or 'tuft-export publish'."
 
-# Loading a model is running code; a trace or a log is a file wherever the caller likes; the rest tells strangers what
-# is inside. The client needs health, metadata, inference and model-config, and speaks gRPC: it reads from a model's
-# configuration how the network was trained (`tuft_resize`), and this API only reads. HTTP has had most of the holes,
-# and is here for the probes alone.
+# Loading a model executes code; traces and logs are files at paths of the caller's choice; the other restricted APIs
+# disclose internals. The client needs health, metadata, inference and model-config, over gRPC. It reads the resize mode
+# that a network was trained with (the parameter `tuft_resize`) from the model's configuration, and model-config only
+# reads. HTTP has had most of the vulnerabilities, and serves only the health probes.
 GRPC_RESTRICTED=shared-memory,model-repository,statistics,trace,logging
 HTTP_RESTRICTED=$GRPC_RESTRICTED,model-config,metadata,inference
 
@@ -55,19 +56,19 @@ flags=(
     --model-control-mode="$MODEL_CONTROL"
     --disable-auto-complete-config       # configurations are tested as they are
     --strict-readiness=true              # ready means every model
-    --exit-on-error=true                 # a model that does not load is found at the start, not by a customer
-    --exit-timeout-secs=60               # for work in flight; longer than any request waits and computes on a GPU
+    --exit-on-error=true                 # a model that does not load stops the start
+    --exit-timeout-secs=60               # for requests in flight; longer than any takes on a GPU
 
     --http-address="$HOST"
     --http-restricted-api="$HTTP_RESTRICTED:tuft-key=$KEY"
-    --http-max-input-size=16777216       # a picture of 2048 is 12.6 MB
+    --http-max-input-size=16777216       # an image of 2048 is 12.6 MB
     --grpc-address="$HOST"
     --grpc-restricted-protocol="$GRPC_RESTRICTED:tuft-key=$KEY"
-    --grpc-max-connection-age=300000     # milliseconds: clients find a new server beside the old ones, and leave
-    --grpc-max-connection-age-grace=120000 # what a request may still take
+    --grpc-max-connection-age=300000     # milliseconds: clients reconnect, and so find new servers
+    --grpc-max-connection-age-grace=120000 # for requests in flight
     --metrics-address="$HOST"
 
-    --allow-client-shm=false             # a client's shared memory is another way into the server's
+    --allow-client-shm=false             # shared memory of clients is an attack surface
     --log-format=ISO8601
 )
 if [[ $MODEL_CONTROL == explicit ]]; then flags+=("--load-model=*"); fi

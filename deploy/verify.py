@@ -1,4 +1,4 @@
-"""Checks a model repository where nothing but Python is: in the serving container, before Triton starts.
+"""Checks a model repository with the standard library only: in the serving container, before Triton starts.
 
 python3 deploy/verify.py model_repository --digest 05c9...
 """
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-# `tuft.provenance` needs the standard library only, but the package around it would bring the whole client.
+# `tuft.provenance` needs only the standard library, but `import tuft` would import the whole client.
 tuft = ModuleType("tuft")
 tuft.__path__ = [str(Path(__file__).resolve().parents[1] / "client" / "tuft")]
 sys.modules["tuft"] = tuft
@@ -18,7 +18,7 @@ from tuft.provenance import check_repository, report, require_digest  # noqa: E4
 
 
 def main() -> int:
-    """Checks what the arguments name.
+    """Runs the command.
 
     Returns:
         The exit code: 0, or 1 with one sentence on standard error.

@@ -1,4 +1,4 @@
-"""What a graph states about itself in its ONNX metadata."""
+"""The metadata of exported graphs: their network, blending and precision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 CONFIG_KEY: Final = "tuft.network"  # the network it was exported from, as `NetworkConfig.to_dict`
 BLEND_KEY: Final = "tuft.blend"  # whether it blends pyramids
 PRECISION_KEY: Final = "tuft.precision"  # absent for fp32
-# What a graph may compute in.
+# The precisions that a graph may compute in.
 PRECISIONS: Final = ("fp32", "fp16", "bf16")
 
 

@@ -1,4 +1,4 @@
-"""Where a graph can be split: the names of the values at which its last stage, at full resolution, starts and ends.
+"""The seams at which a graph is split: the values at which its last stage, at full resolution, starts and ends.
 
 The export names these values (`tuft_export/graphs/full_resolution.py`). The stage takes a third of the time and changes
 only edges. No operator in it depends on the image size, so it can be computed in tiles.

@@ -1,4 +1,4 @@
-"""What is served is what was published: any change to any file is found and named."""
+"""Served models are as they were published: any change to any file is found and named."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def version(model: Path) -> Path:
 
 
 def canonical_sha256(value: object) -> str:
-    """As the format is described, written anew."""
+    """An independent implementation of the format."""
     return hashlib.sha256(json.dumps(value, separators=(",", ":"), sort_keys=True).encode("ascii")).hexdigest()
 
 
 def forge(version: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Changes a record as somebody would who knows the format: the digest is right again."""
+    """Changes a record and makes its digest right again, as an attacker who knows the format would."""
     record = json.loads((version / "provenance.json").read_text())
     change(record)
     del record["digest"]

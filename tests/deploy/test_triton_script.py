@@ -172,6 +172,7 @@ def test_grpc_answers_what_the_client_asks(production: Production) -> None:
     images = random_images(1)
     np.testing.assert_allclose(caller.ask(images), mean_saliency(images), atol=1e-6)
     caller.client.get_model_metadata("inspyrenet_384")
+    caller.client.get_model_config("inspyrenet_384")
 
 
 @pytest.mark.server

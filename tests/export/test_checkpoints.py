@@ -1,4 +1,4 @@
-"""Checkpoints: downloads that survive interruption, and files that are what they claim to be."""
+"""Checkpoints: interrupted downloads are resumed, and files are verified."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def sha256(content: bytes) -> str:
 
 @pytest.fixture
 def engines(tmp_path: Path) -> Path:
-    """What `tuft-export engine` leaves for one size."""
+    """The output of `tuft-export engine` for one size."""
     model = mean_graph(SIZE)
     content = model.SerializeToString()
     (tmp_path / "model_384.onnx").write_bytes(content)

@@ -1,4 +1,4 @@
-"""State dicts as people have them: those of other trainings fit, those of other networks are told apart."""
+"""State dicts as users have them: those of other trainings fit, those of other networks are refused."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_weights_of_another_network_are_named_and_none_is_loaded(
 
 
 class RunsCode:
-    """What a pickle from a stranger may hold."""
+    """The content of a malicious pickle."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

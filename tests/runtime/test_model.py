@@ -66,7 +66,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def arguments(repository: Path, **parameters: str) -> dict[str, str]:
-    """What Triton gives to `initialize`: the configuration as JSON, with other `parameters`."""
+    """Triton's arguments of `initialize`: the configuration as JSON, with other `parameters`."""
     name = f"inspyrenet_{SIZE}"
     text = (CONFIGURATIONS / name / "configs" / "python.pbtxt").read_text()
     config = json_format.MessageToDict(text_format.Parse(text, ModelConfig()), preserving_proto_field_name=True)
@@ -119,7 +119,7 @@ def test_parameters_reach_openvino(model: Any, tmp_path: Path, parameters: dict[
 
 @pytest.fixture
 def computed_tiles(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, int, np.ndarray]]:
-    """What was needed, the side of tiles, and the corners of those computed: of each picture from now on."""
+    """Of each image from now on: the needed pixels, the side of tiles, and the corners of the computed tiles."""
     found: list[tuple[np.ndarray, int, np.ndarray]] = []
     tiles = tiled.needed_tiles
 

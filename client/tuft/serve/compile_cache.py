@@ -14,7 +14,7 @@ from tuft.files import cache_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-VARIABLE: Final = "TUFT_COMPILED"  # read by tuft_export/python_model.py
+VARIABLE: Final = "TUFT_COMPILED"  # read by tuft_runtime/model.py
 LARGEST_BYTES: Final = 2**30
 
 

@@ -43,7 +43,7 @@ _OWN_PREFIX: Final = contract.model_name(0).rstrip("0")
 
 @dataclass(frozen=True)
 class AdoptOptions:
-    """What the caller knows about the network, and where to publish it.
+    """Properties of the network that its file does not state, and where to publish it.
 
     Attributes:
         name: Name of the served model: letters, digits, _ and -; not one of tuft's own.

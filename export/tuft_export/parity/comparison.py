@@ -16,7 +16,7 @@ FOREGROUND: Final = 0.5
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far a saliency is from the reference. Pixels that are not finite count as off by 1.
+    """The difference of a saliency from its reference. Pixels that are not finite count as off by 1.
 
     Attributes:
         finite: Every pixel is finite.
@@ -37,7 +37,7 @@ def compare(actual: NDArray[np.float32], expected: NDArray[np.float32], toleranc
     """Compares saliencies, float32 [n, S, S] in 0..1 each.
 
     Args:
-        actual: What is checked.
+        actual: The saliency to check.
         expected: The reference.
         tolerance: Difference from which a pixel counts as off.
     """

@@ -1,4 +1,4 @@
-"""Where to adopt from, where to, and pictures to ask about."""
+"""The file to adopt, the repository, and images to compare."""
 
 from __future__ import annotations
 

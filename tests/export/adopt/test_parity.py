@@ -1,4 +1,4 @@
-"""The proof finds what cannot be batched, and a graph that is not the network."""
+"""The parity check detects networks that cannot be batched, and graphs that differ from the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An adopted version is complete or not there, and its provenance is accepted."""
+"""An adopted version is complete or absent, and its provenance passes verification."""
 
 from __future__ import annotations
 

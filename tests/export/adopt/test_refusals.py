@@ -1,4 +1,4 @@
-"""What does not fit is one sentence that ends in the remedy."""
+"""Files and options that do not fit are refused with one sentence that ends in the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published conventions inside the wire contract: the truth is numpy, and torch for resizing."""
+"""Published conventions inside the wire contract, compared with numpy, and with torch for resizing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tuft_export.graphs.parity import check_interface
 
 
 def by_brightest(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What rembg does before U^2-Net: the brightest value of each picture counts as white."""
+    """As rembg before U^2-Net: the brightest value of each image counts as white."""
     scaled = np.stack([image / image.max() for image in images])
     x = (scaled - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     return x.transpose(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""The flow of one engine: built, proven, recorded, kept while nothing has changed, and never half there."""
+"""The build of one engine: built, verified, recorded, reused while nothing has changed, and never incomplete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TensorRT is asked for: precision, shapes, limits, timings; and what is said where it refuses."""
+"""The requests to TensorRT: precision, shapes, limits, timings; and the errors where it refuses them."""
 
 from __future__ import annotations
 

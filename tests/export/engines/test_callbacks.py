@@ -1,4 +1,4 @@
-"""What TensorRT calls back, derived from the real bindings' classes, and from TensorRT's own side of them."""
+"""The callbacks, derived from the real bindings' classes, and called from TensorRT's own side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph of an engine: exported once, again whenever it would be another, with a record that chains."""
+"""The graph of an engine: exported once, again when it would differ, with a record for the chain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict: every way in which an engine can be wrong fails, and nothing else does."""
+"""The parity check of engines: every kind of wrong engine fails, and nothing else does."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def upside_down(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def scaled_over_the_batch(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """As the published network's own code does: one picture's answer depends on its company."""
+    """As in the published network's code: the result for an image depends on the others in its batch."""
     saliency = right(images)
     return (saliency - saliency.min()) / (saliency.max() - saliency.min()) if len(images) > 1 else saliency
 

@@ -1,4 +1,4 @@
-"""A plan at work answers what its graph answers, and every way in which it cannot is one sentence."""
+"""A running plan computes the same as its graph, and every failure is one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make engines`, as far as it goes without Docker and a GPU: what is called in which order, and what is left alone."""
+"""`make engines` without Docker and a GPU: the order of its calls, and the steps that it skips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing fills version folders completely or not at all, and says where everything came from."""
+"""Publishing fills version folders completely or not at all, and records their provenance."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_failure_leaves_the_old_version(target: Path, monkeypatch: pytest.Monk
 
 
 def engines_of(checkpoint: Checkpoint, folder: Path, sizes: tuple[int, ...] = (1024,)) -> Path:
-    """What `tuft-export engine` leaves, with other bytes for engines."""
+    """The output of `tuft-export engine`, with other bytes for engines."""
     folder.mkdir()
     for size in sizes:
         graph_file, plan_file = folder / f"model_{size}.onnx", folder / f"model_{size}.plan"
