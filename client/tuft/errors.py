@@ -17,7 +17,7 @@ TuftError
 │   ├── CircuitOpenError         the model has failed so often that it is not asked for a while
 │   ├── ContractError            the model takes or gives other tensors than tuft's
 │   └── InferenceError           the model failed for another reason, which the message quotes
-├── RequestCancelledError        the caller took the request back
+├── RequestCancelledError        the caller cancelled the request
 └── SetupError                   something tuft needs is not installed or not built
     └── IntegrityError           a published file is not, or no longer, what its provenance says
 """
@@ -102,7 +102,7 @@ class InferenceError(ServerError):
 
 
 class RequestCancelledError(TuftError):
-    """The caller took the request back before its answer came."""
+    """The caller cancelled the request before its answer came."""
 
 
 class SetupError(TuftError):

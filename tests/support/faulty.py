@@ -91,7 +91,7 @@ class FaultyServer:
         return [int(line) for line in self.seen.read_text().split()] if self.seen.exists() else []
 
     def cancelled(self) -> int:
-        """How many requests Triton has dropped because they were taken back."""
+        """How many requests Triton has dropped because they were cancelled."""
         return self._metric("nv_inference_request_failure", 'reason="CANCELED"')
 
     def queued(self) -> int:

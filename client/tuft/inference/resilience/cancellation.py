@@ -82,7 +82,7 @@ class CancelToken:
     @staticmethod
     def error() -> RequestCancelledError:
         """The error that a cancelled request ends in."""
-        return RequestCancelledError("The request was taken back before its answer came: ask again if it is wanted.")
+        return RequestCancelledError("The request was cancelled before its answer came: send it again if it is wanted.")
 
 
 @contextmanager

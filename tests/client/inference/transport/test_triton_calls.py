@@ -1,4 +1,4 @@
-"""What goes with a picture to the server, and how it is taken back."""
+"""What is sent to the server with a picture, and how a request is cancelled."""
 
 from __future__ import annotations
 
