@@ -1,12 +1,12 @@
-"""The wire contract: what travels between a client and the model server, stated once.
+"""The wire contract between client and model server: model names, tensor names, data types and shapes.
 
-Each served model is one network at one square working size S:
+Each served model is a network at one square working size S:
 
-    IMAGE     UINT8      [n, S, S, 3]   sRGB, rows first, channels last, 0..255
+    IMAGE     UINT8      [n, S, S, 3]   sRGB, NHWC, 0..255
     SALIENCY  FP32|FP16  [n, S, S]      sigmoid of the saliency, 0..1, not yet scaled to the full range
 
-Normalisation with `MEAN` and `STD` is inside the graph; resizing is outside, in the client. The model
-repository's `config.pbtxt` files and the exported graphs are tested against this page.
+Normalisation with `MEAN` and `STD` is part of the graph; the client resizes. The `config.pbtxt` files of the model
+repository and the exported graphs are tested against this module.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STD: Final = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One served model: its name, the side of its square input in pixels, and the largest batch it accepts."""
+    """A served model: its name, the side of its square input in pixels, and its largest batch."""
 
     name: str
     size: int
@@ -46,12 +46,12 @@ class ModelSpec:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one image without the batch axis: height, width, channels."""
+        """The shape of one image without the batch axis: height, width, channels."""
         return (self.size, self.size, CHANNELS)
 
     @property
     def output_shape(self) -> tuple[int, int]:
-        """Shape of one saliency map without the batch axis: height, width."""
+        """The shape of one saliency map without the batch axis: height, width."""
         return (self.size, self.size)
 
 
@@ -60,7 +60,7 @@ def model_name(size: int) -> str:
     return f"inspyrenet_{size}"
 
 
-# The largest batches keep one request queue's activations near 2 GB on an L4; see docs/architecture.md.
+# The largest batches keep activations near 2 GB on an L4; see docs/architecture.md.
 MODELS: Final[Mapping[int, ModelSpec]] = MappingProxyType(
     {
         size: ModelSpec(model_name(size), size, max_batch_size)

@@ -1,4 +1,4 @@
-"""The result: a cut-out, where it came from, and the ways to keep it."""
+"""The result of a request: the cut-out, its origin, and methods to composite and save it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# A colour (name, `#rrggbb` or red, green and blue), `blur`, or a picture as `tuft.imaging.load_photo` takes it.
+# A colour (name, `#rrggbb` or red, green and blue), `blur`, or an image as `tuft.imaging.load_photo` accepts it.
 Background = imaging.ImageSource | compose.Colour
 
 
@@ -31,16 +31,16 @@ class Cutout:
     """A subject without its background.
 
     Attributes:
-        rgba: (H, W, 4) uint8, sRGB with straight alpha; all zero where nothing of the subject is.
-        foreground: (H, W, 3) uint8, the subject's colours without the old background in its edges.
+        rgba: (H, W, 4) uint8, sRGB with straight alpha; all zero where alpha is zero.
+        foreground: (H, W, 3) uint8, the subject's colours, with the old background removed from its edges.
         photo: (H, W, 3) uint8, the photograph, upright and in sRGB.
         preset: Name of the preset that served.
-        requested: Name of the preset that was asked for.
-        fallback_reason: Why another preset than the one asked for served; None if it did not.
+        requested: Name of the requested preset.
+        fallback_reason: Why another preset than the requested one served; None if the requested one did.
         model: Name of the model that answered.
-        model_version: Its version, as the server counts.
-        request_id: Made for this request; server, logs and ratings know it by that.
-        milliseconds: From each of `tuft.stopwatch.STAGES` to the time spent in it.
+        model_version: Version of that model on the server.
+        request_id: Unique identifier of the request, also in the logs of client and server and in ratings.
+        milliseconds: Time spent in each of `tuft.stopwatch.STAGES`.
     """
 
     rgba: NDArray[np.uint8] = field(repr=False)
@@ -68,19 +68,19 @@ class Cutout:
         return self.rgba[..., 3]
 
     def over(self, background: Background) -> Image.Image:
-        """The subject in front of something else.
+        """Composites the subject over another background.
 
         Args:
-            background: A colour (name, `#rrggbb` or red, green and blue), a picture (path, bytes, binary file, PIL
-                image or array), scaled and cropped to fill the frame, or `blur`: the photograph's own background,
-                out of focus.
+            background: A colour (name, `#rrggbb` or red, green and blue); an image (path, bytes, binary file, PIL image
+                or array), which is scaled and cropped to fill the frame; or `blur`, the photograph's own background out
+                of focus.
 
         Returns:
-            RGB, as large as the photograph.
+            RGB, in the size of the photograph.
 
         Raises:
             OptionError: There is no such colour.
-            ImageError: The background picture cannot be used; the class says why.
+            ImageError: The background image cannot be used; the class tells why.
         """
         behind = resolve_background(background)
         if isinstance(behind, str):
@@ -95,17 +95,17 @@ class Cutout:
         lossless: bool = True,
         quality: int = 90,
     ) -> bytes:
-        """The cut-out as the bytes of a file.
+        """Encodes the cut-out as the bytes of a file.
 
         Args:
             format: One of `tuft.imaging.FORMATS`.
-            background: What to put behind the subject; see `over`. Nothing by default.
-            lossless: Whether WebP keeps every value.
-            quality: 1..100 for JPEG, also within a zip, and for WebP that is not lossless.
+            background: The new background, see `over`; transparent by default.
+            lossless: Whether WebP is lossless.
+            quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
 
         Raises:
-            OptionError: There is no such format or quality, or the format cannot hold what is asked for.
-            ImageError: The background picture cannot be used; the class says why.
+            OptionError: There is no such format or quality, or the format cannot represent the cut-out.
+            ImageError: The background image cannot be used; the class tells why.
         """
         require_fitting(format, background)
         picture = self.rgba if background is None else self.over(background)
@@ -120,18 +120,18 @@ class Cutout:
         lossless: bool = True,
         quality: int = 90,
     ) -> None:
-        """Writes the cut-out to a file, wholly or not at all.
+        """Writes the cut-out to a file atomically.
 
         Args:
             path: The file; its suffix decides the format.
-            background: What to put behind the subject; see `over`. Nothing by default.
-            format: Another format than the suffix says, one of `tuft.imaging.FORMATS`.
-            lossless: Whether WebP keeps every value.
-            quality: 1..100 for JPEG, also within a zip, and for WebP that is not lossless.
+            background: The new background, see `over`; transparent by default.
+            format: One of `tuft.imaging.FORMATS`, instead of the format of the suffix.
+            lossless: Whether WebP is lossless.
+            quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
 
         Raises:
-            OptionError: There is no such format or quality, or the format cannot hold what is asked for.
-            ImageError: The background picture cannot be used; the class says why.
+            OptionError: There is no such format or quality, or the format cannot represent the cut-out.
+            ImageError: The background image cannot be used; the class tells why.
             OutputError: The file cannot be written.
         """
         format = format or imaging.format_from_path(path)
@@ -140,11 +140,11 @@ class Cutout:
 
 
 def resolve_background(background: Background) -> compose.Background:
-    """The colour, the decoded picture or `blur` that is meant, which `Cutout.over` takes as well.
+    """Resolves a background to a colour, decoded pixels or `blur`, which `Cutout.over` accepts too.
 
     Raises:
         OptionError: There is no such colour.
-        ImageError: The picture cannot be used; the class says why.
+        ImageError: The image cannot be used; the class tells why.
     """
     if isinstance(background, tuple):
         return background
@@ -159,10 +159,10 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def require_fitting(format: str, background: Background | None) -> None:
-    """Sees, before any work is done, that a file of `format` can hold a cut-out over `background`.
+    """Checks that `format` can represent a cut-out over `background`, so that a request fails early.
 
     Raises:
-        OptionError: There is no such format, or it holds only the other kind.
+        OptionError: There is no such format, or it cannot represent the cut-out.
     """
     if format not in imaging.FORMATS:
         raise OptionError(f"There is no format {format!r}: choose one of {', '.join(imaging.FORMATS)}.")

@@ -1,25 +1,25 @@
-"""Everything that can go wrong, as a tree. Each message is one sentence that ends in the remedy.
+"""The tree of all errors that tuft raises. Each message is one sentence that ends with the remedy.
 
 TuftError
-├── ImageError                   the picture given
-│   ├── NotAnImageError          the bytes are no picture that tuft reads
-│   ├── ImageTooLargeError       more pixels or bytes than allowed, or takes more time or memory to decode
-│   ├── TruncatedImageError      the file ends before the picture does
-│   └── NoSubjectError           the network found nothing in front
+├── ImageError                   the input image
+│   ├── NotAnImageError          not an image in a format that tuft reads
+│   ├── ImageTooLargeError       more pixels or bytes than allowed, or too much time or memory to decode
+│   ├── TruncatedImageError      the file is damaged or incomplete
+│   └── NoSubjectError           the network found no subject
 ├── OptionError                  a preset, colour, format or setting that does not exist
-├── OutputError                  the result cannot be written where it was asked for
-├── ServerError                  the model server, or the way to it
+├── OutputError                  the result cannot be written to its destination
+├── ServerError                  the model server, or the connection to it
 │   ├── ServerUnreachableError   nothing answers at that address
-│   ├── ServerTimeoutError       no answer within the time allowed
+│   ├── ServerTimeoutError       no answer within the time limit
 │   ├── ServerBusyError          the queue is full, or the request waited in it for too long
-│   ├── ServerOutOfMemoryError   the server has not the memory for this size
+│   ├── ServerOutOfMemoryError   the server does not have enough memory for this size
 │   ├── ModelUnavailableError    the server does not serve the model that the preset needs
-│   ├── CircuitOpenError         the model has failed so often that it is not asked for a while
-│   ├── ContractError            the model takes or gives other tensors than tuft's
+│   ├── CircuitOpenError         the model has failed so often that no requests are sent for a while
+│   ├── ContractError            the model's tensors differ from tuft's contract
 │   └── InferenceError           the model failed for another reason, which the message quotes
 ├── RequestCancelledError        the caller cancelled the request
-└── SetupError                   something tuft needs is not installed or not built
-    └── IntegrityError           a published file is not, or no longer, what its provenance says
+└── SetupError                   something that tuft needs is not installed or not built
+    └── IntegrityError           a published file differs from its provenance record
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ class TuftError(Exception):
 
 
 class ImageError(TuftError):
-    """The picture given cannot be used."""
+    """The input image cannot be used."""
 
 
 class NotAnImageError(ImageError):
-    """The bytes are no picture that tuft reads."""
+    """The input is not an image in a format that tuft reads."""
 
 
 class ImageTooLargeError(ImageError):
-    """The picture has more pixels or bytes than allowed, or takes more time or memory to decode."""
+    """The image has more pixels or bytes than allowed, or takes too much time or memory to decode."""
 
 
 class TruncatedImageError(ImageError):
-    """The file ends before the picture does, or is damaged."""
+    """The image file is damaged or incomplete."""
 
 
 class NoSubjectError(ImageError):
-    """The network found nothing in front: a cut-out would be noise stretched to full range."""
+    """The network found no subject; a cut-out would be noise, scaled to the full range."""
 
 
 class OptionError(TuftError, ValueError):
@@ -54,14 +54,14 @@ class OptionError(TuftError, ValueError):
 
 
 class OutputError(TuftError):
-    """The result cannot be written where it was asked for."""
+    """The result cannot be written to its destination."""
 
 
 class ServerError(TuftError):
-    """The model server, or the way to it, failed.
+    """The model server, or the connection to it, failed.
 
     Attributes:
-        transient: Whether the same request may well succeed when it is sent again in a moment.
+        transient: Whether the same request is likely to succeed if it is sent again shortly.
     """
 
     transient = False
@@ -74,7 +74,7 @@ class ServerUnreachableError(ServerError):
 
 
 class ServerTimeoutError(ServerError, TimeoutError):
-    """No answer came within the time allowed."""
+    """The server did not answer within the time limit."""
 
 
 class ServerBusyError(ServerError):
@@ -82,7 +82,7 @@ class ServerBusyError(ServerError):
 
 
 class ServerOutOfMemoryError(ServerError):
-    """The server has not enough memory for this working size."""
+    """The server does not have enough memory for this working size."""
 
 
 class ModelUnavailableError(ServerError):
@@ -90,15 +90,15 @@ class ModelUnavailableError(ServerError):
 
 
 class CircuitOpenError(ServerError):
-    """The model has failed so often in a row that it is not asked for a while; its cause is the last failure."""
+    """The model has failed so often in a row that no requests are sent for a while; the cause is the last failure."""
 
 
 class ContractError(ServerError):
-    """The served model takes or gives other tensors than `tuft.contract` says."""
+    """The tensors of the served model differ from `tuft.contract`."""
 
 
 class InferenceError(ServerError):
-    """The model failed for a reason with no class of its own; the message quotes the server."""
+    """The model failed for a reason without a class of its own; the message quotes the server."""
 
 
 class RequestCancelledError(TuftError):
@@ -110,4 +110,4 @@ class SetupError(TuftError):
 
 
 class IntegrityError(SetupError):
-    """A published file is not, or no longer, what its provenance says; the message names the file."""
+    """A published file differs from its provenance record; the message names the file."""

@@ -1,8 +1,8 @@
-"""Pictures in, picture files out: the only package that reads and writes image files.
+"""The imaging stages: decoding, preprocessing, postprocessing, refinement, composition and encoding.
 
-What comes in may be any ordinary raster picture; what goes on is sRGB, upright, eight bits a channel. What goes
-out is sRGB without an embedded profile and without metadata: a cut-out tells nobody where its photograph was
-taken.
+This is the only package that reads and writes image files. Any ordinary raster image is accepted and becomes upright
+sRGB with eight bits per channel. Output files are sRGB without an embedded profile and without metadata, so a cut-out
+does not reveal where its photograph was taken.
 """
 
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, ImageSource, Photo, load_photo

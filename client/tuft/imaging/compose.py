@@ -1,6 +1,6 @@
-"""A cut-out, and the cut-out over something else.
+"""Cut-outs, and compositing them over a colour, an image or the blurred background.
 
-Colours are mixed as stored, not in linear light: it is what viewers, browsers and editors do with straight alpha.
+Colours are blended as stored, not in linear light, as viewers, browsers and editors blend straight alpha.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Colour = tuple[int, int, int]
 BLUR: Final = "blur"
 Background = Colour | NDArray[np.uint8] | Literal["blur"]
 
-# A blurred background's standard deviation as a share of the long side: 16 pixels at 1024.
+# Standard deviation of the background blur as a fraction of the long side: 16 pixels at 1024.
 _BLUR_SHARE: Final = 1 / 64
-# It is computed on a grid of cells, of which that standard deviation spans this many, and again at coarser scales,
-# whose weights are so small that they count only where no background is near.
+# The blur is computed on a grid whose cells are a quarter of that standard deviation, and again at coarser scales with
+# weights so small that they only matter where no background is near.
 _SIGMA_CELLS: Final = 4.0
 _SCALES: Final = ((1.0, 1.0), (4.0, 1e-3), (16.0, 1e-6))
-# How far a pixel of each alpha shows the background: (1 − a)⁴, 0..255. Half the colour of a half-transparent pixel is
-# the subject's, so it must count for much less than half.
+# Certainty by alpha that a pixel shows the background: (1 − a)⁴, 0..255. Half the colour of a half-transparent pixel
+# belongs to the subject, so its weight must be much less than half.
 _CERTAINTY: Final = np.rint(255 * (1 - np.arange(256) / 255) ** 4).astype(np.uint8)
 
 
 def parse_colour(text: str) -> Colour:
-    """Red, green and blue, 0..255, of a CSS name, `#rgb` or `#rrggbb`.
+    """Parses a CSS colour name, `#rgb` or `#rrggbb` into red, green and blue, 0..255.
 
     Raises:
-        OptionError: It is none of these.
+        OptionError: There is no such colour, or it is translucent.
     """
     try:
         colour = ImageColor.getrgb(text)
@@ -47,7 +47,7 @@ def parse_colour(text: str) -> Colour:
 
 
 def cutout(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture with a transparent background: straight alpha, and no colour at all where alpha is 0.
+    """The image with a transparent background: straight alpha, and black where alpha is 0.
 
     Args:
         foreground: uint8 (H, W, 3).
@@ -65,12 +65,12 @@ def cutout(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[n
 
 
 def over(rgba: NDArray[np.uint8], background: Colour | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The cut-out over a colour or a picture: a·F + (1 − a)·B, rounded.
+    """Composites the cut-out over a colour or an image: a·F + (1 − a)·B, rounded.
 
     Args:
         rgba: uint8 (H, W, 4), straight alpha.
-        background: A colour, or a picture uint8 (h, w, 3) of any size, which is scaled and cropped in the middle to
-            cover the cut-out.
+        background: A colour, or an image, uint8 (h, w, 3) of any size, which is scaled and centre-cropped to cover the
+            cut-out.
 
     Returns:
         uint8 (H, W, 3).
@@ -89,7 +89,7 @@ def over(rgba: NDArray[np.uint8], background: Colour | NDArray[np.uint8]) -> NDA
 
 
 def _cover(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
-    """`picture` scaled, its aspect ratio kept, and cropped in the middle so that it fills `size_hw`."""
+    """`picture` scaled, with its aspect ratio, and centre-cropped to `size_hw`."""
     scale = max(target / source for target, source in zip(size_hw, picture.shape[:2], strict=True))
     crop_hw = [
         min(source, max(1, round(target / scale))) for target, source in zip(size_hw, picture.shape[:2], strict=True)
@@ -102,11 +102,11 @@ def _cover(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.u
 
 
 def blurred_background(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The photograph's own background out of focus, without the subject bleeding into it.
+    """Blurs the photograph's own background without letting the subject bleed into it.
 
-    Normalised convolution (Knutsson & Westin, CVPR 1993): G∗(c·I) / G∗c with the certainty c = (1 − alpha)⁴, so
-    that opaque pixels count for nothing. Where no background is near, behind the middle of a large subject, the
-    colours of ever coarser scales fill in.
+    Normalised convolution (Knutsson & Westin, CVPR 1993): G∗(c·I) / G∗c with the certainty c = (1 − alpha)⁴, so that
+    opaque pixels have no weight. Where no background is near, behind the middle of a large subject, coarser scales
+    fill in.
 
     Args:
         rgb: uint8 (H, W, 3), the photograph.

@@ -1,4 +1,4 @@
-"""Picture files out: PNG, WebP, JPEG and zip, without profile and metadata, wholly or not at all."""
+"""Encodes PNG, WebP, JPEG and zip files, without colour profile and metadata."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MAX_SIDE: Final = {"webp": 16_383, "jpeg": 65_500, "zip": 65_500}
 
 
 def format_from_path(path: str | os.PathLike[str]) -> str:
-    """The output format that the suffix of `path` asks for.
+    """The output format that belongs to the suffix of `path`.
 
     Raises:
-        OptionError: The suffix belongs to no format that tuft writes.
+        OptionError: tuft writes no format with this suffix.
     """
     suffix = Path(path).suffix
     if suffix.lower() not in _FORMAT_OF_SUFFIX:
@@ -36,16 +36,16 @@ def format_from_path(path: str | os.PathLike[str]) -> str:
 
 
 def encode(picture: Image.Image | NDArray[np.uint8], format: str, *, lossless: bool = True, quality: int = 90) -> bytes:
-    """`picture` as the bytes of a file, without profile and metadata.
+    """Encodes `picture` as the bytes of a file, without colour profile and metadata.
 
     Args:
         picture: RGB, or RGBA with straight alpha: a PIL image, or uint8 (H, W, 3) or (H, W, 4).
         format: `png`; `webp`; `zip` of `color.jpg` and `alpha.png`; or `jpeg`, for pictures without alpha.
-        lossless: Whether WebP keeps every value.
-        quality: 1..100 for JPEG, also within a zip, and for WebP that is not lossless.
+        lossless: Whether WebP is lossless.
+        quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
 
     Raises:
-        OptionError: There is no such format or quality, or the format cannot hold this picture.
+        OptionError: There is no such format or quality, or the format cannot represent this picture.
     """
     pixels = np.asarray(picture)
     if format not in FORMATS:
@@ -73,7 +73,7 @@ def _saved(pixels: NDArray[np.uint8], pillow_format: str, **options: object) -> 
 
 
 def _zip(pixels: NDArray[np.uint8], quality: int) -> bytes:
-    """Colours as JPEG and alpha as PNG, in one archive whose bytes depend on nothing but the picture."""
+    """A reproducible archive with the colours as JPEG and alpha as PNG."""
     rgb, alpha = np.ascontiguousarray(pixels[..., :3]), np.full(pixels.shape[:2], 255, np.uint8)
     if pixels.shape[2] == 4:
         alpha = np.ascontiguousarray(pixels[..., 3])
@@ -87,12 +87,12 @@ def _zip(pixels: NDArray[np.uint8], quality: int) -> bytes:
 
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name)
-    entry.external_attr = 0o644 << 16  # readable once unpacked
+    entry.external_attr = 0o644 << 16  # the permissions of the unpacked file
     return entry
 
 
 def _spread_colours(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Visible colours drawn out over the transparent rim, so that JPEG's 8 × 8 blocks do not darken the edge."""
+    """Extends visible colours into the transparent rim, so that JPEG's 8 × 8 blocks do not darken the edge."""
     visible = cv2.compare(alpha, 0, cv2.CMP_GT)
     shown = cv2.bitwise_and(rgb, rgb, mask=visible)
     nearby = cv2.cvtColor(cv2.blur(visible, (17, 17)), cv2.COLOR_GRAY2RGB)

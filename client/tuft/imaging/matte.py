@@ -1,4 +1,4 @@
-"""The result of the imaging stages: alpha, and the subject's own colours."""
+"""The result of the imaging stages: alpha and the subject's colours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Matte(NamedTuple):
 
     Attributes:
         alpha: (H, W) uint8; 0 is background, 255 is subject.
-        foreground: (H, W, 3) uint8 sRGB, the subject's colours; the photograph's own array where nothing differs.
+        foreground: (H, W, 3) uint8 sRGB, the subject's colours; the photograph's own array if they were not estimated.
     """
 
     alpha: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Pixels of every kind made one: what Pillow and arrays hold, as uint8 colours and uint8 alpha."""
+"""Converts the pixel formats of Pillow and NumPy to uint8 colours and uint8 alpha."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tuft.errors import NotAnImageError
 
 Pixels = NDArray[np.uint8]
 
-# NumPy, OpenCV, Pillow and zlib let other threads run while they compute; more than this many gain nothing.
+# NumPy, OpenCV, Pillow and zlib release the GIL while they compute; more threads than this gain nothing.
 THREADS: Final = min(4, os.cpu_count() or 1)
 
-# How to turn the stored rows upright, by EXIF orientation (Exif 2.32, tag 0x0112).
+# From EXIF orientation (Exif 2.32, tag 0x0112) to the transform that turns the stored rows upright.
 _UPRIGHT: Final[dict[int, Callable[[Pixels], Pixels]]] = {
     2: lambda stored: cv2.flip(stored, 1),
     3: lambda stored: cv2.rotate(stored, cv2.ROTATE_180),
@@ -31,16 +31,16 @@ _UPRIGHT: Final[dict[int, Callable[[Pixels], Pixels]]] = {
 
 
 def strips(height: int, rows: int = 64) -> Iterator[slice]:
-    """The rows of a picture, so many at a time: what they take fits the processor's cache, whatever the picture."""
+    """The rows of an image in strips small enough for temporaries to fit the processor's cache."""
     for start in range(0, height, rows):
         yield slice(start, min(start + rows, height))
 
 
 def colours_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The colours of `image` as L, RGB or CMYK, and its alpha as L where it has any transparency.
+    """Splits `image` into its colours (L, RGB or CMYK) and its alpha (L), which is None for an opaque image.
 
     Raises:
-        NotAnImageError: Its pixels are integers or floats of a range that cannot be known.
+        NotAnImageError: The range of its integers or floats is unknown.
     """
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(_grey_from_deep(np.asarray(image))), None
@@ -54,11 +54,11 @@ def colours_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | No
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)  # convert copies what it need not change
+    return image if image.mode == mode else image.convert(mode)  # convert copies even if the mode is the same
 
 
 def _grey_from_deep(grey: NDArray[Any]) -> Pixels:
-    """Grey of 16 bits, of 32 bits that hold 16 as Pillow reads PGM, or of floating point in 0..1."""
+    """Converts grey of 16 bits, of 32 bits with 16-bit values (as Pillow reads PGM), or of floats in 0..1."""
     if grey.dtype.kind == "i" and grey.min() >= 0 and grey.max() <= 65535:
         grey = grey.astype(np.uint16)
     return uint8_from(grey)
@@ -67,7 +67,7 @@ def _grey_from_deep(grey: NDArray[Any]) -> Pixels:
 def array_from(image: Image.Image) -> Pixels:
     """The pixels of `image` (L or RGB): uint8 (H, W) or (H, W, 3).
 
-    In strips: twice as fast as `np.asarray`, which copies the whole picture twice.
+    Copying strips is twice as fast as `np.asarray`, which copies the whole image twice.
     """
     array = np.empty((image.height, image.width, 3)[: 3 if image.mode == "RGB" else 2], np.uint8)
     for rows in strips(image.height):
@@ -76,10 +76,10 @@ def array_from(image: Image.Image) -> Pixels:
 
 
 def uint8_from(array: NDArray[Any]) -> Pixels:
-    """`array` scaled to 0..255 and rounded, by what its type says of its range.
+    """Scales `array` from the range of its type to 0..255, rounded.
 
     Raises:
-        NotAnImageError: It is neither uint8, uint16 nor bool, nor of floats in 0..1.
+        NotAnImageError: It is not uint8, uint16, bool, or floats in 0..1.
     """
     kind, itemsize = array.dtype.kind, array.dtype.itemsize
     if (kind, itemsize) == ("u", 1):
@@ -103,7 +103,7 @@ def _by_strips(array: NDArray[Any], levels: Callable[[NDArray[Any]], NDArray[Any
 
 
 def over_white(rgb: Pixels, alpha: Pixels) -> Pixels:
-    """`rgb` (H, W, 3) with straight `alpha` (H, W) seen on white: uint8 (H, W, 3)."""
+    """Composites `rgb` (H, W, 3) with straight `alpha` (H, W) over white: uint8 (H, W, 3)."""
     seen = np.empty_like(rgb)
     for rows in strips(len(rgb)):
         weight = alpha[rows, :, None].astype(np.uint16)
@@ -112,6 +112,6 @@ def over_white(rgb: Pixels, alpha: Pixels) -> Pixels:
 
 
 def upright(stored: Pixels, orientation: int) -> Pixels:
-    """`stored`, in an EXIF orientation of 1 to 8, turned upright; other values count as 1."""
+    """Turns `stored`, in EXIF orientation 1 to 8, upright; other values count as 1."""
     turn = _UPRIGHT.get(orientation)
     return stored if turn is None else turn(stored)

@@ -1,8 +1,8 @@
-"""PNG, written several times faster than libpng does: strips of rows, filtered and deflated side by side.
+"""A parallel PNG encoder, several times faster than libpng: strips of rows are filtered and deflated concurrently.
 
-PNG (Third Edition), W3C 2025: filters in clause 9, the zlib stream in clause 10. A deflate stream may be cut into
-pieces that know nothing of each other where each ends on a byte's boundary (RFC 1951, the empty stored block that
-Z_SYNC_FLUSH writes), and Adler-32 of the whole follows from those of the pieces (RFC 1950, section 9).
+PNG (Third Edition), W3C 2025: filters in clause 9, the zlib stream in clause 10. Independently deflated pieces can be
+concatenated if each ends on a byte boundary (RFC 1951, the empty stored block that Z_SYNC_FLUSH writes), and the
+Adler-32 of the whole follows from those of the pieces (RFC 1950, section 9).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPE: Final = {1: 0, 3: 2, 4: 6}  # grey, RGB, RGBA
-# 32 kB window, fastest: what the deflated strips are.
+# Header of a stream with a 32 kB window and the fastest compression level, as the strips are deflated.
 _ZLIB_HEADER: Final = b"\x78\x01"
 _ADLER_BASE: Final = 65_521
-# Small enough for the processor's cache, large enough that 300 bytes of Huffman tables a strip do not show.
+# Fits the processor's cache; at this size 300 bytes of Huffman tables per strip are negligible.
 _STRIP_BYTES: Final = 1 << 20
-# Of each strip every so many rows decide which filter suits it.
+# The filter of a strip is chosen by a sample of its rows: every eighth.
 _SAMPLED: Final = 8
 
 
 def encode_png(picture: NDArray[np.uint8]) -> bytes:
-    """`picture` as a PNG file of eight bits a channel, with no chunk but those that it must have.
+    """Encodes `picture` as a PNG file with eight bits per channel and only the critical chunks.
 
     Args:
         picture: uint8 (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha.
@@ -43,13 +43,13 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     step = channels[0] if channels else 1
     rows = np.ascontiguousarray(picture).reshape(height, width * step)
     spans = list(strips(height, max(1, _STRIP_BYTES // rows.shape[1])))
-    with ThreadPoolExecutor(THREADS) as pool:  # zlib and NumPy let other threads run
+    with ThreadPoolExecutor(THREADS) as pool:  # zlib and NumPy release the GIL
         pieces = list(pool.map(lambda span: _deflated(rows, span, step), spans))
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, _COLOUR_TYPE[step], 0, 0, 0])
     adler = 1
     for piece, span in zip(pieces, spans, strict=True):
-        adler = _joined(adler, piece.adler, (span.stop - span.start) * (1 + rows.shape[1]))
-    # The zlib stream runs through all IDAT chunks: its header and its checksum may have chunks of their own.
+        adler = _combined(adler, piece.adler, (span.stop - span.start) * (1 + rows.shape[1]))
+    # One zlib stream runs through all IDAT chunks, so its header and its checksum may be in chunks of their own.
     chunks = [
         (b"IHDR", header),
         (b"IDAT", _ZLIB_HEADER),
@@ -61,7 +61,7 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
 
 
 class _Piece(NamedTuple):
-    """A strip deflated, and the Adler-32 of what it was before."""
+    """A deflated strip and the Adler-32 of its uncompressed bytes."""
 
     deflated: bytes
     adler: int
@@ -73,24 +73,24 @@ def _chunk(kind: bytes, data: bytes) -> tuple[bytes, ...]:
 
 def _deflated(rows: Bytes, span: slice, step: int) -> _Piece:
     lines = _scanlines(rows, span, step).data
-    # Runs only: on filtered photographs searching for longer matches costs time and gains nothing.
+    # Z_RLE: on filtered photographs the search for longer matches costs time and gains nothing.
     deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
     end = zlib.Z_FINISH if span.stop == len(rows) else zlib.Z_SYNC_FLUSH
     return _Piece(deflate.compress(lines) + deflate.flush(end), zlib.adler32(lines))
 
 
-def _joined(first: int, second: int, second_length: int) -> int:
-    """Adler-32 of two pieces one after the other, from that of each and the second's length in bytes."""
+def _combined(first: int, second: int, second_length: int) -> int:
+    """Adler-32 of two concatenated pieces, from their checksums and the length of the second in bytes."""
     a = ((first & 0xFFFF) + (second & 0xFFFF) - 1) % _ADLER_BASE
     b = ((first >> 16) + (second >> 16) + second_length * ((first & 0xFFFF) - 1)) % _ADLER_BASE
     return b << 16 | a
 
 
 def _scanlines(rows: Bytes, span: slice, step: int) -> Bytes:
-    """The rows of `span`, each behind the number of its filter, all filtered alike."""
+    """The rows of `span`, all with the same filter, each preceded by the number of the filter."""
     strip = rows[span]
     lines = np.zeros((len(strip), 1 + strip.shape[1]), np.uint8)
-    if not strip.any():  # nothing but background, as a good part of most cut-outs
+    if not strip.any():  # only background, like a large part of most cut-outs
         return lines
     above = rows[span.start - 1 : span.stop - 1] if span.start else np.vstack([np.zeros_like(strip[:1]), strip[:-1]])
     number = min(_FILTERS, key=lambda number: _cost(_FILTERS[number](strip[::_SAMPLED], above[::_SAMPLED], step)))
@@ -100,26 +100,26 @@ def _scanlines(rows: Bytes, span: slice, step: int) -> Bytes:
 
 
 def _cost(filtered: Bytes) -> int:
-    """The sum of absolute values, the bytes taken as signed: libpng's rule of thumb."""
+    """The sum of absolute values of the bytes as signed integers, the heuristic of libpng."""
     return int(np.minimum(filtered, -filtered).sum(dtype=np.int64))
 
 
-def _less_left(rows: Bytes, above: Bytes, step: int) -> Bytes:
+def _sub(rows: Bytes, above: Bytes, step: int) -> Bytes:
     filtered = rows.copy()
     filtered[:, step:] -= rows[:, :-step]
     return filtered
 
 
-def _less_above(rows: Bytes, above: Bytes, step: int) -> Bytes:
+def _up(rows: Bytes, above: Bytes, step: int) -> Bytes:
     return rows - above
 
 
-def _less_mean(rows: Bytes, above: Bytes, step: int) -> Bytes:
+def _average(rows: Bytes, above: Bytes, step: int) -> Bytes:
     mean = above >> 1
     left, over = rows[:, :-step], above[:, step:]
     mean[:, step:] = (left & over) + ((left ^ over) >> 1)  # ⌊(left + over) / 2⌋ without a ninth bit
     return rows - mean
 
 
-# Paeth's filter would make files 6 % smaller, and take as long as everything else together.
-_FILTERS: Final[dict[int, Callable[[Bytes, Bytes, int], Bytes]]] = {1: _less_left, 2: _less_above, 3: _less_mean}
+# The Paeth filter would make files 6 % smaller, but take as long as everything else together.
+_FILTERS: Final[dict[int, Callable[[Bytes, Bytes, int], Bytes]]] = {1: _sub, 2: _up, 3: _average}

@@ -1,4 +1,4 @@
-"""From the network's saliency to an alpha matte at the photograph's own size."""
+"""Converts the network's saliency to an alpha matte at the photograph's size."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from tuft.imaging.geometry import Geometry
 
-# Below it even the most salient pixel is more likely background than subject.
+# Below this even the most salient pixel is more likely background than subject.
 MIN_SUBJECT_SALIENCY: Final = 0.5
-# Less contrast than one grey level of the result is none.
+# Less than one grey level of the result counts as no contrast.
 MIN_CONTRAST: Final = 1 / 255
 _ROWS_AT_ONCE: Final = 64
 
@@ -24,23 +24,23 @@ _ROWS_AT_ONCE: Final = 64
 def alpha_from_saliency(
     saliency: NDArray[np.floating[Any]], geometry: Geometry, *, reference: bool = False
 ) -> NDArray[np.float32]:
-    """The saliency, scaled per image and brought back to the photograph's size.
+    """Scales the saliency per image and resizes it to the photograph.
 
-    Scaling maps the least salient pixel to 0 and the most salient to 1. A least salient pixel that is itself more
-    likely subject than background does not become background: no more than 0.5 is taken off.
+    Scaling maps the least salient pixel to 0 and the most salient to 1. At most 0.5 is subtracted, so that in a
+    photograph without background the least salient pixel does not become background.
 
     Args:
-        saliency: float16 or float32 (S, S), 0..1, as the network gives it.
-        geometry: How the photograph lies in the square.
-        reference: Exactly as transparent-background 1.3.4 does it: scaled to 0..1 whatever the least salient pixel
-            (`InSPyReNet.forward_inference`), bilinear with aligned corners (`Remover.process`).
+        saliency: float16 or float32 (S, S), 0..1, the output of the network.
+        geometry: Where the photograph lies in the square.
+        reference: Do exactly what transparent-background 1.3.4 does: always scale to 0..1
+            (`InSPyReNet.forward_inference`), and resize bilinearly with aligned corners (`Remover.process`).
 
     Returns:
         float32 (H, W), 0..1.
 
     Raises:
-        NoSubjectError: Nothing is salient, or everything equally so.
-        ContractError: The saliency is not finite, or of another size than the geometry says.
+        NoSubjectError: Nothing is salient, or everything is equally salient.
+        ContractError: The saliency is not finite, or its size differs from the geometry's.
     """
     if saliency.shape != (geometry.size, geometry.size):
         raise ContractError(
@@ -67,7 +67,7 @@ def _scaled(saliency: NDArray[np.float32], floor_at_most: float) -> NDArray[np.f
 
 
 def _resized(alpha: NDArray[np.float32], size_hw: tuple[int, int]) -> NDArray[np.float32]:
-    """Area averages along the sides that shrink, half-pixel bilinear along those that grow."""
+    """Area averaging along axes that shrink, half-pixel bilinear along axes that grow."""
     height, width = size_hw
     smaller = (min(width, alpha.shape[1]), min(height, alpha.shape[0]))
     if smaller != alpha.shape[::-1]:
@@ -77,12 +77,12 @@ def _resized(alpha: NDArray[np.float32], size_hw: tuple[int, int]) -> NDArray[np
 
 
 def _resized_aligned(alpha: NDArray[np.float32], size_hw: tuple[int, int]) -> NDArray[np.float32]:
-    """Bilinear with the corner pixels' centres aligned, as `torch.nn.functional.interpolate(align_corners=True)`."""
+    """Bilinear with the centres of the corner pixels aligned, as in torch's `interpolate(align_corners=True)`."""
     left, right, towards_right = _neighbours(alpha.shape[1], size_hw[1])
     wide = alpha[:, left] * (1 - towards_right) + alpha[:, right] * towards_right
     above, below, towards_below = _neighbours(alpha.shape[0], size_hw[0])
     resized = np.empty(size_hw, np.float32)
-    for start in range(0, size_hw[0], _ROWS_AT_ONCE):  # in strips: temporaries of 12 megapixels cost 50 MB each
+    for start in range(0, size_hw[0], _ROWS_AT_ONCE):  # strips: each temporary of 12 megapixels would take 50 MB
         rows = slice(start, start + _ROWS_AT_ONCE)
         weight = towards_below[rows, None]
         resized[rows] = wide[above[rows]] * (1 - weight) + wide[below[rows]] * weight
@@ -90,7 +90,7 @@ def _resized_aligned(alpha: NDArray[np.float32], size_hw: tuple[int, int]) -> ND
 
 
 def _neighbours(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For each of `target` positions: the two of `source` it lies between, and how far towards the second."""
+    """For each of `target` positions: its two neighbours in `source`, and the weight of the second."""
     step = np.float32((source - 1) / (target - 1)) if target > 1 else np.float32(0)
     position = np.arange(target, dtype=np.float32) * step
     first = np.minimum(position.astype(np.intp), source - 1)
@@ -98,7 +98,7 @@ def _neighbours(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.
 
 
 def to_uint8(alpha: NDArray[np.float32], *, reference: bool = False) -> NDArray[np.uint8]:
-    """`alpha` (H, W) in 0..1 as 0..255: rounded, or truncated as transparent-background does for `reference`."""
+    """Converts `alpha` (H, W) in 0..1 to 0..255: rounded, or truncated like transparent-background for `reference`."""
     if reference:
         return (alpha * np.float32(255)).astype(np.uint8)
     rounded: NDArray[np.uint8] = cv2.multiply(alpha, 255.0, dtype=cv2.CV_8U)

@@ -1,11 +1,11 @@
-"""How good an alpha probably is where nobody knows the true one: from alpha itself and from the photograph.
+"""A no-reference quality score: estimates how good an alpha is from alpha itself and the photograph.
 
-The score estimates the soft intersection over union with the true alpha, Σ min(a, t) / Σ max(a, t). Two things tell it:
-how much of alpha is neither subject nor background, and how far alpha differs from where colours say that it lies. What
-else was tried adds nothing to these (`benchmarks/score.py`, which also fits the coefficients below).
+The score estimates the soft intersection over union with the true alpha, Σ min(a, t) / Σ max(a, t), from two features:
+how much of alpha is neither subject nor background, and how far alpha differs from the alpha that colours suggest.
+Other features that were tried add nothing to these (`benchmarks/score.py`, which also fits the coefficients below).
 
-It sees a network that is unsure and edges in the wrong place. It does not see a confident mistake along a real edge,
-such as a dog that lacks its tail, or a second subject too many.
+The score detects an uncertain network and misplaced edges. It does not detect a confident mistake along a real edge,
+such as a missing tail or a second subject.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     Plane = NDArray[np.float32]  # [h, w]
     Planes = NDArray[np.float32]  # [3, h, w]: four times as fast as [h, w, 3]
 
-_SIDE: Final = 320  # pixels of the long side that everything is seen at
-_WINDOW: Final = (21, 21)  # within it colours of subject and background are taken for constant
-# Less than this of a subject, or of a background, is none: a blank matte has no quality.
+_SIDE: Final = 320  # long side in pixels at which the features are computed
+_WINDOW: Final = (21, 21)  # colours of subject and background are assumed constant within it
+# A smaller share of subject or of background counts as none: a blank matte has no quality.
 _LEAST_SHARE: Final = 1e-3
-# Colours apart by a few levels of Lab tell nothing: a difference below pulls towards "background".
+# Differences of a few levels of Lab are noise: below this, the estimate is pulled towards background.
 _NOISE_SQUARED: Final = np.float32(25.0)
 
 # Fitted by least squares on the log-odds of 1 - soft IoU: `benchmarks/results/score.json`.
@@ -41,13 +41,13 @@ DISAGREEMENT_FLOOR: Final = 0.01
 
 @dataclass(frozen=True)
 class Features:
-    """What a score is made of.
+    """The features that a score is computed from.
 
     Attributes:
-        subject: Share of the picture that is subject, 0..1: the mean of alpha.
+        subject: Fraction of the picture that is subject, 0..1: the mean of alpha.
         vagueness: Σ 4·a·(1 - a) / Σ a: uncertain area relative to the subject's.
-        disagreement: Mean |a - c| over uncertain pixels, weighted by 4·a·(1 - a), where c is where the pixel's colour
-            lies between the mean colours of background and subject around it, 0..1.
+        disagreement: Mean |a - c| over uncertain pixels, weighted by 4·a·(1 - a), where c, 0..1, is the position of the
+            pixel's colour between the local mean colours of background and subject.
     """
 
     subject: float
@@ -56,20 +56,20 @@ class Features:
 
 
 def quality_score(alpha: Pixels, rgb: Pixels) -> float:
-    """The estimated soft intersection over union with the true alpha; 0 for an alpha that separates nothing.
+    """Estimates the soft intersection over union with the true alpha; 0 for an alpha without subject or background.
 
     Args:
         alpha: uint8 [h, w], 0 is background.
         rgb: uint8 [h, w, 3], the photograph.
 
     Returns:
-        0..1, higher is better; the same for the same pixels.
+        0..1, higher is better; deterministic.
     """
     return score_from_features(features(alpha, rgb))
 
 
 def score_from_features(found: Features) -> float:
-    """The score, 0..1, of what `features` has found."""
+    """The score, 0..1, for the result of `features`."""
     if not _LEAST_SHARE <= found.subject <= 1 - _LEAST_SHARE:
         return 0.0
     log_odds = (
@@ -81,7 +81,7 @@ def score_from_features(found: Features) -> float:
 
 
 def features(alpha: Pixels, rgb: Pixels) -> Features:
-    """What the score of an alpha, uint8 [h, w], of a photograph, uint8 [h, w, 3], is made of."""
+    """The features of an alpha, uint8 [h, w], of a photograph, uint8 [h, w, 3]."""
     small = reduced(alpha).astype(np.float32) / np.float32(255)
     uncertain = 4 * small * (1 - small)
     area, uncertain_area = float(small.sum()), float(uncertain.sum())
@@ -94,10 +94,10 @@ def features(alpha: Pixels, rgb: Pixels) -> Features:
 
 
 def reduced(picture: Pixels) -> Pixels:
-    """Means over square cells, each of four or nine of its pixels, so that the long side has about 320: [h, w, ...]."""
+    """Downsampled to a long side of about 320: the mean of four or nine pixels of each square cell, [h, w, ...]."""
     cell = max(round(max(picture.shape[:2]) / _SIDE), 1)
     step = max(cell // 2, 1)
-    sampled = picture[::step, ::step]  # twice as fine: all of 12 megapixels would take longer than everything else
+    sampled = picture[::step, ::step]  # averaging all of 12 megapixels would take longer than everything else
     fold = cell // step
     width, height = max(sampled.shape[1] // fold, 1), max(sampled.shape[0] // fold, 1)
     cropped = np.ascontiguousarray(sampled[: height * fold, : width * fold])
@@ -106,7 +106,7 @@ def reduced(picture: Pixels) -> Pixels:
 
 
 def _alpha_from_colours(alpha: Plane, colours: Planes) -> Plane:
-    """Where each pixel's colour [3, h, w] lies on the line from the background's to the subject's around it, 0..1."""
+    """Position of each colour [3, h, w] on the line between the local mean colours of background and subject, 0..1."""
     subject = _mean_colours(colours, alpha)
     background = _mean_colours(colours, 1 - alpha)
     way = subject - background

@@ -13,8 +13,6 @@ from tuft.errors import OptionError
 from tuft.imaging import encode, format_from_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 

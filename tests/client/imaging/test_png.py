@@ -151,4 +151,4 @@ def test_a_view_is_written_as_it_looks(rng: np.random.Generator) -> None:
 @given(st.binary(max_size=300), st.binary(max_size=300))
 @settings(max_examples=50)
 def test_checksums_of_pieces_join(first: bytes, second: bytes) -> None:
-    assert png._joined(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
+    assert png._combined(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)

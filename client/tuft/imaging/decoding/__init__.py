@@ -1,1 +1,1 @@
-"""From a file to pixels: bombs refused, EXIF orientation applied, colours managed to sRGB."""
+"""Decoding: rejects decompression bombs, applies the EXIF orientation and converts colours to sRGB."""

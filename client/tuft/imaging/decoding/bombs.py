@@ -1,8 +1,8 @@
-"""Files that would take far more time or memory than their pixels: told by their structure before anything is decoded.
+"""Detects decompression bombs by their structure, before anything is decoded.
 
-What a decoder takes is bounded by the pixels and bytes allowed, but for these: each is a few kilobytes to a few
-megabytes and takes minutes. The limits are many times what cameras and editors write. What is not well-formed
-passes: to say so is the decoder's task.
+The limits on pixels and bytes bound the time and memory of decoding, except for the files detected here: each has a few
+kilobytes to a few megabytes and takes minutes. The limits are many times what cameras and editors write. Malformed
+files pass; the decoder reports them.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from tuft.errors import ImageTooLargeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# libjpeg decodes the whole picture anew for each scan of a few bytes. Ordinary files have 1 to 13; libtiff's limit.
+# libjpeg processes the whole picture again for each scan of a few bytes. Ordinary files have 1 to 13; libtiff's limit.
 MAX_JPEG_SCANS: Final = 100
-# Each costs the same microsecond, however empty. 100 MB of extended XMP are 1,600.
+# Each costs a microsecond even if it is empty. 100 MB of extended XMP are 1,600.
 MAX_JPEG_SEGMENTS: Final = 10_000
-# Pillow joins them one by one, so that time grows with their square. The standard allows one of 64 KiB.
+# Pillow concatenates them one by one, in quadratic time. The standard allows one of 64 KiB.
 MAX_EXIF_SEGMENTS: Final = 64
-# Each costs the same few microseconds, however empty. 100 MB in libpng's pieces of 8 KiB are 12,800.
+# Each costs a few microseconds even if it is empty. 100 MB in libpng's chunks of 8 KiB are 12,800.
 MAX_PNG_CHUNKS: Final = 100_000
-# Run lengths are decoded in Python: a row from two bytes, or 255 empty rows from four.
+# Run lengths are decoded in Python; two bytes make a row, and four make 255 empty rows.
 MAX_RLE_PIXELS: Final = 16_000_000
 MAX_RLE_WIDTH: Final = 65_535
-# libavif looks each item up among all others. 64 KiB list some 3,000 of them; a picture of tiles has a few hundred.
+# libavif searches all items for each item. 64 KiB list some 3,000 items; a tiled picture has a few hundred.
 MAX_ITEM_TABLE_BYTES: Final = 1 << 16
-# Places of strips and tiles, an object of Python for each. 100 megapixels in tiles of 64 × 64 are 24,400.
+# Offsets of strips and tiles, each a Python object. 100 megapixels in tiles of 64 × 64 are 24,400.
 MAX_TIFF_VALUES: Final = 100_000
-# What the tags of a directory may claim in all, where the file is smaller: all may mean the same bytes, and Pillow
-# before 13 keeps a copy for each.
+# Total size that the tags of a directory may claim if the file is smaller: all tags may refer to the same bytes, and
+# Pillow before 13 keeps a copy for each.
 MAX_CLAIMED_BYTES: Final = 1 << 24
 
-_JPEG_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")  # not within coded data, and not filling
+_JPEG_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")  # neither stuffing in coded data nor a fill byte
 _SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
 # Bytes of each type of value in TIFF 6.0 and BigTIFF; Pillow leaves BYTE, ASCII and UNDEFINED as bytes.
 _VALUE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _BYTE_TYPES: Final = (1, 2, 7)
 _EXIF: Final = b"Exif\0\0"
-# Boxes of ISO/IEC 14496-12 that hold others, and how many bytes stand before these.
+# Boxes of ISO/IEC 14496-12 that contain others, and the number of bytes before these.
 _CONTAINERS: Final = {b"meta": 4, b"iprp": 0, b"moov": 0, b"trak": 0}
 _ITEM_TABLES: Final = (b"iinf", b"iloc", b"iref", b"ipma")
 
 
 def check_structure(file: BinaryIO, name: str) -> None:
-    """See that `file`, at its start and left there, is none of the bombs known here.
+    """Checks that `file`, which is at its start and is left there, is no known decompression bomb.
 
     Raises:
-        ImageTooLargeError: It is; the message begins with `name`.
+        ImageTooLargeError: It is one; the message begins with `name`.
     """
     reason = None
     with suppress(struct.error, OSError, OverflowError):  # damaged
@@ -64,23 +64,23 @@ def check_structure(file: BinaryIO, name: str) -> None:
 
 
 def is_harmless_exif(exif: bytes) -> bool:
-    """Whether the first directory of an EXIF block can be read in a reasonable time and memory."""
+    """Whether the first directory of an EXIF block can be read in reasonable time and memory."""
     with suppress(struct.error, OSError, OverflowError):
         return _in_tiff(io.BytesIO(exif.removeprefix(_EXIF).removeprefix(_EXIF))) is None
     return True
 
 
 def harmless_profile(profile: bytes) -> bytes:
-    """An ICC profile without the tags whose cost has no bound; what they say coarser tags say as well.
+    """An ICC profile without the tags of unbounded cost; other tags describe the same colours more coarsely.
 
-    D2Bx and B2Dx (ICC.1:2010, 9.2.35 ff.) chain any number of stages, which may be one and the same: 8 kB of them
-    kept lcms busy for four seconds. A profile that has them must have AToB or matrix and curves, too.
+    D2Bx and B2Dx (ICC.1:2010, 9.2.35 ff.) chain any number of stages, which may be the same one repeated: 8 kB of them
+    took lcms four seconds. A profile with these tags must also have AToB, or a matrix and curves.
     """
     harmless = bytearray(profile)
     count = int.from_bytes(profile[128:132], "big")
     for entry in range(132, min(132 + 12 * count, len(profile)), 12):
         if profile[entry : entry + 3] in (b"D2B", b"B2D"):
-            harmless[entry : entry + 1] = b"-"  # a tag that nobody knows is skipped
+            harmless[entry : entry + 1] = b"-"  # lcms skips unknown tags
     return bytes(harmless)
 
 
@@ -148,7 +148,7 @@ def _in_bmp(head: bytes) -> str | None:
 def _in_tiff(file: BinaryIO) -> str | None:
     head = file.read(4)
     order = "<" if head.startswith(b"II") else ">"
-    big = head[2:3] == b"+"  # as Pillow tells BigTIFF
+    big = head[2:3] == b"+"  # as Pillow recognises BigTIFF
     place, count, entry = (
         struct.Struct(order + kind) for kind in (("Q", "Q", "HHQ8x") if big else ("L", "H", "HHL4x"))
     )
@@ -166,7 +166,7 @@ def _in_tiff(file: BinaryIO) -> str | None:
 
 
 def _in_boxes(file: BinaryIO, start: int, end: int, depth: int = 3) -> str | None:
-    """What is wrong with the boxes of `file` between two places, and so many levels below them."""
+    """Why the boxes between two positions are a bomb, down to `depth` levels of nesting, or None."""
     for kind, content, stop in _boxes(file, start, end):
         if kind in _ITEM_TABLES and stop - content > MAX_ITEM_TABLE_BYTES:
             return f"more than {MAX_ITEM_TABLE_BYTES} bytes of item tables"
@@ -178,7 +178,7 @@ def _in_boxes(file: BinaryIO, start: int, end: int, depth: int = 3) -> str | Non
 
 
 def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of each box between two places."""
+    """The type of each box between two positions, and the start and the end of its content."""
     while start + 8 <= end:
         file.seek(start)
         head = file.read(16)

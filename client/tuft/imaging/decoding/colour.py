@@ -1,4 +1,4 @@
-"""Colour management: pictures with an embedded ICC profile become sRGB."""
+"""Colour management: converts pictures with an embedded ICC profile to sRGB."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """`image` (L, RGB or CMYK, of any size) as RGB in sRGB.
+    """Converts `image` (L, RGB or CMYK, of any size) to RGB in sRGB.
 
     Args:
         image: The picture, without alpha.
-        profile: The ICC profile that describes its colours; None means sRGB, or plain CMYK inks. A damaged profile,
-            and one of another colour space than the picture's, counts as none.
+        profile: The ICC profile of its colours; None means sRGB, or uncalibrated CMYK. A damaged profile, and one for
+            another colour space than the picture's, are ignored.
     """
     transform = _transform(profile, image.mode) if profile else None
     if transform is None or (image.mode == "RGB" and _changes_nothing(transform)):
@@ -39,13 +39,13 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 @cache
 def _probe() -> Image.Image:
-    """Colours spread evenly over the cube: 4096 pixels of RGB."""
+    """A regular grid of 4096 RGB colours."""
     levels = np.arange(0, 256, 17, dtype=np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1)
     return Image.fromarray(cube.reshape(64, 64, 3))
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether the profile is sRGB in all but name: most are, and converting 12 megapixels for it takes 0.2 s."""
+    """Whether the profile is equivalent to sRGB, as most are; converting 12 megapixels needlessly takes 0.2 s."""
     before, after = (np.asarray(image, np.int16) for image in (_probe(), transform.apply(_probe())))
     return int(np.abs(after - before).max()) <= 1

@@ -1,4 +1,4 @@
-"""Pictures in: any ordinary raster picture, from anywhere, as upright sRGB of eight bits a channel."""
+"""Decodes any ordinary raster image to upright sRGB with eight bits per channel."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 ImageSource = FileSource | Image.Image | NDArray[Any]
 
-# 100 megapixels are 300 MB of RGB: above the largest single-shot cameras in use, below what starves a machine.
+# 300 MB of RGB: above the largest single-shot cameras in use, below what exhausts the memory of a machine.
 MAX_PIXELS: Final = 100_000_000
-# As many pixels of RGBA with sixteen bits, not compressed.
+# The same number of pixels as uncompressed RGBA with sixteen bits per channel.
 MAX_BYTES: Final = 8 * MAX_PIXELS
 
-# Raster formats whose decoders are safe to point at strangers' bytes, and their names in Pillow: never EPS, which runs
-# a program. HEIF is read where the plugin pillow-heif has been registered.
+# Raster formats whose decoders are suitable for untrusted files, and their names in Pillow; not EPS, which runs a
+# program. HEIF is read if the plugin pillow-heif has been registered.
 _PILLOW_NAMES: Final = {
     "jpeg": ("JPEG", "MPO"),
     "png": ("PNG",),
@@ -49,9 +49,9 @@ class Photo:
     """A decoded photograph.
 
     Attributes:
-        rgb: uint8 (H, W, 3), sRGB, upright. Where the file was transparent, the picture over white.
-        alpha: uint8 (H, W), the transparency that the file came with, or None when it was opaque. A result for
-            this photograph must not be more opaque.
+        rgb: uint8 (H, W, 3), sRGB, upright; transparent pixels are composited over white.
+        alpha: uint8 (H, W), the file's own transparency, or None if it is opaque. A result for this photograph must
+            not be more opaque.
     """
 
     rgb: NDArray[np.uint8]
@@ -70,24 +70,24 @@ def load_photo(
     max_bytes: int = MAX_BYTES,
     formats: Collection[str] = READABLE_FORMATS,
 ) -> Photo:
-    """Read a photograph from a path, bytes, a binary file, a PIL image or an array.
+    """Reads a photograph from a path, bytes, a binary file, a PIL image or an array.
 
-    EXIF orientation is applied and an embedded colour profile converted to sRGB; a damaged profile or damaged EXIF
-    is ignored, as viewers do. Of an animation the first frame is read. Sixteen bits are scaled to eight. Arrays are
+    Applies the EXIF orientation and converts an embedded colour profile to sRGB; damaged profiles and damaged EXIF are
+    ignored, as in viewers. Only the first frame of an animation is read. Sixteen bits are scaled to eight. Arrays are
     (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) in sRGB: uint8, uint16, bool, or floating point in 0..1.
 
     Args:
         source: The photograph.
         max_pixels: The largest width × height accepted, checked from the header before anything is decoded.
-        max_bytes: The largest file accepted; no more is read of an endless one.
-        formats: Those of `READABLE_FORMATS` that are accepted. A file's format is known by its content, whatever its
-            name says.
+        max_bytes: The largest file accepted; no more than this is read of a stream.
+        formats: The accepted formats, of `READABLE_FORMATS`. The format is detected from the content, not from the
+            file name.
 
     Raises:
-        NotAnImageError: There is no such file, or it is no picture of `formats`.
+        NotAnImageError: There is no such file, or it is not an image in one of `formats`.
         ImageTooLargeError: It has more than `max_pixels` pixels or `max_bytes` bytes, or would take far more time or
             memory to decode than a photograph of its size.
-        TruncatedImageError: The file is damaged or ends early.
+        TruncatedImageError: The file is damaged or incomplete.
         OptionError: There is no such format.
     """
     if isinstance(source, np.ndarray):
@@ -101,7 +101,7 @@ def load_photo(
 
 
 def photo_from_file(file: BinaryIO, name: str, *, max_pixels: int, formats: Collection[str]) -> Photo:
-    """The photograph in `file`, which stands at its start; errors as Pillow raises them, see `decoding_errors`."""
+    """Reads the photograph in `file`, which is at its start; raises Pillow's errors, see `decoding_errors`."""
     quieten()
     pillow_formats = _pillow_formats(formats)
     check_structure(file, name)
@@ -111,7 +111,7 @@ def photo_from_file(file: BinaryIO, name: str, *, max_pixels: int, formats: Coll
 
 @contextmanager
 def decoding_errors(name: str, formats: Collection[str] = READABLE_FORMATS) -> Iterator[None]:
-    """Pillow's warnings silenced and its errors, of whatever class, turned into tuft's."""
+    """Silences Pillow's warnings, and converts exceptions of any class to tuft's errors."""
     try:
         with silenced():
             yield
@@ -121,7 +121,7 @@ def decoding_errors(name: str, formats: Collection[str] = READABLE_FORMATS) -> I
         raise NotAnImageError(f"{name} is no picture that tuft reads: give {', '.join(formats)}.") from exc
     except (Image.DecompressionBombError, MemoryError) as exc:
         raise _too_large(name) from exc
-    except Exception as exc:  # Pillow's parsers raise whatever they stumble over: struct.error, KeyError, ...
+    except Exception as exc:  # Pillow's parsers raise struct.error, KeyError and many more
         if isinstance(exc, cv2.error) and exc.code == cv2.Error.StsNoMem:
             raise _too_large(name) from exc
         if isinstance(exc, OSError) and exc.errno is not None:
@@ -161,7 +161,7 @@ def _photo_from_pil(image: Image.Image, max_pixels: int) -> Photo:
     colours, alpha = pixels.colours_and_alpha(image)
     profile = image.info.get("icc_profile")
     colours = colour.to_srgb(colours, harmless_profile(profile) if isinstance(profile, bytes) else None)
-    # Only now, after load(): Pillow turns some TIFF files upright by itself while it loads them, and says so then.
+    # After load(): Pillow turns some TIFF files upright while it loads them, and then removes the orientation.
     orientation = _orientation(image)
     rgb = pixels.upright(pixels.array_from(colours), orientation)
     return _photo(rgb, None if alpha is None else pixels.upright(pixels.array_from(alpha), orientation))
@@ -173,15 +173,15 @@ def _orientation(image: Image.Image) -> int:
         if exif is not None and not is_harmless_exif(exif):
             return 1
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged EXIF spoils no picture, and fails in as many ways as there are tags
+    except Exception:  # damaged EXIF, which raises many classes, must not make a photograph unreadable
         return 1
 
 
 def _exif(image: Image.Image) -> bytes | None:
-    """The block that `image.getexif()` would read, where it is no part of the picture's own directory."""
+    """The EXIF block that `image.getexif()` would read, if it is not in the file's own TIFF directory."""
     exif = image.info.get("exif")
     text = image.info.get("Raw profile type exif")
-    if exif is None and text is not None:  # hexadecimal, below three lines of heading
+    if exif is None and text is not None:  # hexadecimal, after three header lines
         exif = bytes.fromhex("".join(text.split("\n")[3:]))
     return exif if isinstance(exif, bytes) else None
 

@@ -1,7 +1,7 @@
-"""PPM and its family, where Pillow decodes them in Python: text, and levels other than 255.
+"""Decodes the variants of PPM that Pillow decodes in Python: text, and a maximum level other than 255.
 
-Sixteen bits a colour, as raw converters write them, take Pillow 1.6 s a megapixel; comments among the numbers of text,
-a time that grows with their square.
+Pillow takes 1.6 s per megapixel for sixteen bits per channel, as raw converters write them, and quadratic time for
+comments in text files.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 _SLOW: Final = ("ppm", "ppm_plain")
 _CHANNELS: Final = {"1": 1, "L": 1, "I": 1, "RGB": 3}
 _COMMENT: Final = re.compile(rb"#[^\r\n]*")
-_TOO_LONG: Final = re.compile(rb"[0-9]{6}")  # no level has more than five digits
+_TOO_LONG: Final = re.compile(rb"[0-9]{6}")  # levels have at most five digits
 _SPACE: Final = b" \t\n\v\f\r"
 
 
 def is_slow(image: Image.Image) -> TypeGuard[ImageFile.ImageFile]:
-    """Whether Pillow, which has read the header of `image` and no more, would decode it in Python."""
+    """Whether Pillow would decode `image`, of which only the header has been read, in Python."""
     return isinstance(image, ImageFile.ImageFile) and bool(image.tile) and image.tile[0].codec_name in _SLOW
 
 
 def decoded(image: ImageFile.ImageFile) -> Image.Image:
-    """What `load()` would make of `image`, with levels rounded to eight bits: L or RGB.
+    """Decodes `image` like its `load()`, with levels rounded to eight bits: L or RGB.
 
     Args:
-        image: One that `is_slow`.
+        image: An image for which `is_slow` is true.
 
     Raises:
-        TruncatedImageError: It has not as many levels as pixels, or others than its header says.
+        TruncatedImageError: Levels are missing, or above the maximum of the header.
     """
     tile, channels = image.tile[0], _CHANNELS[image.mode]
     count = image.width * image.height * channels
@@ -51,7 +51,7 @@ def decoded(image: ImageFile.ImageFile) -> Image.Image:
         kind = np.dtype(np.uint8 if largest < 256 else ">u2")
         levels = np.frombuffer(image.fp.read(count * kind.itemsize), kind)
     if len(levels) < count or levels.max() > largest:
-        raise TruncatedImageError("The PPM picture has not the levels that its header says: get it anew.")
+        raise TruncatedImageError("The PPM picture does not have the levels that its header states: get it anew.")
     scale = np.rint(np.arange(largest + 1) * (255 / largest)).astype(np.uint8)
     if image.mode == "1":
         scale = 255 - scale  # ones are ink
@@ -59,9 +59,9 @@ def decoded(image: ImageFile.ImageFile) -> Image.Image:
 
 
 def _from_text(text: bytes, *, bits: bool) -> NDArray[np.integer[Any]]:
-    """The numbers that `text` begins with; none where it holds anything else."""
+    """The numbers in `text`; an empty array if it contains anything else."""
     text = _COMMENT.sub(b"", text)
-    if bits:  # one digit each, with or without space between
+    if bits:  # single digits, with or without spaces between them
         return np.frombuffer(text.translate(None, _SPACE), np.uint8) - np.uint8(48)
     if text.translate(None, _SPACE + b"0123456789") or _TOO_LONG.search(text):
         return np.empty(0, np.int32)

@@ -1,4 +1,4 @@
-"""From whatever a caller gives to a binary file at its start, of which no more is read than allowed."""
+"""Opens paths, bytes and binary files as a binary file, and limits how much of it is read."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _BLOCK_BYTES: Final = 1 << 20
 
 
 def name_of(source: object) -> str:
-    """What errors call `source`: its path, where it is one."""
+    """The name of `source` in error messages: its path, if it is one."""
     return str(Path(source)) if isinstance(source, str | os.PathLike) else "The picture given"
 
 
 @contextmanager
 def opened(source: FileSource, max_bytes: int) -> Iterator[BinaryIO]:
-    """`source` as a binary file at its start, closed at the end; a caller's own file is read and left open.
+    """Opens `source` as a binary file at its start and closes it afterwards; the caller's own files are left open.
 
     Args:
         source: Path, bytes or binary file.
-        max_bytes: The most that it may hold. Nothing is read of an ordinary file or of bytes that hold more; of a
-            stream or a pipe, one block more than that at most.
+        max_bytes: The largest size. Larger regular files and bytes are not read at all; of a stream or a pipe at most
+            one block more is read.
 
     Raises:
-        NotAnImageError: It is empty, or nothing that can be read as bytes.
-        ImageTooLargeError: It holds more than `max_bytes`.
+        NotAnImageError: It is empty, or not readable as bytes.
+        ImageTooLargeError: It has more than `max_bytes`.
     """
     file = _file(source, max_bytes)
     with file:
@@ -59,13 +59,13 @@ def _file_at(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
     try:
         file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - `opened` closes it
     except ValueError as exc:
-        raise NotAnImageError(f"{name!r} is no path of a file: check it.") from exc
+        raise NotAnImageError(f"{name!r} is not a valid path: check it.") from exc
     try:
         status = os.fstat(file.fileno())
         if stat.S_ISREG(status.st_mode):
             _check_bytes(status.st_size, max_bytes, name)
             return file
-        content = _content(file, max_bytes, name)  # a pipe or a device says nothing of its size
+        content = _content(file, max_bytes, name)  # the size of a pipe or a device is unknown
     except BaseException:
         file.close()
         raise
@@ -74,7 +74,7 @@ def _file_at(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
 
 
 def _content(stream: BinaryIO, max_bytes: int, name: str) -> io.BytesIO:
-    """All that `stream` still holds."""
+    """The rest of `stream`."""
     if not callable(getattr(stream, "read", None)):
         raise _no_picture(stream)
     content = io.BytesIO()

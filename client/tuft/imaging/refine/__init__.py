@@ -1,7 +1,7 @@
-"""Refinement at the photograph's own resolution: edges for alpha, and colours without the old background.
+"""Refinement at the photograph's resolution: alpha follows the photograph's edges, and colours lose the old background.
 
-What is found out about colours is found out on coarse grids; pixels are only looked at along the subject's edge, in
-tiles: time and memory follow the length of the edge, not the size of the photograph.
+Colour models are computed on coarse grids; single pixels are processed only along the subject's edge, in tiles. Time
+and memory therefore grow with the length of the edge, not with the size of the photograph.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 __all__ = ["estimate_foreground", "refine_alpha"]
 
 _TILE: Final = 256
-# Windows of 28 pixels to each side where one pixel of the network covers two of the photograph or more, of 18 below:
-# the coarser the network's alpha, the farther off is what it missed, and the less it takes to know better.
+# Windows reach 28 pixels to each side if one pixel of the network covers two or more of the photograph, else 18. The
+# coarser the network's alpha, the farther it misses edges, and the sooner colour is the better evidence.
 _FINE: Final = Window(cell=4, radius=4, trust_from=0.5)
 _COARSE: Final = Window(cell=8, radius=3, trust_from=0.4)
 _COARSE_FROM: Final = 2.0
-# Averaging windows flattens edges a little; this much contrast about 0.5 restores them.
+# Averaging windows flattens edges slightly; this contrast around 0.5 restores them.
 _CONTRAST: Final = np.float32(1.1)
 
 
 def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
-    """Alpha whose edges come from the photograph: the network says where roughly, colour says where exactly.
+    """Refines alpha with the photograph: the network gives the rough position of edges, colour the exact one.
 
-    First, where the network is vague, alpha follows the line from the background's colour to the subject's; then a
-    guided filter draws every edge. Only a band round uncertain alpha changes, and there only as far as colour
-    explains alpha; what the network is sure of stays as it is.
+    First, where the network's edges are soft, alpha follows the line from the background's colour to the subject's.
+    Then a guided filter sharpens every edge. Only a band around uncertain alpha changes, and only as far as colour
+    explains alpha.
 
     Args:
         rgb: uint8 (H, W, 3), the photograph.
         alpha: float32 (H, W), 0..1, the network's saliency at the photograph's size.
-        size: Working size of the network in pixels, which says how coarse `alpha` is.
+        size: Working size of the network in pixels; it determines how coarse `alpha` is.
 
     Returns:
         float32 (H, W), 0..1.
@@ -67,7 +67,7 @@ def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
 def _move(
     alpha: Plane, rgb: NDArray[np.uint8], band: Band, models: ColourModels, contrast: np.float32 | None = None
 ) -> None:
-    """Moves alpha, in the band, to what the models say, and away from 0.5 by a contrast."""
+    """Moves alpha in the band towards the models' estimate, and increases its contrast around 0.5."""
 
     def move(tile: Tile) -> None:
         weight = band.weight(tile.inner)

@@ -1,4 +1,4 @@
-"""The band: where the network's alpha is uncertain, and edges are worth looking up in the photograph."""
+"""The band around uncertain alpha, in which edges are refined."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from tuft.imaging.refine.tiles import Region
 
-# Alpha up to LOW is surely background, above HIGH surely foreground.
+# Alpha up to LOW is certain background, above HIGH certain foreground.
 LOW: Final = 0.1
 HIGH: Final = 0.9
-# How far beyond uncertain alpha an edge may be, in pixels of the network: about what it misplaces edges by.
+# The largest distance of an edge from uncertain alpha, in pixels of the network: about its error in placing edges.
 _RADIUS: Final = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """How far each pixel of a photograph may change, on a grid.
+    """The weight with which each pixel of a photograph may change, on a grid.
 
     Attributes:
         cell: Side of a cell in pixels.
@@ -36,33 +36,33 @@ class Band:
 
     @classmethod
     def around(cls, alpha: NDArray[np.float32], scale: float) -> Band:
-        """The band of `alpha` (H, W), 0..1, whose network's pixels cover `scale` of the photograph's."""
+        """The band of `alpha` (H, W), 0..1, where one pixel of the network covers `scale` of the photograph's."""
         cell = max(1, round(scale))
         coarse = alpha if cell == 1 else cells_of(alpha, cell)
         return cls(cell, band_weight(coarse, max(1, round(_RADIUS * scale / cell))))
 
     def is_empty(self) -> bool:
-        """Whether nothing may change."""
+        """Whether no pixel may change."""
         return not self.weights.any()
 
     def weight(self, region: Region) -> NDArray[np.float32]:
-        """float32 (h, w), 0..1, at the pixels of `region`."""
+        """The weights of the pixels of `region`: float32 (h, w), 0..1."""
         if self.cell == 1:
             return self.weights[region]
         return enlarged(self.weights, self.cell, region)
 
 
 def is_certain(alpha: NDArray[np.float32]) -> bool:
-    """Whether all of `alpha` is sure background, or all of it sure foreground: there is no band then."""
+    """Whether `alpha` has no band: all of it is certain background, or all of it is certain foreground."""
     return bool(alpha.max() <= LOW or alpha.min() > HIGH)
 
 
 def band_weight(alpha: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """1 in the band, falling to 0 around it, so that nothing shows where it ends.
+    """1 in the band, with a smooth transition to 0 around it, so that its border is invisible.
 
-    The band is dilate(alpha > LOW) without erode(alpha > HIGH), with a disk: all pixels within `radius` of an
-    uncertain one, or of an edge between sure foreground and sure background. It is blurred over (2·radius + 1)²
-    pixels: what is farther than 2·radius from all of these has weight 0.
+    The band is dilate(alpha > LOW) without erode(alpha > HIGH), with a disk: all pixels within `radius` of an uncertain
+    pixel, or of an edge between certain foreground and certain background. It is blurred over (2·radius + 1)² pixels,
+    so pixels farther than 2·radius from all of these have weight 0.
 
     Args:
         alpha: float32 (H, W), 0..1.

@@ -1,10 +1,10 @@
-"""Alpha where the network is vague: how far a colour lies on the way from the background's to the subject's.
+"""Alpha where the network's edges are soft: the position of a colour on the line from background to subject.
 
-Around an edge the subject's and the background's colours are known from what is surely one or the other; a pixel
-between them is their mixture, so its alpha is its place on the line through both (J. Wang, M. F. Cohen, Optimized
-Color Sampling for Robust Matting, CVPR 2007): alpha = (I − B)·(F − B) / |F − B|². That local means stand for the
-samples, and when the line is believed, is ours: where both colours differ by much more than each varies, where both
-are near, and where the network itself is vague. Where its edge is crisp it knows better.
+Near an edge, the colours of subject and background are known from certain pixels. A pixel between them is a mixture, so
+its alpha is its position on the line through both colours (J. Wang, M. F. Cohen, Optimized Color Sampling for Robust
+Matting, CVPR 2007): alpha = (I − B)·(F − B) / |F − B|². Our additions: local means replace the samples, and the line is
+trusted where both colours differ by much more than each varies, where both are near, and where the network's edges are
+soft. Where they are crisp, the network is the better evidence.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     Plane = NDArray[np.float32]  # (h, w)
     Planes = NDArray[np.float32]  # (3, h, w)
 
-# Side of a cell in pixels of the network, which draws edges about so softly.
+# Side of a cell in pixels of the network: about the width of its edges.
 _CELL: Final = 4.0
 _SMALLEST_CELL: Final = 2
-# A cell lends its colour by alpha to this power: at 0.9 it counts for less than half, at 0.5 for nothing.
+# The weight of a cell's colour is alpha to this power: less than half at 0.9, almost nothing at 0.5.
 _SURENESS: Final = 8
-# Standard deviations, in cells, of the windows for colours and for whether any are near.
+# Standard deviations, in cells, of the windows for colours and for their nearness.
 _COLOUR_REACH: Final = 4.0
 _NEAR_REACH: Final = 4.0
-# Weight below which a window takes its colour from farther away.
+# Weight below which a window takes its colour from a larger surrounding.
 _LITTLE: Final = np.float32(3e-3)
-# The squared difference of both colours (0..1) counts as contrast as far as it exceeds so many times their variance
-# along the line, and this much noise.
+# The squared difference of both colours (0..1) counts as contrast as far as it exceeds this multiple of their variance
+# along the line, and this noise.
 _VARIATION: Final = np.float32(16)
 _NOISE: Final = np.float32(0.01)
-# Share of a window that must be surely subject, and surely background, for the line to be believed.
+# Fraction of a window that must be certain subject, and certain background, for full trust in the line.
 _ENOUGH: Final = np.float32(0.04)
 
 
 def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float) -> ColourModels:
-    """The lines from background to subject around every cell.
+    """Fits the line from background to subject around every cell.
 
     Args:
         rgb: uint8 (H, W, 3), the photograph.
-        alpha: float32 (H, W), 0..1, the network's.
+        alpha: float32 (H, W), 0..1, from the network.
         scale: Pixels of the photograph per pixel of the network.
     """
     cell = max(_SMALLEST_CELL, round(_CELL * scale))
@@ -72,14 +72,14 @@ def _powered(share: Plane) -> Plane:
 
 
 def _local_mean(planes: Planes, weight: Plane) -> Planes:
-    """The weighted mean around each cell, from farther away where there is little weight: float32 (3, h, w)."""
+    """The weighted mean around each cell, of a larger surrounding where weight is low: float32 (3, h, w)."""
     near = np.stack([_blurred(plane * weight, _COLOUR_REACH) for plane in planes])
     mean: Planes = (near + _LITTLE * pull_push(planes, weight)) / (_blurred(weight, _COLOUR_REACH) + _LITTLE)
     return mean
 
 
 def _nearness(subject: Plane, background: Plane) -> Plane:
-    """Whether sure subject and sure background are both near, 0..1: nothing is invented far from any edge."""
+    """Whether certain subject and certain background are both near, 0..1: there is no trust far from any edge."""
     scarcer = np.minimum(_blurred(subject, _NEAR_REACH), _blurred(background, _NEAR_REACH))
     near: Plane = np.clip(scarcer / _ENOUGH, 0, 1)
     return near

@@ -1,4 +1,4 @@
-"""A coarse grid over a picture: square cells of whole pixels, so that any part of it can be enlarged exactly."""
+"""A coarse grid over an image: square cells of whole pixels, so that any region can be upsampled independently."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
-    """The means over cells of cell × cell pixels; cells that overhang are filled with the edge's pixels.
+    """Averages cells of cell × cell pixels; cells that overhang the picture are padded with its edge pixels.
 
     Args:
         picture: uint8 or float32 (H, W) or (H, W, C).
         cell: In pixels.
 
     Returns:
-        As the picture, (⌈H / cell⌉, ⌈W / cell⌉) or with C channels.
+        (⌈H / cell⌉, ⌈W / cell⌉) or with C channels, of the same type as the picture.
     """
     whole_hw = (picture.shape[0] // cell * cell, picture.shape[1] // cell * cell)
     if whole_hw == picture.shape[:2]:
         return _averaged(picture, cell)
     height, width = whole_hw[0] // cell, whole_hw[1] // cell
     cells: NDArray[Pixel] = np.empty((*grid_hw(picture.shape, cell), *picture.shape[2:]), picture.dtype)
-    # Only what overhangs is padded: a large picture is not copied for a few pixels.
+    # Only the overhanging cells are padded, so that a large picture is not copied for a few pixels.
     for rows, columns in (
         (slice(height), slice(width)),
         (slice(height, None), slice(None)),
@@ -43,7 +43,7 @@ def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
 
 
 def grid_hw(size: tuple[int, ...], cell: int) -> tuple[int, int]:
-    """Rows and columns of the grid over a picture of `size` (height, width, ...)."""
+    """The rows and columns of the grid over a picture of `size` (height, width, ...)."""
     return (-(-size[0] // cell), -(-size[1] // cell))
 
 
@@ -66,20 +66,20 @@ def _averaged(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
 
 
 def planes_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """float32 (3, h, w) of uint8 (h, w, 3): arithmetic with alpha is several times faster on whole planes."""
+    """Converts uint8 (h, w, 3) to float32 (3, h, w): arithmetic with alpha is several times faster on planes."""
     planes: NDArray[np.float32] = np.stack(cv2.split(rgb)).astype(np.float32)
     return planes
 
 
 def enlarged(cells: NDArray[np.float32], cell: int, region: Region) -> NDArray[np.float32]:
-    """The bilinear interpolation of `cells` at the pixels of `region`, rows and columns of the picture.
+    """Interpolates `cells` bilinearly at the pixels of `region`.
 
     Args:
         cells: float32 (h, w).
         cell: In pixels.
-        region: With bounds, within the picture.
+        region: Rows and columns of the picture, with explicit bounds.
     """
-    # One cell more on each side is all that the interpolation looks at.
+    # The interpolation depends on one more cell on each side.
     first = [max(0, span.start // cell - 1) for span in region]
     last = [-(-span.stop // cell) + 1 for span in region]
     part = cells[first[0] : last[0], first[1] : last[1]]

@@ -1,12 +1,12 @@
-"""Alpha from the photograph's own edges: a guided filter that trusts each window as far as it fits.
+"""A guided filter that follows the photograph's edges and trusts each window by its goodness of fit.
 
 In a small window alpha is nearly a linear function of colour, alpha = a·I + b. The guided filter fits a and b in every
 window and averages the windows that cover a pixel.
 
 Sources: K. He, J. Sun, X. Tang, Guided Image Filtering, TPAMI 2013, eq. 19 to 21 for colour guides; K. He, J. Sun,
 Fast Guided Filter, arXiv:1505.00996, for the coefficients on a coarse grid; windows weighted by their residual as in
-C. N. Ochotorena, Y. Yamashita, Anisotropic Guided Filtering, TIP 2020. That a window's share of explained variance
-decides how much of the network's alpha it may replace is ours.
+C. N. Ochotorena, Y. Yamashita, Anisotropic Guided Filtering, TIP 2020. Our addition: the share of variance that a
+window explains determines how much of the network's alpha it may replace.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 EPSILON: Final = 1e-5
 # Unexplained variance of alpha at which a window weighs half as much as one that fits exactly.
 _RESIDUAL: Final = 1e-2
-# Alpha of less variance than this says nothing about the fit.
+# Variance of alpha below which the fit is meaningless.
 _NEGLIGIBLE: Final = 1e-4
-# From the share of alpha's variance at which colour begins to be believed, so much more is believed fully.
+# Trust rises from 0 to 1 over this range of the share of alpha's variance that colour explains.
 _TRUST_RANGE: Final = 0.5
 _TILE: Final = 64  # in cells
 
 
 @dataclass(frozen=True)
 class Window:
-    """Where a model is fitted, (2·radius + 1)² cells of cell² pixels, and when it is believed.
+    """The window of a model, (2·radius + 1)² cells of cell² pixels, and the fit that it needs to be trusted.
 
     Attributes:
         cell: Side of a cell in pixels.
         radius: In cells.
-        trust_from: Share of alpha's variance, 0..0.5, that colour must explain to be believed at all.
+        trust_from: Share of alpha's variance, 0..0.5, above which the model is trusted at all.
     """
 
     cell: int
@@ -54,14 +54,14 @@ class Window:
 
 
 def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, soft: Plane | None = None) -> ColourModels:
-    """What colour says about alpha around every cell, and how far to believe it.
+    """Fits a linear model of alpha by colour around every cell, with a trust.
 
     Args:
         rgb: uint8 (H, W, 3), the guide.
-        alpha: float32 (H, W), 0..1, roughly right.
-        window: Where models are fitted.
-        vague: float32 (h, w), 0..1, by cell how vague the network was: the vaguer, the less a model must explain to be
-            believed. Nowhere by default.
+        alpha: float32 (H, W), 0..1, approximate.
+        window: The size of the windows, and the fit that they need.
+        soft: float32 (h, w), 0..1, the softness of the network's edges by cell: where it is high, a model needs to
+            explain less to be trusted. 0 by default.
     """
     guide, share = cells_of(rgb, window.cell), cells_of(alpha, window.cell)
     fitted = np.zeros((5, *share.shape), np.float32)
@@ -72,7 +72,7 @@ def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, soft: Pl
             models = _averaged_models(guide[tile.outer].astype(np.float32) / 255, around, window.radius)
             fitted[(slice(None), *tile.inner)] = [model[tile.within] for model in models]
 
-    # Each model depends on two windows, its own and those that it is averaged with.
+    # Each model depends on two windows: its own, and that of the average.
     for_each(fit, tiles((share.shape[0], share.shape[1]), _TILE, 2 * window.radius))
     *slopes, offset, explained = fitted
     needed = window.trust_from if soft is None else np.float32(window.trust_from) * (1 - soft)
@@ -81,7 +81,7 @@ def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, soft: Pl
 
 
 def _averaged_models(guide: Plane, alpha: Plane, radius: int) -> list[Plane]:
-    """For each cell the weighted means of a's three channels and of b, and the share explained: each float32 (h, w)."""
+    """For each cell the weighted means of a (three channels) and b, and the share explained: each float32 (h, w)."""
     mean_guide, mean_alpha = _box(guide, radius), _box(alpha, radius)
     covariance = _box(guide * alpha[..., None], radius) - mean_guide * mean_alpha[..., None]
     slope = _solve(_covariance_of_colour(guide, mean_guide, radius), covariance)
@@ -115,7 +115,7 @@ def _covariance_of_colour(guide: Plane, mean: Plane, radius: int) -> Plane:
 
 
 def _solve(symmetric: Plane, right: Plane) -> Plane:
-    """Solves A·x = y for 3 × 3 matrices A given as in `_covariance_of_colour`: adjugate by determinant, written out."""
+    """Solves A·x = y for 3 × 3 matrices A in the form of `_covariance_of_colour`, by adjugate and determinant."""
     rr, rg, rb, gg, gb, bb = (symmetric[..., i].astype(np.float64) for i in range(6))
     y0, y1, y2 = (right[..., i] for i in range(3))
     c00, c01, c02 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg

@@ -1,7 +1,7 @@
 """Alpha as a linear function of colour, alpha = a·I + b, around every cell of a grid.
 
-In a small window the colours of subject and background lie on a line each, so that alpha is linear in colour (the
-colour line model: A. Levin, D. Lischinski, Y. Weiss, A Closed-Form Solution to Natural Image Matting, TPAMI 2008).
+In a small window the colours of subject and of background each lie on a line, so alpha is linear in colour (the colour
+line model: A. Levin, D. Lischinski, Y. Weiss, A Closed-Form Solution to Natural Image Matting, TPAMI 2008).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ColourModels:
-    """One model a cell.
+    """One model per cell.
 
     Attributes:
         cell: Side of a cell in pixels.
-        slopes: Three of float32 (h, w): a, for red, green and blue in 0..255.
+        slopes: Three planes, float32 (h, w): a, for red, green and blue in 0..255.
         offset: float32 (h, w): b.
-        trust: float32 (h, w), 0..1: how far the model is to be believed.
+        trust: float32 (h, w), 0..1, the weight of the estimate.
     """
 
     cell: int
@@ -41,12 +41,12 @@ class ColourModels:
     trust: Plane
 
     def moved(self, alpha: Plane, rgb: NDArray[np.uint8], region: Region) -> Plane:
-        """Alpha moved towards what the models say, as far as they are trusted.
+        """Moves alpha towards the models' estimate, by their trust.
 
         Args:
             alpha: float32 (H, W), 0..1, of the whole picture.
             rgb: uint8 (H, W, 3), the whole picture.
-            region: The rows and columns wanted.
+            region: The rows and columns to compute.
 
         Returns:
             float32 (h, w), 0..1.

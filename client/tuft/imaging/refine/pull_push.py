@@ -1,4 +1,4 @@
-"""Colours spread from where they are known to where they are not.
+"""Extrapolates colours from known to unknown pixels.
 
 Pull-push: S. J. Gortler et al., The Lumigraph, SIGGRAPH 1996, section 3.4.1.
 """
@@ -20,7 +20,7 @@ _LITTLE: Final = np.float32(3e-3)
 
 
 def pull_push(planes: Planes, weight: NDArray[np.float32]) -> Planes:
-    """`planes` where there is weight, those of ever larger surroundings where there is little or none.
+    """`planes` where they have weight, and averages of ever larger surroundings where they have little or none.
 
     Args:
         planes: float32 (n, h, w).
@@ -33,7 +33,7 @@ def pull_push(planes: Planes, weight: NDArray[np.float32]) -> Planes:
 
 
 def _filled(weighted: Planes) -> Planes:
-    """Values of planes multiplied by their weight, the last plane, at every place."""
+    """The values at every pixel; all planes are multiplied by the weight, which is the last plane."""
     height, width = weighted.shape[1:]
     if max(height, width) == 1:
         return np.divide(weighted[:-1], np.maximum(weighted[-1], np.finfo(np.float32).tiny))

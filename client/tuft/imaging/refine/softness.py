@@ -1,4 +1,4 @@
-"""How vague the network is about an edge: a crisp edge is its word, a soft one is a guess."""
+"""The softness of the network's edges: a crisp edge is confident, a soft one is a guess."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 # Side of a cell in pixels of the network, and standard deviation of the window in cells.
 _CELL: Final = 4.0
 _REACH_CELLS: Final = 4.0
-# Mean of 4·a·(1 − a) in a window below which the network's edge is crisp, and above which it is vague. An edge that
-# is drawn over two or three of its pixels stays below, hair that it has not resolved lies between.
+# Mean of 4·a·(1 − a) in a window below which an edge is crisp, and above which it is soft. An edge over two or three of
+# the network's pixels is below, unresolved hair is between.
 _CRISP: Final = np.float32(0.1)
 _SOFT: Final = np.float32(0.3)
 
 
 def softness(alpha: Plane, scale: float, size_hw: tuple[int, int]) -> Plane:
-    """0 where edges are crisp or absent, 1 where they are vague, on a grid.
+    """0 where edges are crisp or absent, 1 where they are soft, on a grid.
 
     Args:
-        alpha: float32 (H, W), 0..1, the network's.
+        alpha: float32 (H, W), 0..1, from the network.
         scale: Pixels of the photograph per pixel of the network.
-        size_hw: Rows and columns of the grid that is wanted, over the whole picture.
+        size_hw: Rows and columns of the resulting grid, over the whole picture.
 
     Returns:
         float32 of `size_hw`, 0..1.

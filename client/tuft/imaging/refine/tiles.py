@@ -1,4 +1,4 @@
-"""Tiles: large pictures in pieces, each with as much of its surroundings as its result depends on."""
+"""Tiles: large images in pieces, each with a halo of the surroundings that its result depends on."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Region = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Tile:
-    """One piece of a picture, as indices of rows and columns.
+    """One tile of a picture, as indices of rows and columns.
 
     Attributes:
-        inner: The piece itself, in the picture.
-        outer: The piece with its halo, in the picture.
-        within: The piece, in `outer`.
+        inner: The tile itself, in the picture.
+        outer: The tile with its halo, in the picture.
+        within: The tile, in `outer`.
     """
 
     inner: Region
@@ -30,10 +30,10 @@ class Tile:
 
 
 def tiles(size_hw: tuple[int, int], side: int, halo: int = 0) -> Iterator[Tile]:
-    """Pieces of at most side² pixels that cover a picture of `size_hw`, each with a halo where the picture has one.
+    """Covers a picture of `size_hw` with tiles of at most side² pixels, each with a halo clipped to the picture.
 
-    Outer regions start at multiples of `side` less the halo, or at 0: with both a multiple of some cell, every
-    tile's grid of cells is the whole picture's.
+    Outer regions start at multiples of `side` minus the halo, or at 0. If both are multiples of a cell, the grid of
+    every tile is aligned with that of the picture.
     """
     for top in range(0, size_hw[0], side):
         for left in range(0, size_hw[1], side):
@@ -51,7 +51,7 @@ def _spans(start: int, length: int, side: int, halo: int) -> tuple[slice, slice,
 
 
 def for_each(work: Callable[[Tile], None], pieces: Iterable[Tile]) -> None:
-    """Do `work` on every piece, several at a time."""
+    """Applies `work` to each tile in several threads."""
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(work, pieces):  # to raise what they raise
+        for _ in pool.map(work, pieces):  # raises the exceptions of `work`
             pass

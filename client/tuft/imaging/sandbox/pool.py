@@ -1,7 +1,7 @@
-"""Photographs decoded in processes of their own that can be killed: for what strangers send.
+"""To contain unknown attacks, decodes untrusted photographs in sandboxed processes that can be killed.
 
-A decoder that crashes, hangs or wants all the memory takes down its own process, and costs its own photograph. Files go
-there and pixels come back as shared memory without a name: nothing goes through a pipe, nothing stays behind.
+A decoder that crashes, hangs or exhausts its memory affects only its own process and its own photograph. Files are
+passed as descriptors and pixels return in anonymous shared memory, so that nothing is left behind.
 """
 
 from __future__ import annotations
@@ -28,20 +28,19 @@ if TYPE_CHECKING:
 
 
 class IsolatedDecoder:
-    """Does what `tuft.imaging.load_photo` does, for files in other processes; usable from many threads at once.
+    """A drop-in for `tuft.imaging.load_photo` that decodes files in other processes; thread-safe.
 
-    A worker is started when it is first needed (half a second), and anew after it has been killed. Arrays and PIL
-    images are in this process already, and are taken as they are. A worker takes 70 MB, and up to 64 MiB of shared
-    memory.
+    Workers start on demand (half a second) and are replaced after they have been killed. Arrays and PIL images are
+    already in this process and are not sent to a worker. A worker takes 70 MB, and up to 64 MiB of shared memory.
 
     Args:
-        workers: How many photographs may be decoded at the same time; others wait.
-        timeout_s: Seconds above 0 that one may take.
-        memory_bytes: What decoding one may take beyond what a worker has at its start; bounded on Linux.
+        workers: The number of photographs that may be decoded at the same time; others wait.
+        timeout_s: The time limit for one photograph in seconds, above 0.
+        memory_bytes: The memory limit for one photograph, beyond what a worker takes at its start; enforced on Linux.
 
     Raises:
-        OptionError: An argument is out of its range.
-        SetupError: This system cannot hand descriptors to other processes, as Windows cannot.
+        OptionError: An argument is out of range.
+        SetupError: This system cannot pass descriptors to other processes, for example Windows.
     """
 
     def __init__(self, *, workers: int = THREADS, timeout_s: float = 30.0, memory_bytes: int = 3 * 2**30) -> None:
@@ -65,11 +64,11 @@ class IsolatedDecoder:
         max_bytes: int = MAX_BYTES,
         formats: Collection[str] = READABLE_FORMATS,
     ) -> Photo:
-        """The photograph in `source`, as `tuft.imaging.load_photo` gives it.
+        """Reads a photograph, see `tuft.imaging.load_photo` for arguments and errors.
 
         Raises:
-            ImageTooLargeError: As there, and when it takes more time or memory than allowed.
-            TruncatedImageError: As there, and when its decoder crashes.
+            ImageTooLargeError: Also if decoding exceeds the time or memory limit.
+            TruncatedImageError: Also if the decoder crashes.
             SetupError: No worker starts, or this decoder has been closed.
         """
         if isinstance(source, np.ndarray | Image.Image):
@@ -82,7 +81,7 @@ class IsolatedDecoder:
             return worker.photo(file, name, max_pixels=max_pixels, formats=formats, timeout_s=self._timeout_s)
 
     def close(self) -> None:
-        """Ends the workers, those that decode when they have done so."""
+        """Stops the workers; busy ones finish their photograph first."""
         self._closed = True
         while (worker := self._idle_worker()) is not None:
             worker.kill()
@@ -103,11 +102,11 @@ class IsolatedDecoder:
                 yield worker
             finally:
                 self._idle.append(worker)
-                if self._closed:  # in the meantime
+                if self._closed:  # while this worker was busy
                     self.close()
 
     def _idle_worker(self) -> DecodingProcess | None:
-        """One that lives and waits, the last used first."""
+        """An idle worker that is alive, the most recently used first."""
         while True:
             try:
                 worker = self._idle.pop()

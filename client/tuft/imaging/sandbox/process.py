@@ -1,4 +1,4 @@
-"""The parent's end of one decoding process, whose other end is `tuft.imaging.sandbox.worker`."""
+"""One decoding process, seen from its parent; the process itself runs `tuft.imaging.sandbox.worker`."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PLANES: Final = 4  # red, green, blue and alpha
-# New memory costs ten times what copying into old does, so what 20 megapixels take is kept for the next photograph.
+# Fresh memory costs ten times as much as copying into used memory, so a buffer of up to 20 megapixels is reused.
 _KEPT_BYTES: Final = 1 << 26
 _START_TIMEOUT_S: Final = 60.0
 _ANSWER_BYTES: Final = 1 << 16
-# What it may say that a photograph is.
+# The errors that a worker may report.
 _ERRORS: Final[dict[str, type[TuftError]]] = {
     kind.__name__: kind for kind in (ImageTooLargeError, NotAnImageError, OptionError, TruncatedImageError)
 }
 _NONSENSE: Final = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
-# What a decoder needs of this process's environment: where its libraries are, none of the secrets.
+# The environment variables that a worker inherits: the paths of libraries, but no secrets.
 _ENVIRONMENT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME")
 
 
 class DecodingProcess:
-    """A process that decodes one photograph at a time, within bounds of time and memory.
+    """A process that decodes one photograph at a time, within limits of time and memory.
 
     Args:
-        memory_bytes: What it may take beyond what it has at its start.
-        timeout_s: Seconds of computing on each core after which a photograph ends it even when this process is gone.
+        memory_bytes: The memory limit for decoding, beyond what the process takes at its start.
+        timeout_s: CPU seconds per core after which the process ends itself, even if its parent has died.
 
     Raises:
-        SetupError: It does not start.
+        SetupError: The process does not start.
     """
 
     def __init__(self, memory_bytes: int, timeout_s: float) -> None:
@@ -54,8 +54,8 @@ class DecodingProcess:
         self._socket, theirs = socket.socketpair()
         with theirs:
             arguments = [theirs.fileno(), memory_bytes, timeout_s]
-            # Spawned, not forked: a fork would inherit the locks of other threads. A session of its own: a Ctrl-C is
-            # for the parent.
+            # Spawned, since a forked process would inherit locks held by other threads. It has a session of its own,
+            # so that Ctrl-C reaches only the parent.
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-B", "-W", "ignore", "-m", "tuft.imaging.sandbox.worker", *map(str, arguments)],
@@ -68,39 +68,39 @@ class DecodingProcess:
                 )
             except OSError as exc:
                 self._socket.close()
-                raise _no_start(exc.strerror) from exc
+                raise _start_failure(exc.strerror) from exc
         try:
-            self._await_start()
+            self._wait_until_started()
         except BaseException:
             self.kill()
             raise
 
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """Ends it, whatever it does."""
+        """Kills the process."""
         self._process.kill()
         self._process.wait()
         self._socket.close()
         if self._process.stderr is not None:
             self._process.stderr.close()
-        self._forget_pixels()
+        self._release_pixels()
 
     def photo(self, file: BinaryIO, name: str, *, max_pixels: int, formats: Collection[str], timeout_s: float) -> Photo:
-        """The photograph in `file`; afterwards this process may have been killed.
+        """Decodes the photograph in `file`; afterwards the process may have been killed.
 
         Args:
-            file: An ordinary file, or one in memory.
-            name: What errors call it.
+            file: A regular file, or a `BytesIO`.
+            name: Its name in error messages.
             max_pixels: The largest width × height accepted.
-            formats: Of `tuft.imaging.READABLE_FORMATS`.
-            timeout_s: Seconds that it may take.
+            formats: The accepted formats, of `tuft.imaging.READABLE_FORMATS`.
+            timeout_s: The time limit in seconds.
 
         Raises:
-            ImageTooLargeError: It has more pixels, or takes more time or memory, than allowed.
-            ImageError: As `tuft.imaging.load_photo` has it; or the process crashed.
+            ImageTooLargeError: It has too many pixels, or takes too much time or memory.
+            ImageError: See `tuft.imaging.load_photo`; or the process crashed.
         """
         request = {"name": name, "max_pixels": max_pixels, "formats": list(formats)}
         try:
@@ -110,43 +110,43 @@ class DecodingProcess:
                 f"There is no shared memory to decode {name} in ({exc.strerror}): free some, or close files."
             ) from exc
         with source:
-            answer = self._asked(request, [source.fileno(), pixels.fileno()], timeout_s)
+            answer = self._exchange(request, [source.fileno(), pixels.fileno()], timeout_s)
         try:
             if "error" in answer:
                 raise answer["error"](answer["message"])
             photo = _photo(pixels, *answer["size_hw"], has_alpha=answer["has_alpha"])
             if photo.rgb.nbytes > _KEPT_BYTES:
-                self._forget_pixels()
+                self._release_pixels()
             return photo
         finally:
             if answer["last"]:
                 self.kill()
 
     def _shared_pixels(self, size_bytes: int) -> BinaryIO:
-        """Where it may write `size_bytes`; they take no memory before it does."""
+        """The buffer for `size_bytes` of pixels; it takes no memory before the worker writes to it."""
         if self._pixels is None or self._pixels_bytes != size_bytes:
-            self._forget_pixels()
+            self._release_pixels()
             self._pixels, self._pixels_bytes = _shared_memory(size_bytes), size_bytes
         return self._pixels
 
-    def _forget_pixels(self) -> None:
+    def _release_pixels(self) -> None:
         if self._pixels is not None:
             self._pixels.close()
             self._pixels = None
 
-    def _await_start(self) -> None:
+    def _wait_until_started(self) -> None:
         assert self._process.stderr is not None
         try:
             started = self._line(_START_TIMEOUT_S)
         except TimeoutError as exc:
-            raise _no_start(f"it says nothing for {_START_TIMEOUT_S:g} s") from exc
+            raise _start_failure(f"it says nothing for {_START_TIMEOUT_S:g} s") from exc
         if not started:
             said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise _no_start(said[-1] if said else "it says nothing")
+            raise _start_failure(said[-1] if said else "it says nothing")
         self._process.stderr.close()
 
-    def _asked(self, request: dict[str, Any], descriptors: list[int], timeout_s: float) -> dict[str, Any]:
-        """The answer to `request`; whatever goes wrong on the way ends the process."""
+    def _exchange(self, request: dict[str, Any], descriptors: list[int], timeout_s: float) -> dict[str, Any]:
+        """Sends `request` and returns the answer; kills the process if anything goes wrong."""
         name, line = request["name"], b""
         try:
             self._socket.settimeout(timeout_s)
@@ -161,15 +161,15 @@ class DecodingProcess:
         except (OSError, *_NONSENSE) as exc:
             self.kill()
             raise _crash(name, None if line else self._process.returncode) from exc
-        except BaseException:  # Ctrl-C: its answer would be taken for that to the next request
+        except BaseException:  # Ctrl-C: its answer would be mistaken for the next one
             self.kill()
             raise
 
     def _line(self, timeout_s: float) -> bytes:
-        """What it says, up to the end of a line or of the process.
+        """Reads a line from the process; the line is incomplete if the process ends.
 
         Raises:
-            TimeoutError: It has not said it within `timeout_s` seconds.
+            TimeoutError: The line did not arrive within `timeout_s` seconds.
         """
         deadline_s = time.monotonic() + timeout_s
         said = b""
@@ -182,7 +182,7 @@ class DecodingProcess:
         return said
 
 
-def _no_start(reason: str | None) -> SetupError:
+def _start_failure(reason: str | None) -> SetupError:
     return SetupError(
         f"The process that decodes does not start ({reason}): see that {sys.executable} can import tuft, or leave "
         "isolate_decoding off."
@@ -192,12 +192,12 @@ def _no_start(reason: str | None) -> SetupError:
 def _environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    # One arena for all threads: each other would reserve 64 MB of the memory allowed.
+    # One malloc arena for all threads: each further arena would reserve 64 MB of the allowed memory.
     return {**inherited, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 def _with_descriptor(file: BinaryIO) -> BinaryIO:
-    """`file`, or its copy in shared memory if it is in this process's own."""
+    """`file`, or a copy in shared memory if it is a `BytesIO`."""
     if not isinstance(file, io.BytesIO):
         return file
     shared = _anonymous_file()
@@ -207,25 +207,25 @@ def _with_descriptor(file: BinaryIO) -> BinaryIO:
 
 
 def _shared_memory(size_bytes: int) -> BinaryIO:
-    """Zeros that take no memory before they are written to, and whose size nobody changes."""
+    """A file of zeros of fixed size, which takes no memory before it is written to."""
     file = _anonymous_file()
     file.truncate(size_bytes)
     if sys.platform == "linux":
         import fcntl
 
-        # A worker taken over could cut it short otherwise, and this process would die of reading it.
+        # Otherwise a compromised worker could truncate the file, and reading it would crash this process (SIGBUS).
         fcntl.fcntl(file.fileno(), fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return file
 
 
 def _anonymous_file() -> BinaryIO:
-    if sys.platform == "linux":  # in memory, and not bounded by the size of /dev/shm
+    if sys.platform == "linux":  # in memory, and not limited by the size of /dev/shm
         return os.fdopen(os.memfd_create("tuft", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b")
     return tempfile.TemporaryFile()
 
 
 def _checked(line: bytes, max_pixels: int) -> dict[str, Any]:
-    """The answer in `line`, which may come from hostile code; one of `_NONSENSE` is raised where it is none."""
+    """Parses and validates `line`, which may come from hostile code; raises one of `_NONSENSE` if it is invalid."""
     answer = json.loads(line)
     last = bool(answer["last"])
     if "error" in answer:
@@ -237,7 +237,7 @@ def _checked(line: bytes, max_pixels: int) -> dict[str, Any]:
 
 
 def _photo(pixels: BinaryIO, height: int, width: int, *, has_alpha: bool) -> Photo:
-    """A copy of what the process has written: it may write again."""
+    """Copies the pixels, since the process may overwrite them."""
     count = height * width
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
     with mmap.mmap(pixels.fileno(), count * (_PLANES if has_alpha else _PLANES - 1), flags, mmap.PROT_READ) as shared:
@@ -247,8 +247,8 @@ def _photo(pixels: BinaryIO, height: int, width: int, *, has_alpha: bool) -> Pho
 
 
 def _crash(name: str, status: int | None) -> TuftError:
-    """What a process that has ended with `status`, or answered nonsense (None), means for the photograph."""
-    if status == -signal.SIGKILL:  # by the system: it is short of memory
+    """The error for a photograph whose process has ended with `status`, or given an invalid answer (None)."""
+    if status == -signal.SIGKILL:  # by the out-of-memory killer
         return ImageTooLargeError(f"{name} takes more memory to decode than there is: make it smaller first.")
     if status is None:
         return TruncatedImageError(f"{name} makes its decoder say nothing sensible: get it anew.")

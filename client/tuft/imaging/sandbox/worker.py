@@ -1,8 +1,8 @@
-"""The process in which `tuft.imaging.sandbox.pool` decodes: one photograph after another, until its parent hangs up.
+"""The worker process of `tuft.imaging.sandbox.pool`: decodes photographs until its parent closes the connection.
 
-Each request is a line of JSON with two descriptors, the file to read and the shared memory to write to. The answer is a
-line of JSON: `size_hw` and `has_alpha`, or `error`, the name of one of tuft's errors, and `message`. JSON, not
-pickles: what a process says that hostile bytes may have taken over must be data.
+Each request is a line of JSON with two descriptors: the file to read, and the shared memory to write to. The answer is
+a line of JSON: `size_hw` and `has_alpha`, or `error`, the name of one of tuft's errors, and `message`. JSON instead of
+pickle, since hostile files may have compromised the worker, and unpickling its answer could run code.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ def main(descriptor: int, memory_bytes: int, timeout_s: float) -> None:
     """Answers requests until the other end of the socket is closed.
 
     Args:
-        descriptor: Of one end of a pair of Unix sockets.
-        memory_bytes: What decoding may take beyond what the process has at its start.
-        timeout_s: Seconds of computing that a photograph may take on each core. The parent looks at the clock; this
+        descriptor: The descriptor of one end of a Unix socket pair.
+        memory_bytes: The memory limit for decoding, beyond what the process takes at its start.
+        timeout_s: The limit of CPU seconds per core for a photograph. The parent enforces the time limit; this limit
             is for a worker whose parent has died.
     """
-    Image.init()  # before no file can be opened any more
-    _limit(memory_bytes)
+    Image.init()  # Pillow's plugins are imported before the limits apply
+    _set_limits(memory_bytes)
     at_start = _address_space_bytes()
     with socket.socket(fileno=descriptor) as parent:
-        _answer(parent, {})
+        _send(parent, {})
         while True:
             line, descriptors, _, _ = socket.recv_fds(parent, REQUEST_BYTES, 2)
             if not line:
                 return
-            _allow_computing(timeout_s)
-            answer = _answered(json.loads(line), *descriptors)
-            # What hostile files have leaked must not make the next photograph fail.
+            _limit_cpu_time(timeout_s)
+            answer = _decode(json.loads(line), *descriptors)
+            # Memory leaked by a hostile file must not make the next photograph fail.
             answer["last"] = _address_space_bytes() - at_start > memory_bytes / 2
-            _answer(parent, answer)
+            _send(parent, answer)
 
 
-def _answer(parent: socket.socket, answer: dict[str, Any]) -> None:
+def _send(parent: socket.socket, answer: dict[str, Any]) -> None:
     parent.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _answered(request: dict[str, Any], source: int, pixels: int) -> dict[str, Any]:
+def _decode(request: dict[str, Any], source: int, pixels: int) -> dict[str, Any]:
     name = request.pop("name")
     try:
         with os.fdopen(source, "rb") as file, decoding_errors(name, request["formats"]):
-            file.seek(0)  # wherever the parent, who shares the place, has left it
+            file.seek(0)  # the position is shared with the parent
             photo = photo_from_file(file, name, **request)
             _write(photo, pixels)
     except TuftError as exc:
@@ -79,22 +79,22 @@ def _write(photo: Photo, pixels: int) -> None:
             shared.write(plane.data)
 
 
-def _limit(memory_bytes: int) -> None:
+def _set_limits(memory_bytes: int) -> None:
     import resource  # not on Windows
 
     limits = {
         resource.RLIMIT_AS: _address_space_bytes() + memory_bytes,
-        resource.RLIMIT_FSIZE: 0,  # no file grows: shared memory has its size already
+        resource.RLIMIT_FSIZE: 0,  # no file may grow; shared memory has its size already
         resource.RLIMIT_CORE: 0,
     }
     for kind, most in limits.items():
-        with suppress(OSError, ValueError):  # macOS bounds no address space
+        with suppress(OSError, ValueError):  # macOS does not limit the address space
             resource.setrlimit(kind, (most, most))
-    with suppress(OSError):  # when the machine is short of memory, Linux ends this process first
+    with suppress(OSError):  # the out-of-memory killer of Linux selects this process first
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _allow_computing(timeout_s: float) -> None:
+def _limit_cpu_time(timeout_s: float) -> None:
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -103,7 +103,7 @@ def _allow_computing(timeout_s: float) -> None:
 
 
 def _address_space_bytes() -> int:
-    """What this process has mapped, 0 where the system does not say."""
+    """The size of this process's address space; 0 if it is unknown."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
     except OSError:

@@ -12,7 +12,9 @@ def test_one_known_place_colours_everything(size_hw: tuple[int, int], rng: np.ra
     weight = np.zeros(size_hw, np.float32)
     weight[size_hw[0] // 2, size_hw[1] // 3] = 1
     known = planes[:, size_hw[0] // 2, size_hw[1] // 3]
-    np.testing.assert_allclose(pull_push(planes, weight), np.broadcast_to(known[:, None, None], planes.shape), atol=1e-3)
+    np.testing.assert_allclose(
+        pull_push(planes, weight), np.broadcast_to(known[:, None, None], planes.shape), atol=1e-3
+    )
 
 
 def test_what_is_known_stays() -> None:
