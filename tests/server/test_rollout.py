@@ -211,7 +211,7 @@ def test_a_server_that_was_started_again_is_given_both_versions(
     with flowing(served.url, tmp_path / "state", photo) as flow:
         controller.start(served.repository, MODEL, new, served.url, GUARDS)
         controller.promote()
-        control = ModelControl(served.url, KEY)
+        control = ModelControl.connect(served.url, KEY)
         control.serve(MODEL, [new])  # the highest, as after a start
         control.close()
         before = len(flow.answers)
