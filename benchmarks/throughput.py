@@ -20,7 +20,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _lib.counters import Counters, counting
+from _lib.counters import Counters, counting, settled
 from _lib.load import Window, arrivals_s, closed_loop, open_loop
 from _lib.machine import machine_facts
 from _lib.photographs import Photograph, photographs
@@ -76,7 +76,7 @@ class Load:
         """Open loop of photographs."""
         self._reset_peak_memory()
         at_s = arrivals_s(rate_per_s, self._requests, seed=ARRIVALS[arrivals])
-        window = open_loop(self._cut_out, at_s, self._count)
+        window = open_loop(self._cut_out, at_s, lambda: settled(self._count))
         late_ms = max((call.began_s - call.due_s) * 1e3 for call in window.calls)
         row = {"rate_per_s": rate_per_s, "arrivals": arrivals, "images_per_s": window.per_s}
         return {**row, **self._seen(window), "begun_late_ms": late_ms}

@@ -151,16 +151,18 @@ def own_stream(device: torch.device) -> Any:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-def _onnxruntime_model(network: MeasuredNetwork, size_px: int, precision: str, device: torch.device) -> str | bytes:
+def _onnxruntime_model(network: MeasuredNetwork, size_px: int, precision: str, device: torch.device) -> Path:
     path = network.graph(size_px, precision)
     if device.type == "cuda" or precision == "fp32":
-        return str(path)
+        return path
     import onnx
 
     from tuft_export.graphs.precision import rounded
 
-    content: bytes = rounded(onnx.load(path)).SerializeToString()
-    return content
+    rounded_path = path.with_suffix(".rounded.onnx")
+    if not rounded_path.exists():
+        write_atomically(rounded_path, rounded(onnx.load(path)).SerializeToString())
+    return rounded_path
 
 
 def _providers(device: torch.device) -> list[Any]:

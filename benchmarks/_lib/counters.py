@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MS_PER_NS = 1e-6
+_MS_PER_NS: Final = 1e-6
+_SETTLED_S: Final = 0.05
+_MOST_READS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,17 @@ def counting(url: str) -> Callable[[], Counters]:
 
     client = tritonclient.grpc.InferenceServerClient(url)
     return lambda: counters_from_statistics(client.get_inference_statistics())
+
+
+def settled(count: Callable[[], Counters]) -> Counters:
+    """Reads the counters once they no longer change: Triton counts a request after it has sent the answer."""
+    counted = count()
+    for _ in range(_MOST_READS):
+        time.sleep(_SETTLED_S)
+        if (now := count()) == counted:
+            break
+        counted = now
+    return counted
 
 
 def _values(counters: Counters) -> tuple[Any, ...]:

@@ -21,6 +21,8 @@ from _gpu.results import OK, Results
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _gpu.measured_network import MeasuredNetwork
+
 CPU = torch.device("cpu")
 SCRIPT = Path(gpu.__file__)
 QUICK = ["--device", "cpu", "--network", "tiny", "--sizes", "96", "--runtimes", "eager"]
@@ -29,15 +31,6 @@ MISSING = (
     "cv2", "grpc", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "safetensors", "skimage", "tensorrt",
     "tensorrt_bindings", "tqdm", "tritonclient",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Two cores that others use too: a second thread waits more than it computes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -50,12 +43,14 @@ def settings_of_torch() -> Iterator[None]:
 
 
 def test_the_script_measures_and_records(
+    tiny_network: MeasuredNetwork,
     one_thread: None,
     settings_of_torch: None,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gpu, "network_from_shape", lambda name, folder: tiny_network)
     monkeypatch.setattr(timing, "_WARMUP_S", 0.5)
     file = tmp_path / "gpu.json"
     gpu.main([*QUICK, "--precisions", "bf16", "--batches", "2", "1", "--rounds", "1", "--json", str(file)])
@@ -96,8 +91,15 @@ def test_torch_numpy_and_pillow_are_enough(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_graphs_take_part(
-    one_thread: None, settings_of_torch: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    exported_network: MeasuredNetwork,
+    one_thread: None,
+    settings_of_torch: None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(gpu, "network_from_shape", lambda name, folder: exported_network)
+    monkeypatch.setattr(timing, "_WARMUP_S", 0.5)
     file = tmp_path / "gpu.json"
     gpu.main([*QUICK, "onnxruntime", "--batches", "1", "2", "--rounds", "1", "--json", str(file)])
     measured = json.loads(file.read_text())

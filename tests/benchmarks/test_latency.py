@@ -13,10 +13,8 @@ import pytest
 from _latency.latency_table import bare_name, client_stages, stage_table, table
 from _lib.machine import machine_facts
 from _lib.photographs import Photograph, photographs
-from _lib.serving import serving
 from _lib.subprocess_worker import Worker, module_command
 from PIL import Image
-from support.tiny import tiny_repository
 
 from tuft.stopwatch import STAGES
 
@@ -149,15 +147,15 @@ def test_arguments_that_exclude_each_other(
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_a_short_run_with_baselines(subjects: list[Photograph], tmp_path: Path) -> None:
-    repository = tiny_repository(tmp_path / "repository", sizes=(1024,))
+def test_a_short_run_with_baselines(
+    subjects: list[Photograph], averaging_repository: Path, averaging_server: str
+) -> None:
     with (
-        serving(None, repository, (1024,)) as url,
         Worker("reference", [sys.executable, "-c", REFERENCE]) as reference,
-        Worker("bare", module_command(latency.BASELINES, "bare", str(repository / MODEL / "1"))) as bare,
+        Worker("bare", module_command(latency.BASELINES, "bare", str(averaging_repository / MODEL / "1"))) as bare,
     ):
         seen = latency.latency(
-            url,
+            averaging_server,
             ["standard", "stable"],
             subjects,
             repetitions=2,

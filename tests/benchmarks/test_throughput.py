@@ -33,19 +33,17 @@ def subjects(scene: Any, tmp_path: Path) -> list[Photograph]:
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_a_short_load_of_each_kind(subjects: list[Photograph], tmp_path: Path) -> None:
-    repository = tiny_repository(tmp_path / "repository", sizes=(1024,))
-    with serving(None, repository, (1024,)) as url:
-        seen = throughput.throughput(
-            url,
-            "standard",
-            subjects,
-            requests=6,
-            concurrency=(1, 3),
-            batches=(1, 2),
-            rates_per_s=(4.0,),
-            arrivals="even",
-        )
+def test_a_short_load_of_each_kind(subjects: list[Photograph], averaging_server: str) -> None:
+    seen = throughput.throughput(
+        averaging_server,
+        "standard",
+        subjects,
+        requests=6,
+        concurrency=(1, 3),
+        batches=(1, 2),
+        rates_per_s=(4.0,),
+        arrivals="even",
+    )
     assert [row["callers"] for row in seen["closed"]] == [1, 3]
     assert all(row["outcomes"] == {"ok": 6} for row in [*seen["closed"], *seen["open"]])
     assert [row["triton"]["average_batch"] for row in seen["pictures"]] == [1, 2]

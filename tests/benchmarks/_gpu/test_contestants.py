@@ -25,7 +25,7 @@ from _gpu.contestants import (
     pass_from_contestant,
     taking_part,
 )
-from _gpu.measured_network import MeasuredNetwork, network_from_shape
+from _gpu.measured_network import MeasuredNetwork
 from _gpu.parity import measure_parity, parity_pictures
 from _gpu.pass_latency import measure_latency
 from _gpu.results import FAILED, OK, OUT_OF_MEMORY
@@ -37,19 +37,15 @@ from tuft_export.graphs.exportable import ServedNetwork
 from tuft_export.sample_images import sample_pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeasuredNetwork]:
-    """On one thread: of cores that others use too, a second thread waits more than it computes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield network_from_shape("tiny", tmp_path_factory.mktemp("graphs"))
-    torch.set_num_threads(before)
+@pytest.fixture
+def tiny(tiny_network: MeasuredNetwork, one_thread: None) -> MeasuredNetwork:
+    return tiny_network
 
 
 def saliency(run: Callable[[torch.Tensor], torch.Tensor], count: int = 1) -> Any:

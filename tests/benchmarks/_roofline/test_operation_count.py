@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -12,14 +13,12 @@ import pytest
 import torch
 from _roofline.operation_count import AROUND, Work, reference_flop, stage_of, work_by_stage
 from onnx import TensorProto, helper, numpy_helper
-from support.photographs import normalised, photographs
 from support.reference import reference_network
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tuft_export.architecture import NetworkConfig, SwinConfig
-from tuft_export.calibration import calibrated_network
-from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
+if TYPE_CHECKING:
+    from _gpu.measured_network import MeasuredNetwork
 
 
 def graph(kind: str, inputs: dict[str, tuple[int, ...]], name: str = "", **attributes: Any) -> onnx.ModelProto:
@@ -139,12 +138,12 @@ def test_torch_counts_the_same_products() -> None:
 
 
 @pytest.mark.slow
-def test_torch_counts_the_same_for_every_stage_of_the_network() -> None:
-    config = NetworkConfig(SwinConfig(8, (2, 1, 1, 2), (1, 2, 2, 4), 4), depth=8, base_size=128)
-    network = calibrated_network(config, normalised(photographs(128, 2)))
-    counted = work_by_stage(onnx_from_torch(network, ExportOptions(128)))
+def test_torch_counts_the_same_for_every_stage_of_the_network(exported_network: MeasuredNetwork) -> None:
+    size_px = exported_network.module.config.base_size
+    counted = work_by_stage(onnx.load(exported_network.graph(size_px, "fp32")))
+    network = copy.deepcopy(exported_network.module)
     reference = reference_network(network).to("meta")
-    image = torch.zeros(1, 3, 128, 128, device="meta")
+    image = torch.zeros(1, 3, size_px, size_px, device="meta")
     ours, theirs = reference_flop(network.to("meta"), image), reference_flop(reference, image)
     assert {stage: work.product_flop for stage, work in counted.items() if work.product_flop} == ours
     assert ours.keys() == theirs.keys()
