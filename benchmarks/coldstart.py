@@ -132,7 +132,7 @@ def _serve_start(
     command += ["--metrics-port", str(free.metrics_port)]
     command += ["--sizes", *map(str, sizes)] if sizes else []
     began_s, began = time.time(), time.perf_counter()
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder)}
+    environment = {**os.environ, "TUFT_CACHE": str(folder / "cache")}
     with _ended(subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)) as server:
         _wait_until_ready(server, free.http_port, model)
         ready_s = time.perf_counter() - began
