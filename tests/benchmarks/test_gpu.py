@@ -1,4 +1,4 @@
-"""The GPU check as a whole, on the processor with a tiny network."""
+"""The GPU benchmark as a whole, on the CPU with a tiny network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 SCRIPT = Path(gpu.__file__)
 QUICK = ["--device", "cpu", "--network", "tiny", "--sizes", "96", "--runtimes", "eager"]
-# What a machine that is lent for its GPU need not have.
+# Packages that a GPU machine need not have.
 MISSING = (
     "cv2", "grpc", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino", "safetensors", "skimage", "tensorrt",
     "tensorrt_bindings", "tqdm", "tritonclient",
@@ -35,7 +35,7 @@ MISSING = (
 
 @pytest.fixture
 def settings_of_torch() -> Iterator[None]:
-    """Restores what the script fixes for its process."""
+    """Restores the settings that the script changes for its process."""
     backends = torch.backends
     before = backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32, backends.cudnn.benchmark
     yield
@@ -71,7 +71,7 @@ def test_the_script_measures_and_records(
 
 
 def test_torch_numpy_and_pillow_are_enough(tmp_path: Path) -> None:
-    """In a process of its own that can import nothing else; what is missing is told with the pip line."""
+    """In a process that cannot import the others; for missing ones the message names the pip command."""
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({MISSING!r}))\n")
     file = tmp_path / "gpu.json"
     arguments = [*QUICK, "onnxruntime", "tensorrt", "--precisions", "bf16", "--batches", "1", "--rounds", "1"]

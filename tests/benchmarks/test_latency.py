@@ -1,4 +1,4 @@
-"""A short run against a real server; the arithmetic of its tables on numbers that are known."""
+"""A short run against a real server, and the arithmetic of the tables on known numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PARTS = [
     "encode",
     "rest",
 ]
-# A reference that takes no time, and says that it has taken some.
+# A fake reference that reports fixed times.
 REFERENCE = f"""
 import sys
 sys.path[:0] = [{str(BENCHMARKS)!r}, {str(BENCHMARKS.parent / "client")!r}]
@@ -59,7 +59,7 @@ def subjects(scene: Any, tmp_path: Path) -> list[Photograph]:
 
 
 def measured(runs: dict[str, list[dict[str, float]]], **more: Any) -> dict[str, Any]:
-    """JSON as `main` writes it, with these runs."""
+    """JSON as written by `main`, with these runs."""
     photograph = {"name": "a", "megapixels": 12.0, "jpeg_bytes": 1}
     data = {"machine": "a machine", "load": 0.0, "server": "triton 1", "weights": "published", "parameters": []}
     lists = {"photographs": [photograph], "together": [], "peak_bytes": {}, "models": {"standard": [MODEL]}}

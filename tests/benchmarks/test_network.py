@@ -1,4 +1,4 @@
-"""benchmarks/network.py: what it chooses and prints; its times are measured, not asserted."""
+"""benchmarks/network.py: its choice of picture and its tables. Times are not asserted."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_subject_that_nobody_finds_is_an_empty_matte() -> None:
 
 
 def test_the_peers_colours_are_those_of_its_own_code() -> None:
-    """`Remover.process` on numbers, its lines written out: estimate, clip, round."""
+    """The steps of `Remover.process` written out: estimate, clip, round."""
     from pymatting import estimate_foreground_ml
 
     case = disk_case()

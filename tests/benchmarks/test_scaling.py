@@ -18,7 +18,7 @@ BASE = {"machine": "a machine", "load": 0.1, "weights": "demo", "batch_size_px":
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """What is measured, in turn; costs follow laws that are known."""
+    """Records the measurements in order; costs follow known laws."""
     order: list[tuple[str, int]] = []
 
     def answer(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:

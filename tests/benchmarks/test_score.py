@@ -24,7 +24,7 @@ def disk_case() -> Case:
 
 
 def rows(count: int) -> list[score.Row]:
-    """Pictures whose error follows the score's own formula, with coefficients of one's own."""
+    """Pictures whose error follows the score's formula with known coefficients."""
     rng = np.random.default_rng(0)
     made = []
     for number in range(count):
@@ -82,7 +82,7 @@ def test_the_client_has_the_coefficients_that_were_fitted() -> None:
 
 
 def test_the_score_is_kept_as_good_as_it_was() -> None:
-    """From the candidates that were measured, so that a change of the formula is seen here."""
+    """From the measured candidates, so that a change of the formula is noticed."""
     raw = json.loads(RESULTS.read_text())
     parts = score.split([score.Row(**one) for one in raw["rows"]])
     for name, least in (("held out", 0.9), ("composites", 0.9)):

@@ -1,4 +1,4 @@
-"""A short load on a real server, whose answers are counted by Triton, too."""
+"""A short load on a real server, compared with Triton's own counters."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_short_load_of_each_kind(subjects: list[Photograph], averaging_server:
 @pytest.mark.server
 @pytest.mark.slow
 def test_a_slow_server_shows_in_the_latency_of_the_open_loop(subjects: list[Photograph], tmp_path: Path) -> None:
-    """Half a second an image, and twice as many images: the last of six waits for all before it."""
+    """Half a second per image, and arrivals at twice that rate: the last of six waits for all before it."""
     takes_s, count = 0.5, 6
     black = "np.zeros(images.shape[:3], np.float32)"
     model = misbehaving_model(f"time.sleep({takes_s})").replace(black, "images[..., 0] / np.float32(255)")

@@ -1,4 +1,4 @@
-"""A short soak (benchmarks/soak.py) leaves nothing behind; and what judges the long one can see what is left behind."""
+"""A short soak test (benchmarks/soak.py) leaks nothing, and its census and slope detect leaks."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_an_onnxruntime_without_cuda_names_the_package_with_it() -> None:
 
 
 def test_every_island_that_autocast_does_not_make_is_kept(tiny: MeasuredNetwork) -> None:
-    """By the names of `tuft_export.graphs.precision.ISLANDS`, which the exported graphs carry."""
+    """By the names in `tuft_export.graphs.precision.ISLANDS`, which are those of exported graphs."""
     from tuft_export.graphs.precision import ISLANDS as OF_GRAPHS
 
     kept = keep_islands(copy.deepcopy(tiny.module), "cpu")
@@ -113,7 +113,7 @@ def test_above_the_base_size_the_passes_blend(tiny: MeasuredNetwork) -> None:
 def test_tensorrt_gives_what_the_engine_computes(
     tiny: MeasuredNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a TensorRT that has no GPU: addresses, shapes and batches are what it has to be told."""
+    """With a fake TensorRT that needs no GPU; it checks addresses, shapes and batches."""
     faults = Faults(cache_of=b"")
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(faults))
     stream = SimpleNamespace(cuda_stream=7, synchronize=lambda: None)
@@ -175,7 +175,7 @@ def test_one_that_fails_does_not_stop_the_others(tiny: MeasuredNetwork, monkeypa
 def test_the_compiler_sees_the_same_network(
     precision: str, way: str, tiny: MeasuredNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it traces, islands and autocast included; generating code for it takes minutes on a processor."""
+    """Tracing only, islands and autocast included: generating code takes minutes on a CPU."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
     compiled, eager = (
         pass_from_contestant(Contestant(runtime, precision, way), tiny, 96, CPU, 1) for runtime in ("compile", "eager")

@@ -12,7 +12,7 @@ from support.tiny import tiny_repository
 
 
 def test_the_bare_network_is_the_one_that_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`model.py` of the version folder, with its parameters, on the photograph that is asked about."""
+    """`model.py` of the version folder runs with its own parameters, on the photograph that it is given."""
     monkeypatch.setitem(sys.modules, "triton_python_backend_utils", None)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     repository = tiny_repository(tmp_path, model=_NOTING, configure=_in_bf16)

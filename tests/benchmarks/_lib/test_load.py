@@ -1,4 +1,4 @@
-"""Loads: what counts, when it counts from, and that nothing hides a queue."""
+"""Load generators: which calls count, from which time, and that queueing shows."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tuft.errors import ServerBusyError
 
 
 class OneAtATime:
-    """A server that takes the same time for each and has one pair of hands."""
+    """A server that handles one request at a time, each in the same time."""
 
     def __init__(self, takes_s: float) -> None:
         self.most_waiting = 0
-        self._takes_s, self._hands, self._waiting = takes_s, threading.Lock(), 0
+        self._takes_s, self._busy, self._waiting = takes_s, threading.Lock(), 0
         self._counting = threading.Lock()
 
     def __call__(self, number: int) -> int:
         with self._counting:
             self._waiting += 1
             self.most_waiting = max(self.most_waiting, self._waiting)
-        with self._hands:
+        with self._busy:
             time.sleep(self._takes_s)
         with self._counting:
             self._waiting -= 1
@@ -109,7 +109,7 @@ def test_any_other_error_ends_the_load() -> None:
 
 
 def test_a_server_that_falls_behind_shows_in_the_open_loop() -> None:
-    """Arrivals twice as fast as the server: each waits for a quarter of all on average; a closed loop hides it."""
+    """Arrivals at twice the server's rate: each waits for a quarter of all on average; a closed loop hides that."""
     takes_s, count = 0.02, 12
     window = open_loop(OneAtATime(takes_s), arrivals_s(2 / takes_s, count), note=moment)
     latencies_ms = [call.latency_ms for call in window.calls]
@@ -120,7 +120,7 @@ def test_a_server_that_falls_behind_shows_in_the_open_loop() -> None:
 
 
 def test_a_load_that_falls_behind_shows_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two threads for calls of 20 ms that are due all at once: the last has waited for a thread, and that counts."""
+    """Two threads for calls of 20 ms that are all due at once: the wait for a free thread counts as latency."""
     monkeypatch.setattr("_lib.load.MOST_IN_FLIGHT", 2)
     window = open_loop(lambda _: time.sleep(0.02), [0.0] * 8, note=moment)
     assert [call.latency_ms >= 20 * (1 + n // 2) - 1 for n, call in enumerate(window.calls)] == [True] * 8

@@ -1,4 +1,4 @@
-"""What is published for a benchmark can be served, and is what was asked for."""
+"""Repositories for benchmarks can be served, and have the requested parameters."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def test_parameters_are_read_from_text() -> None:
 def test_the_published_shape_is_taken_by_both_and_means_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Our network and the reference's own, from one file; the saliency is lively, so that equality says something."""
+    """Our network and the reference's own, from one file. The saliency varies, so that equality is meaningful."""
     import torch
 
     monkeypatch.setenv("TRANSPARENT_BACKGROUND_FILE_PATH", str(tmp_path))
-    monkeypatch.setattr(repositories, "_CALIBRATION_PX", 128)  # as lively, in a tenth of the time
+    monkeypatch.setattr(repositories, "_CALIBRATION_PX", 128)  # the saliency varies as much, in a tenth of the time
     path = published_checkpoint(tmp_path)
     ours = load_network(checkpoint_from_name(str(path), SWIN_B.base_size))
     theirs = reference_network(path)

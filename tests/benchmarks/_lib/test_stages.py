@@ -1,4 +1,4 @@
-"""Stages are the whole time, however the call is divided."""
+"""Stages add up to the whole time, however the call is divided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contestants in processes of their own, and what their processes hold."""
+"""Workers in processes of their own, and the memory of processes."""
 
 from __future__ import annotations
 

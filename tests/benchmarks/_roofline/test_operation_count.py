@@ -1,4 +1,4 @@
-"""Counted work against layers worked out by hand, and against torch's own count."""
+"""Counted work, compared with layers calculated by hand and with torch's own count."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_name_tells_its_stage(name: str, stage: str | None) -> None:
 
 
 class Layers(nn.Module):
-    """Products of all kinds, and what is between them."""
+    """Products of all kinds, with other operations between them."""
 
     def __init__(self) -> None:
         super().__init__()
