@@ -6,12 +6,16 @@ import json
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 from support.command_lines import command_paths
 from support.tiny import CONFIGURATIONS
 
 from tuft_export.checkpoints import CHECKPOINTS, save_weights
 from tuft_export.cli.main import build_parser, main
+from tuft_export.graphs import onnx_from_torch
+from tuft_export.graphs.onnx_from_torch import ExportOptions
+from tuft_export.graphs.weightless import with_weights, without_weights
 from tuft_export.inspyrenet import InSPyReNet
 
 PUBLISHED = ("base", "fast", "base-nightly")
@@ -74,7 +78,17 @@ def test_without_torch_the_pip_line_is_given(
 
 
 @pytest.mark.slow
-def test_onnx_writes_the_graph_and_its_proof(tiny_network: InSPyReNet, tmp_path: Path) -> None:
+def test_onnx_writes_the_graph_and_its_proof(
+    tiny_network: InSPyReNet, plain_graph: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the structure of a graph that is exported already, and the checkpoint's weights in half precision."""
+
+    def exported(network: InSPyReNet, options: ExportOptions) -> onnx.ModelProto:
+        assert (network.config, options) == (tiny_network.config, ExportOptions(96))
+        arrays = {key: tensor.numpy() for key, tensor in network.state_dict().items()}
+        return with_weights(without_weights(plain_graph, set(arrays)), arrays)
+
+    monkeypatch.setattr(onnx_from_torch, "onnx_from_torch", exported)
     weights, target = tmp_path / "tiny.safetensors", tmp_path / "graph.onnx"
     save_weights(tiny_network, weights)
     assert main(["onnx", "--checkpoint", str(weights), "--size", "96", "-o", str(target)]) == 0

@@ -29,10 +29,10 @@ class _Stage(NamedTuple):
 
     Attributes:
         size_px: Side of the scenes in pixels.
-        share: Of the time.
+        share: Fraction of the total time.
         batch: Scenes per step.
         learning_rate: Its highest value.
-        whole_every: Only every so many steps train the finest maps.
+        whole_every: Every how many steps the finest maps are trained.
     """
 
     size_px: int
@@ -42,8 +42,8 @@ class _Stage(NamedTuple):
     whole_every: int
 
 
-# Small pictures teach what a subject is for a fraction of the cost, large ones where it ends; SICA pools to the same
-# base size in both.
+# Small images teach the network to find subjects at a fraction of the cost, large ones their exact outline. SICA pools
+# to the same base size in both.
 _STAGES = (_Stage(256, 0.5, 8, 1.2e-3, 64), _Stage(384, 0.5, 8, 8e-4, 4))
 
 
@@ -62,10 +62,10 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--stage", type=int, nargs="*", help="train only the stages of these sizes")
     result.add_argument("--weights", type=Path, help="start from these weights instead of from random ones")
-    result.add_argument("--resume", action="store_true", help="go on where the folder's state ended")
+    result.add_argument("--resume", action="store_true", help="continue from the state in the folder")
     result.add_argument("--seed", type=int, default=1, help="of the initial weights and the scenes")
     result.add_argument("--workers", type=int, default=1, help="processes that make scenes")
-    result.add_argument("--whole-every", type=int, help="train the finest maps only every so many steps")
+    result.add_argument("--whole-every", type=int, help="steps between those that train the finest maps")
     result.add_argument("--evaluate-every", type=int, default=200, help="steps between evaluations")
     result.add_argument("--held-out", type=int, default=48, help="held-out scenes in each evaluation")
     result.add_argument("--threads", type=int, default=1, help="threads of the network; more help on idle cores")
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Runs the command line and returns the exit code."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)

@@ -16,9 +16,9 @@ else:
 
 
 class MovingAverage(Generic[_Network]):
-    """Keeps a copy of a network whose weights follow the original's slowly.
+    """A copy of a network whose weights are an exponential moving average of the original's.
 
-    The decay rises with the number of updates, min(decay, (1 + n) / (10 + n)), so that the random start is
+    The decay rises with the number of updates, min(decay, (1 + n) / (10 + n)), so that the random initial weights are
     forgotten quickly. Integer buffers are copied.
     """
 
@@ -29,7 +29,7 @@ class MovingAverage(Generic[_Network]):
 
     @torch.no_grad()
     def update(self, network: _Network) -> None:
-        """Move the average a little towards `network`."""
+        """Updates the average with the weights of `network`."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         current = network.state_dict()
@@ -40,10 +40,10 @@ class MovingAverage(Generic[_Network]):
                 average.copy_(current[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs."""
+        """The state for `load_state_dict`."""
         return {"network": self.network.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Restores a state from `state_dict`."""
         self.network.load_state_dict(state["network"])
         self.updates = state["updates"]

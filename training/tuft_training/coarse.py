@@ -1,7 +1,7 @@
-"""The first stages of a saliency pyramid alone.
+"""Computes only the first stages of a saliency pyramid.
 
-Half of a training step goes into the last stage, at full resolution, although what is in front is learned from the
-coarse ones. Most steps therefore stop early.
+The last stage, at full resolution, takes half of a training step, although the network learns to find subjects in the
+coarse stages. Most steps therefore stop early.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def partial_pyramid(
     """The first `stages` (1 to 4) maps of `network.decode(...)`, coarse to fine, and their Laplacians.
 
     Args:
-        network: In training mode its normalisations learn from what is computed only.
-        features: The backbone's five maps.
+        network: In training mode only the normalisations of computed stages are updated.
+        features: The five feature maps of the backbone.
         size_hw: Height and width of the image in pixels.
-        stages: 1 ends at an eighth of the size, 2 at a quarter, 3 at half, 4 at the whole.
+        stages: 1 ends at an eighth of the size, 2 at a quarter, 3 at half, 4 at full size.
     """
     if stages == 4:
         return network.decode(features, size_hw)

@@ -1,16 +1,19 @@
-"""Training curves as a picture."""
+"""Plots training curves."""
 
 from __future__ import annotations
 
 import csv
+import io
 from typing import TYPE_CHECKING
+
+from tuft.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def save_curves(table: Path, picture: Path) -> None:
-    """Draw loss, IoU and MAE of a CSV with the columns step, loss, iou and mae over the steps."""
+    """Plots loss, IoU and MAE over the steps, from a CSV file with the columns step, loss, iou and mae."""
     from matplotlib.figure import Figure
 
     with table.open(newline="") as file:
@@ -22,6 +25,6 @@ def save_curves(table: Path, picture: Path) -> None:
         axes.set_title(name)
         axes.set_xlabel("steps")
         axes.grid(alpha=0.3)
-    temporary = picture.with_name(picture.name + ".part")
-    figure.savefig(temporary, format="png", dpi=80)
-    temporary.replace(picture)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    write_atomically(picture, buffer.getvalue())

@@ -30,14 +30,14 @@ _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 
 
 def evaluate_scenes(network: InSPyReNet, size_px: int, count: int) -> Measures:
-    """Mean measures on the first `count` held-out scenes (made without photographs) at `size_px`."""
+    """The mean measures on the first `count` held-out scenes (synthetic only) at `size_px`."""
     return mean([one for several in evaluate_categories(network, size_px, count).values() for one in several])
 
 
 def evaluate_categories(
     network: InSPyReNet, size_px: int, count: int, scene_px: int | None = None
 ) -> dict[str, list[Measures]]:
-    """Measures of the first `count` held-out scenes by the scene's category.
+    """The measures of the first `count` held-out scenes, by category.
 
     Args:
         network: In evaluation mode.
@@ -55,7 +55,7 @@ def evaluate_categories(
 
 
 def evaluate_composites(network: InSPyReNet, folder: Path, size_px: int) -> dict[str, Measures]:
-    """Measures of each `NAME_image.png` against the alpha of `NAME_fg_rgba.png`, at the picture's own size."""
+    """The measures of each `NAME_image.png` against the alpha of `NAME_fg_rgba.png`, at the image's size."""
     results = {}
     for path in sorted(folder.glob("*_image.png")):
         name = path.name.removesuffix("_image.png")
@@ -65,13 +65,13 @@ def evaluate_composites(network: InSPyReNet, folder: Path, size_px: int) -> dict
 
 
 def read_rgb(path: Path) -> RGB:
-    """A picture as [h, w, 3] uint8."""
+    """Reads an image as [h, w, 3] uint8."""
     with Image.open(path) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
 def photographs_sheet(network: InSPyReNet, paths: Sequence[Path], size_px: int) -> RGB:
-    """Picture, alpha and cut-out of each photograph, in two columns."""
+    """A contact sheet with image, alpha and cut-out of each photograph, in three columns."""
     rows = []
     for path in paths:
         image = read_rgb(path)
@@ -80,7 +80,7 @@ def photographs_sheet(network: InSPyReNet, paths: Sequence[Path], size_px: int) 
 
 
 def scenes_sheet(network: InSPyReNet, size_px: int, count: int) -> RGB:
-    """The same for held-out scenes, with the true alpha after the predicted one."""
+    """A contact sheet of held-out scenes, with the true alpha after the predicted one."""
     rows = []
     for i in range(count):
         made = scene(HELD_OUT_SEED + i, (size_px, size_px))
@@ -89,7 +89,7 @@ def scenes_sheet(network: InSPyReNet, size_px: int, count: int) -> RGB:
 
 
 def table(results: dict[str, list[Measures]]) -> str:
-    """The mean measures of each row as lines of text, the mean of all at the end."""
+    """The mean measures of each row as lines of text; the last line is the mean of all."""
     lines = [f"{'':24} {'n':>3}    IoU     MAE      SAD  gradient  connect.  boundary F"]
     everything = [one for several in results.values() for one in several]
     for name, several in {**dict(sorted(results.items())), "all": everything}.items():
@@ -102,7 +102,7 @@ def table(results: dict[str, list[Measures]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Runs the command line and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tuft_training.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, required=True, help="weights as .safetensors")
     parser.add_argument("--size", type=int, help="working size in pixels (default: the base size); above it, blended")

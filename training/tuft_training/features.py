@@ -1,6 +1,6 @@
-"""The backbone's maps during training.
+"""The feature maps of the backbone during training.
 
-Where the first maps of a backbone stay as they are, they are half of a training step; OpenVINO computes them on a CPU
+The first layers of a pretrained backbone are frozen and take half of a training step; OpenVINO computes them on a CPU
 in a seventh of the time.
 """
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Features:
-    """Maps images to the backbone's five maps, with gradients for what is trained."""
+    """Maps images to the five feature maps of the backbone, with gradients for its trained layers."""
 
     def __init__(self, backbone: EfficientNet | SwinTransformer) -> None:
         self.backbone = backbone
         self._compiled: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """Images [n, 3, H, W], normalised, to the maps as the backbone gives them."""
+        """The feature maps of normalised images [n, 3, H, W]."""
         if not isinstance(self.backbone, EfficientNet):
             return self.backbone(images)  # type: ignore[no-any-return]
         half, quarter, eighth = self._early(self.backbone, images)
-        # Depthwise convolutions are a third faster with the channels last; the decoder is not.
+        # Depthwise convolutions are a third faster in channels-last format; the decoder is not.
         features = self.backbone.late(half, quarter, eighth.contiguous(memory_format=torch.channels_last))
         return [x.contiguous() for x in features]
 
@@ -64,7 +64,7 @@ class _Early(torch.nn.Module):
 def _compiled(backbone: EfficientNet, example: Tensor) -> Any:
     import openvino
 
-    # The converter uses what torch has deprecated, and does not know mixed precision.
+    # The converter uses deprecated parts of torch, and does not support autocast.
     with warnings.catch_warnings(), torch.autocast("cpu", enabled=False):
         warnings.simplefilter("ignore")
         model = openvino.convert_model(_Early(backbone).eval(), example_input=example)

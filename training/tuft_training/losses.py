@@ -1,7 +1,7 @@
-"""The losses of InSPyReNet: every stage of the saliency pyramid against the alpha, and the stages among each other.
+"""The losses of InSPyReNet: each stage of the saliency pyramid against the alpha, and consistency between the stages.
 
 T. Kim et al., "Revisiting Image Pyramid Structure for High Resolution Salient Object Detection", ACCV 2022
-(arXiv 2209.09475), section 3.5. Unlike there, the truth is a soft alpha, so it is never thresholded.
+(arXiv 2209.09475), section 3.5. Unlike in the paper, the truth is a soft alpha, so it is never thresholded.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _SPARE_AREA: Final = 1e-3
 def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePyramid) -> Tensor:
     """Sum over the stages k of wBCE(d_k, a_k) + IoU(d_k, a_k) + region IoU(d_k, a_k), plus the pyramidal consistency.
 
-    The region's is not the paper's, whose terms are means over pixels: to those a small subject hardly matters, and
-    what they leave grey they leave grey for little.
+    The region IoU is not in the paper, whose terms are means over pixels: they hardly penalise errors in small subjects
+    and grey, undecided regions.
 
     Args:
         pyramid: Logits of all stages, or of the first ones, for images [n, 3, H, W].
         alpha: [n, 1, H, W], 0..1. A pyramid that ends early is compared at its finest size.
-        image_pyramid: The network's; its Gaussian makes the truth a_k of the coarser stages.
+        image_pyramid: The network's; its Gaussian computes the truth a_k of the coarser stages.
 
     Returns:
         A scalar, at least 0.
@@ -43,7 +43,7 @@ def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePy
     truth = alpha
     for saliency in reversed(pyramid.saliency):
         logits = saliency.float()  # mixed precision ends here
-        while truth.shape[-1] > logits.shape[-1]:  # a pyramid that ends before the full size
+        while truth.shape[-1] > logits.shape[-1]:  # the pyramid ends below full size
             truth = image_pyramid.reduce(truth).clamp(0, 1)
         shown, shown_truth = F.interpolate(logits, size_hw), F.interpolate(truth, size_hw)
         overlap = pixel_iou(shown, shown_truth) + region_iou(shown, shown_truth)
@@ -56,7 +56,7 @@ def pyramid_loss(pyramid: SaliencyPyramid, alpha: Tensor, image_pyramid: ImagePy
 
 
 def weighted_bce(logits: Tensor, alpha: Tensor, side: int = _NEIGHBOURHOOD_PX) -> Tensor:
-    """Binary cross-entropy, up to six times as heavy where the alpha differs from its neighbourhood.
+    """Binary cross-entropy, weighted up to six times where alpha differs from its neighbourhood.
 
     The weight is 1 + 5·|mean over a neighbourhood of `side`×`side` pixels − alpha|.
     """
@@ -67,9 +67,9 @@ def weighted_bce(logits: Tensor, alpha: Tensor, side: int = _NEIGHBOURHOOD_PX) -
 
 
 def neighbourhood_mean(alpha: Tensor, side: int = _NEIGHBOURHOOD_PX) -> Tensor:
-    """Mean over the square of odd `side` around each pixel, as far as it lies in the picture; [n, 1, H, W]."""
+    """Mean over the square of odd `side` around each pixel, clipped to the image; [n, 1, H, W]."""
     reach = side // 2
-    # Rows, then columns: the same mean as over the square, at a fifteenth of the cost.
+    # Separable: the mean over rows, then over columns, at a fifteenth of the cost.
     rows = F.avg_pool2d(alpha, (1, side), stride=1, padding=(0, reach), count_include_pad=False)
     return F.avg_pool2d(rows, (side, 1), stride=1, padding=(reach, 0), count_include_pad=False)
 
@@ -82,9 +82,9 @@ def pixel_iou(logits: Tensor, alpha: Tensor) -> Tensor:
 
 
 def region_iou(logits: Tensor, alpha: Tensor) -> Tensor:
-    """Mean over the pictures of 1 − (Σ min(p, a) + ε) / (Σ max(p, a) + ε) with p = sigmoid(logits).
+    """Mean over the images of 1 − (Σ min(p, a) + ε) / (Σ max(p, a) + ε) with p = sigmoid(logits).
 
-    Zero at a soft truth, too. ε is a thousandth of the picture, so that an empty one is learned as well.
+    It is zero for a perfect soft alpha too. ε is a thousandth of the image, so that empty images have a gradient.
     """
     saliency, axes = torch.sigmoid(logits), (1, 2, 3)
     spare = _SPARE_AREA * alpha[0].numel()

@@ -1,7 +1,7 @@
-"""How far an alpha is from the truth.
+"""Error measures between an alpha and the truth.
 
 The four matting errors are those of C. Rhemann et al., "A perceptually motivated online benchmark for image matting",
-CVPR 2009, over the whole picture or a part of it; the boundary measure is that of F. Perazzi et al., "A benchmark
+CVPR 2009, over the whole image or a part of it; the boundary measure is that of F. Perazzi et al., "A benchmark
 dataset and evaluation methodology for video object segmentation", CVPR 2016.
 """
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _GRADIENT_SIGMA_PX: Final = 1.4
 _CONNECTIVITY_STEPS: Final = 10
 _CONNECTIVITY_TOLERANCE: Final = 0.15
-_BOUNDARY_TOLERANCE: Final = 0.008  # of the picture's diagonal
-_CLEAR: Final = 0.02  # alpha that nobody sees; as far below 1, alpha that nobody sees through
+_BOUNDARY_TOLERANCE: Final = 0.008  # of the image's diagonal
+_CLEAR: Final = 0.02  # alpha below it is invisible; alpha above 1 minus it is visibly opaque
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Measures:
         iou: Intersection over union of both alphas above 0.5; 1 if neither has such a pixel.
         mae: Mean absolute error over all pixels.
         sad: Sum of absolute errors over all pixels, divided by 1000.
-        gradient: Sum of squared differences of the gradients' lengths, divided by 1000.
-        connectivity: Sum of the differences in connectedness to what both hold for foreground, divided by 1000.
+        gradient: Sum of squared differences of the gradient magnitudes, divided by 1000.
+        connectivity: Sum of the differences in connectedness to the common foreground, divided by 1000.
         boundary_f: Harmonic mean of precision and recall of the outline at 0.5, 0..1.
     """
 
@@ -50,7 +50,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class MattingErrors:
-    """The four matting errors over one part of a picture.
+    """The four matting errors over one part of an image.
 
     Attributes:
         sad: Sum of absolute errors, divided by 1000.
@@ -67,14 +67,14 @@ class MattingErrors:
 
 @dataclass(frozen=True, eq=False)
 class ErrorMaps:
-    """What each pixel contributes to the matting errors, all float32 [h, w] and at least 0."""
+    """The contribution of each pixel to the matting errors, all float32 [h, w] and at least 0."""
 
     absolute: Field
     gradient: Field
     connectivity: Field
 
     def over(self, part: NDArray[np.bool_] | None = None) -> MattingErrors:
-        """The errors over the pixels [h, w] that are true in `part`, or over all."""
+        """The errors over the pixels in the mask `part` [h, w], or over all."""
         absolute, gradient, connectivity = (
             one if part is None else one[part] for one in (self.absolute, self.gradient, self.connectivity)
         )
@@ -87,7 +87,7 @@ class ErrorMaps:
 
 
 def error_maps(alpha: Field, truth: Field) -> ErrorMaps:
-    """Compare an alpha with the truth, both [h, w] float32 in 0..1, pixel by pixel."""
+    """Compares an alpha with the truth, both [h, w] float32 in 0..1, pixel by pixel."""
     return ErrorMaps(
         absolute=np.abs(alpha - truth),
         gradient=(cv2.magnitude(*_gradient(alpha)) - cv2.magnitude(*_gradient(truth))) ** 2,
@@ -96,7 +96,7 @@ def error_maps(alpha: Field, truth: Field) -> ErrorMaps:
 
 
 def measures(alpha: Field, truth: Field) -> Measures:
-    """Compare an alpha with the truth, both [h, w] float32 in 0..1."""
+    """Compares an alpha with the truth, both [h, w] float32 in 0..1."""
     maps = error_maps(alpha, truth)
     errors = maps.over()
     return Measures(
@@ -110,20 +110,20 @@ def measures(alpha: Field, truth: Field) -> Measures:
 
 
 def unknown_band(truth: Field, radius: int = 10) -> NDArray[np.bool_]:
-    """The true transition: all pixels within `radius` of one that is neither clear nor opaque, [h, w].
+    """The true transition region: all pixels within `radius` of one that is neither clear nor opaque, [h, w].
 
-    An edge without a transition counts as one between the two pixels that it separates.
+    A hard edge counts as a transition between the two pixels that it separates.
     """
     soft = (truth > _CLEAR) & (truth < 1 - _CLEAR)
     return _near(soft | _outline(truth > 0.5) | _outline(truth <= 0.5), radius)
 
 
 def edge_sharpness(alpha: Field, truth: Field, band: NDArray[np.bool_]) -> float:
-    """How well an alpha's edges agree with the true ones, 0..1: ESS = Σ ∇a·∇t / √(Σ|∇a|² · Σ|∇t|²) over the band.
+    """Correlation of an alpha's edges with the true ones: ESS = Σ ∇a·∇t / √(Σ|∇a|² · Σ|∇t|²) over the band.
 
-    1 is the right edge in the right place; blur, sharpening beyond the truth and misplaced edges all lower it, and a
-    factor on alpha does not. Negative where edges run the other way; 1 if neither has an edge in the band, else 0 if
-    one has none.
+    1 is the right edge in the right place. Blur, oversharpening and misplaced edges lower it; a constant factor on
+    alpha does not. It is negative if edges have the opposite direction, 1 if neither has an edge in the band, and 0 if
+    only one has none.
     """
     ours, theirs = (np.stack([axis[band] for axis in _gradient(matte)]).astype(np.float64) for matte in (alpha, truth))
     norm = float(np.sqrt((ours**2).sum() * (theirs**2).sum()))
@@ -144,7 +144,7 @@ def intersection_over_union(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) 
 
 
 def gradient_error(alpha: Field, truth: Field) -> float:
-    """Sum of squared differences of both gradients' lengths, divided by 1000.
+    """Sum of squared differences of the gradient magnitudes, divided by 1000.
 
     The gradient is taken with first derivatives of a Gaussian of σ = 1.4 pixels, on 9×9 kernels of unit L2 norm,
     borders repeated.
@@ -153,9 +153,9 @@ def gradient_error(alpha: Field, truth: Field) -> float:
 
 
 def gradient_kernel() -> NDArray[np.float64]:
-    """The derivative across, [9, 9]; its transpose is the derivative down."""
+    """The horizontal derivative, [9, 9]; its transpose is the vertical one."""
     sigma = _GRADIENT_SIGMA_PX
-    # As far as the Gaussian stays above a hundredth.
+    # The radius within which the Gaussian is above a hundredth.
     reach = int(np.ceil(sigma * np.sqrt(-2 * np.log(np.sqrt(2 * np.pi) * sigma * 0.01))))
     x = np.arange(-reach, reach + 1, dtype=np.float64)
     gaussian = np.exp(-(x**2) / (2 * sigma**2))
@@ -164,7 +164,7 @@ def gradient_kernel() -> NDArray[np.float64]:
 
 
 def _gradient(alpha: Field) -> tuple[Field, Field]:
-    """The derivatives across and down, each [h, w]."""
+    """The horizontal and vertical derivatives, each [h, w]."""
     kernel = gradient_kernel()
     across: Field = cv2.filter2D(alpha, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
     down: Field = cv2.filter2D(alpha, cv2.CV_32F, kernel.T, borderType=cv2.BORDER_REPLICATE)
@@ -209,7 +209,7 @@ def _largest_region(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def boundary_f(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
-    """Harmonic mean of the shares of either outline within 0.8 % of the diagonal of the other; 1 if both are empty."""
+    """F-measure of two outlines with a tolerance of 0.8 % of the image's diagonal; 1 if both are empty."""
     our_outline, their_outline = _outline(ours), _outline(theirs)
     if not our_outline.any() or not their_outline.any():
         return float(our_outline.any() == their_outline.any())
@@ -220,7 +220,7 @@ def boundary_f(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
 
 
 def _outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of a mask with a 4-neighbour outside it; the frame is no outline."""
+    """The pixels of a mask with a 4-neighbour outside it; the border of the image does not count."""
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     inner = cv2.erode(mask.astype(np.uint8), cross, borderType=cv2.BORDER_CONSTANT, borderValue=1)
     outline: NDArray[np.bool_] = mask & (inner == 0)

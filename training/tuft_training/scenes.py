@@ -1,4 +1,4 @@
-"""Photograph-like scenes with exact alpha and exact foreground colours, from a seed, at any size."""
+"""Generates photograph-like scenes with exact alpha and exact foreground colours, from a seed, at any size."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
     (objects.thing, 0.15),
 )
 
-_CUTOUTS = 0.4  # share of real subjects where there are any
+_CUTOUTS = 0.4  # fraction of real subjects, if there are any
 
-# How much of the frame subjects cover: with less nobody would look for them, with more nobody sees where they end.
+# Bounds of the fraction of the frame that subjects cover: smaller ones are hardly visible, larger ones have no outline.
 _SHARES = (0.01, 0.9)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and the truth about it.
+    """An image and its ground truth.
 
     Attributes:
         image: [h, w, 3] uint8, sRGB: the composite as the camera recorded it.
         alpha: [h, w] float32, 0..1: exact coverage by the foreground.
         foreground: [h, w, 3] uint8: colours of the foreground alone, meaningful where alpha > 0.
-        background: [h, w, 3] uint8: what is behind it, everywhere.
-        category: What the subject is, by the name of its maker (`quadruped`, `portrait`, …), `cutout`, `several` or
+        background: [h, w, 3] uint8: the complete background.
+        category: The name of the function that made the subject (`quadruped`, `portrait`, …), `cutout`, `several` or
             `none`.
     """
 
@@ -64,15 +64,14 @@ def scene(
     *,
     recorded: bool = True,
 ) -> Scene:
-    """One scene, the same for the same arguments.
+    """Generates a scene; deterministic.
 
     Args:
         seed: Any non-negative integer.
         size_hw: Height and width in pixels, at least 32.
         photographs: Real photographs without a subject, for backgrounds and surfaces.
-        cutouts: Real subjects with alpha; where there are any, two subjects in five are such.
-        recorded: With the camera's noise, sharpening and JPEG; without them `image` is exactly
-            a·F + (1 − a)·B, rounded.
+        cutouts: Real subjects with alpha; if there are any, they make up two fifths of the subjects.
+        recorded: Apply the camera's noise, sharpening and JPEG; otherwise `image` is exactly a·F + (1 − a)·B, rounded.
     """
     rng = np.random.default_rng(seed)
     if rng.random() < 0.12:
@@ -88,7 +87,7 @@ def _letterboxed(
     *,
     recorded: bool,
 ) -> Scene:
-    """A scene of another shape in the middle of the frame, its outermost rows or columns repeated around it."""
+    """A scene of another aspect ratio in the middle of the frame, padded by repeating its edge pixels."""
     height, width = size_hw
     share = rng.uniform(0.5, 0.95)
     inner_hw = (int(height * share), width) if rng.random() < 0.7 else (height, int(width * share))
@@ -126,7 +125,7 @@ def _scene(
 def _subjects(
     rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], cutouts: tuple[RGBA, ...]
 ) -> tuple[Layer, Colours | None, str]:
-    """What is in front, the palette of one of them, and the category: drawn again until a person could tell."""
+    """The subjects, the palette of one of them, and the category; drawn again until the coverage is within bounds."""
     while True:
         places = _places(rng)
         layer, palette, category = Layer.empty(size_hw), None, "none"
@@ -141,14 +140,14 @@ def _subjects(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a subject stands: its middle and its extent, relative to the frame."""
+    """The position of a subject: its centre and its extent, relative to the frame."""
 
     centre: tuple[float, float]
     extent: float
 
 
 def _places(rng: np.random.Generator) -> list[_Place]:
-    """One place mostly, sometimes two or three beside each other, rarely none."""
+    """Mostly one place, sometimes two or three side by side, rarely none."""
     count = int(rng.choice(4, p=(0.02, 0.82, 0.12, 0.04)))
     if count == 1:
         extent = rng.uniform(0.45, 1.5) if rng.random() < 0.7 else rng.uniform(1.2, 2.2)
@@ -163,7 +162,7 @@ def _places(rng: np.random.Generator) -> list[_Place]:
 def _add_subject(
     rng: np.random.Generator, layer: Layer, place: _Place, photographs: tuple[RGB, ...]
 ) -> tuple[Colours, str]:
-    """Paint a random body at a place; returns its palette and what it is."""
+    """Paints a random body at a place; returns its palette and its kind."""
     size_hw = layer.size_hw
     weights = [weight for _, weight in _KINDS]
     kind = _KINDS[rng.choice(len(_KINDS), p=weights)][0]
@@ -186,7 +185,7 @@ def _add_subject(
 
 
 def _add_cutout(rng: np.random.Generator, layer: Layer, place: _Place, cutouts: tuple[RGBA, ...]) -> Colours:
-    """Lay a real subject at a place, in its own or in changed colours; returns its palette."""
+    """Places a real subject, in its own or in changed colours; returns its palette."""
     cutout = cutouts[rng.integers(len(cutouts))]
     height, width = layer.size_hw
     scale = place.extent * min(height, width) / max(cutout.shape[:2])
@@ -201,7 +200,7 @@ def _add_cutout(rng: np.random.Generator, layer: Layer, place: _Place, cutouts: 
 
 
 def _pair(rng: np.random.Generator, palette: Colours) -> Colours:
-    """Two related colours of a palette: one of them and a lighter or darker one, or another."""
+    """Two related colours: one of the palette, and a lighter or darker shade or another of the palette."""
     first, other = palette[rng.integers(0, len(palette), 2)]
     shade = np.clip(first * rng.uniform(0.5, 1.4), 0, 1)
     pair: Colours = np.stack([first, shade if rng.random() < 0.6 else other]).astype(np.float32)
@@ -209,7 +208,7 @@ def _pair(rng: np.random.Generator, palette: Colours) -> Colours:
 
 
 def _placement(rng: np.random.Generator, body: Body, place: _Place, size_hw: tuple[int, int]) -> tuple[Points, Points]:
-    """The affine map from unit to pixel coordinates: mirrored, squashed, turned, scaled, moved."""
+    """The affine map from unit to pixel coordinates: flip, squash, rotation, scale and translation."""
     height, width = size_hw
     low, high = body.bounds()
     middle, span = (low + high) / 2, float((high - low).max())

@@ -1,12 +1,15 @@
-"""Contact sheets: pictures beside their alphas and cut-outs."""
+"""Contact sheets: images beside their alphas and cut-outs."""
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 from PIL import Image
+
+from tuft.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,11 +18,11 @@ if TYPE_CHECKING:
     from tuft_training.scenery.arrays import RGB, Field
 
 _CELL_PX: Final = 144
-_BACKDROP: Final = (60, 170, 90)  # a green that photographs of animals rarely hold
+_BACKDROP: Final = (60, 170, 90)  # a green that is rare in photographs of animals
 
 
 def row_of_cells(image: RGB, alpha: Field, title: str, truth: Field | None = None) -> RGB:
-    """Image, alpha, (true alpha,) and the picture over a flat green, side by side."""
+    """The image, alpha, true alpha (if given) and the cut-out over a flat green, side by side."""
     cut = alpha[:, :, None] * image + (1 - alpha[:, :, None]) * np.array(_BACKDROP, dtype=np.float32)
     cells = [_cell(image), _cell(_grey(alpha))]
     if truth is not None:
@@ -31,7 +34,7 @@ def row_of_cells(image: RGB, alpha: Field, title: str, truth: Field | None = Non
 
 
 def contact_sheet(rows: Sequence[RGB], columns: int) -> RGB:
-    """The rows set in columns, from left to right."""
+    """Arranges the rows in columns, from left to right."""
     blank = np.zeros_like(rows[0])
     padded = [*rows, *[blank] * (-len(rows) % columns)]
     lines = [np.concatenate(padded[i : i + columns], axis=1) for i in range(0, len(padded), columns)]
@@ -39,10 +42,10 @@ def contact_sheet(rows: Sequence[RGB], columns: int) -> RGB:
 
 
 def save_sheet(sheet: RGB, path: Path) -> None:
-    """Write a sheet as PNG, atomically."""
-    temporary = path.with_name(path.name + ".part")
-    Image.fromarray(sheet).save(temporary, format="PNG")
-    temporary.replace(path)
+    """Writes a sheet as PNG, atomically."""
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, format="PNG")
+    write_atomically(path, buffer.getvalue())
 
 
 def _grey(alpha: Field) -> RGB:
@@ -50,7 +53,7 @@ def _grey(alpha: Field) -> RGB:
 
 
 def _cell(image: RGB) -> RGB:
-    """The picture in the middle of a black square."""
+    """The image centred in a black square."""
     height, width = image.shape[:2]
     scale = _CELL_PX / max(height, width)
     inner = cv2.resize(image, (max(int(width * scale), 1), max(int(height * scale), 1)), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Training of one stage: a network, one size, a stream of scenes, and the best average kept."""
+"""Trains one stage: a network at one size on a stream of scenes, keeping the best moving average."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _WEIGHTS, _STATE, _CURVES = "best.safetensors", "state.pt", "curves.csv"
 
 @dataclass(frozen=True)
 class Plan:
-    """How one stage is trained.
+    """The options of one stage.
 
     Attributes:
         size_px: Side of the square scenes; not larger than the network's base size.
         batch: Scenes per step.
         learning_rate: Its highest value, after the warm-up.
-        warm_up: Steps until then.
-        weight_decay: AdamW's.
-        ema_decay: Decay per step of the average that is kept.
-        minutes: Length of the stage; None if `steps` bounds it.
-        steps: Length of the stage; makes it repeatable to the bit on one machine.
+        warm_up: Steps of the warm-up.
+        weight_decay: Weight decay of AdamW.
+        ema_decay: Decay per step of the exponential moving average.
+        minutes: Length of the stage; None if `steps` limits it.
+        steps: Length of the stage; bit-reproducible on one machine.
         first_seed: Seed of the first scene.
         photographs: Folder of photographs without a subject, or None.
         cutouts: Folder of real subjects with alpha, or None.
-        whole_every: Only every so many steps train the finest stage, the next one stops at half of the size, the one
-            after at a quarter, and all others at an eighth, where it shows what is in front.
-        workers: Processes that make scenes.
+        whole_every: Every how many steps the finest stage is trained. The next step stops at half size, the one after
+            at a quarter, and all others at an eighth.
+        workers: Processes that generate scenes.
         evaluate_every: Steps between evaluations.
         held_out: Scenes in each evaluation.
     """
@@ -75,11 +75,11 @@ class Plan:
     held_out: int = 48
 
     def learning_rate_at(self, step: int, progress: float) -> float:
-        """Linear warm-up, then half a cosine down to a hundredth.
+        """Linear warm-up, then cosine decay to a hundredth.
 
         Args:
             step: Steps made so far.
-            progress: Share of the stage done, 0..1.
+            progress: Completed fraction of the stage, 0..1.
         """
         warm = min(1.0, (step + 1) / self.warm_up)
         cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
@@ -87,7 +87,7 @@ class Plan:
 
 
 class Trainer:
-    """One stage in progress; everything it needs to go on is in `folder`."""
+    """A stage in progress; its complete state is saved in `folder`."""
 
     def __init__(self, network: InSPyReNet, plan: Plan, folder: Path) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -108,13 +108,13 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the stage done, 0..1."""
+        """Completed fraction of the stage, 0..1."""
         if self.plan.steps is not None:
             return self.step / self.plan.steps
         return self.elapsed_s / (60 * (self.plan.minutes or 0) or 1)
 
     def run(self) -> Path:
-        """Train until the plan is fulfilled; returns the file of the best weights."""
+        """Trains to the end of the stage; returns the file of the best weights."""
         bar = tqdm(total=100, unit="%", desc=f"{self.plan.size_px} px", mininterval=10)
         start_s = time.monotonic() - self.elapsed_s
         for images, alphas in self._batches():
@@ -132,7 +132,7 @@ class Trainer:
         return self.folder / _WEIGHTS
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images and alphas of the steps to come: each batch of scenes twice, the second time mirrored."""
+        """The images and alphas of the remaining steps: each batch of scenes twice, the second time mirrored."""
         count = self.plan.batch * (self.plan.steps or 10**7)
         dataset = SceneDataset(self.plan.first_seed, count, self.plan.size_px, self.plan.photographs, self.plan.cutouts)
         made, half = divmod(self.step, 2)
@@ -158,16 +158,16 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         self.average.update(self.network)
-        # Per stage, so that shortened and whole steps can be compared.
+        # Per stage, so that short and full steps are comparable.
         self._losses.append(float(loss.detach()) / len(pyramid.saliency))
         return self._losses[-1]
 
     def _stages(self) -> int:
-        """How far up the pyramid this step goes: to the end in every `whole_every`-th, then less and less."""
+        """The number of pyramid stages of this step: all in every `whole_every`-th step, then fewer."""
         return max(1, 4 - self.step % self.plan.whole_every)
 
     def _review(self) -> None:
-        """Measure the average on held-out scenes, keep it if it is the best, note the curves, save the state."""
+        """Evaluates the average on held-out scenes, saves it if it is the best, and saves curves and state."""
         average = self.average.network
         result = evaluate_scenes(average, self.plan.size_px, self.plan.held_out)
         if result.iou > self.best_iou:
@@ -213,7 +213,7 @@ class Trainer:
         self.step, self.elapsed_s, self.best_iou = state["step"], state["elapsed_s"], state["best_iou"]
 
     def resume(self) -> bool:
-        """Load the state in `folder`, if there is one."""
+        """Loads the state in `folder`; returns False if there is none."""
         path = self.folder / _STATE
         if not path.exists():
             return False
@@ -222,7 +222,7 @@ class Trainer:
 
 
 def _prepare(network: InSPyReNet) -> None:
-    """Training mode; a backbone that comes with weights keeps its statistics, and its first maps stay as they are."""
+    """Sets training mode; a pretrained backbone keeps its batch norm statistics, and its first layers are frozen."""
     network.train()
     if isinstance(network.backbone, EfficientNet):
         network.backbone.eval()
@@ -231,10 +231,10 @@ def _prepare(network: InSPyReNet) -> None:
 
 
 def _gains_from_bfloat16(device: torch.device, stages: int) -> bool:
-    """Whether a step of so many stages is faster in bfloat16.
+    """Whether a step of `stages` stages is faster in bfloat16.
 
-    On CPUs with such instructions only the products at full size are: a whole step takes half of the time, a short
-    one longer.
+    On CPUs with bfloat16 instructions only products at full size are faster: a full step takes half of the time, a
+    short one longer.
     """
     if device.type != "cpu":
         return True
@@ -242,9 +242,9 @@ def _gains_from_bfloat16(device: torch.device, stages: int) -> bool:
 
 
 def _parameter_groups(network: InSPyReNet) -> list[dict[str, Any]]:
-    """What is trained, with its share of the learning rate.
+    """The trained parameters, with their fraction of the learning rate.
 
-    A backbone that comes with weights learns at three tenths of the rate (the paper's: at a tenth).
+    A pretrained backbone has three tenths of the rate (in the paper a tenth).
     """
     share = _BACKBONE_SHARE if isinstance(network.backbone, EfficientNet) else 1.0
     backbone = [p for p in network.backbone.parameters() if p.requires_grad]

@@ -1,1 +1,1 @@
-"""What scenes are made of: outlines, textures, bodies, strands, backgrounds and the camera."""
+"""The parts of scenes: outlines, textures, bodies, strands, backgrounds and the camera."""

@@ -1,4 +1,4 @@
-"""Bodies of animals: on four legs, close up, and birds."""
+"""Bodies of animals: quadrupeds, close-ups and birds."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _profile_head(rng: np.random.Generator, body: Body, centre: tuple[float, flo
 
 
 def close_up(rng: np.random.Generator) -> Body:
-    """An animal's head and chest, larger than the frame below."""
+    """An animal's head and chest, cut off by the lower edge of the frame."""
     body = Body(fur=float(rng.uniform(0.02, 0.09)), stands_on_edge=True)
     head_x = rng.uniform(-0.12, 0.12)
     radius = rng.uniform(0.26, 0.42)
@@ -120,7 +120,7 @@ def close_up(rng: np.random.Generator) -> Body:
 
 
 def curled(rng: np.random.Generator) -> Body:
-    """A furred lump of a body with a head somewhere on it: lying, curled up, or a hedgehog."""
+    """A round furred body with a head anywhere on it: lying, curled up, or a hedgehog."""
     body = Body(fur=float(rng.uniform(0.02, 0.12)))
     body.parts.append(Part(outlines.blob(rng, (0, 0), (rng.uniform(0.3, 0.45), rng.uniform(0.22, 0.4)), 0.1)))
     _markings(rng, body, 0.35, 0.3)
@@ -183,7 +183,7 @@ def _bird_head(rng: np.random.Generator, body: Body, centre: tuple[float, float]
 
 
 def creature(rng: np.random.Generator) -> Body:
-    """A body of no known kind: a rough blob with limbs and perhaps holes, furred or bare."""
+    """A body of no specific kind: a rough blob with limbs and sometimes holes, furred or bare."""
     body = Body(fur=float(rng.uniform(0.02, 0.12)) if rng.random() < 0.5 else 0.0)
     for _ in range(rng.integers(0, 7)):
         angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.6)

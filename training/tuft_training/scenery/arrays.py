@@ -1,4 +1,4 @@
-"""Names for the arrays that travel through the generator."""
+"""Type aliases for the arrays of the scene generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RGBA: TypeAlias = NDArray[np.uint8]
 """[h, w, 4] uint8, sRGB and straight alpha, 0..255."""
 
 Field: TypeAlias = NDArray[np.float32]
-"""[h, w] float32: a mask, an alpha or a texture, 0..1 unless said otherwise."""
+"""[h, w] float32: a mask, an alpha or a texture, 0..1 unless noted otherwise."""
 
 Colours: TypeAlias = NDArray[np.float32]
 """[..., 3] float32, RGB in 0..1."""

@@ -1,4 +1,4 @@
-"""Backgrounds: places, interiors, studios, fields out of focus; with edges and clutter that are not the subject."""
+"""Backgrounds: landscapes, interiors, studios and blurred fields, with edges and clutter that are not the subject."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def background(
     photographs: tuple[RGB, ...] = (),
     palette: Colours | None = None,
 ) -> Colours:
-    """A picture without a subject.
+    """An image without a subject.
 
     Args:
         rng: Source of randomness.
         size_hw: Height and width in pixels.
         photographs: Real photographs, used for about a third of the backgrounds if there are any.
-        palette: Colours to use, [n, 3], for instance those of the subject; random by default.
+        palette: Colours to use, [n, 3], for example those of the subject; random by default.
 
     Returns:
         float32 [h, w, 3], RGB in 0..1.
@@ -102,7 +102,7 @@ def _panel(rng: np.random.Generator, picture: Colours) -> None:
 
 
 def _foliage(rng: np.random.Generator, size_hw: tuple[int, int], palette: Colours) -> Colours:
-    """Leaves, blades of grass or twigs all over the frame."""
+    """Leaves, grass or twigs all over the frame."""
     height, width = size_hw
     picture = textures.coloured(textures.clouds(rng, size_hw, width / 5, 3), palette) * np.float32(0.7)
     canvas = np.ascontiguousarray(np.clip(picture * 255, 0, 255).astype(np.uint8))
@@ -123,7 +123,7 @@ def _foliage(rng: np.random.Generator, size_hw: tuple[int, int], palette: Colour
 
 
 def _surface(rng: np.random.Generator, size_hw: tuple[int, int], palette: Colours) -> Colours:
-    """One material all over: cloth, stone, planks, carpet, sand."""
+    """A single material: cloth, stone, planks, carpet, sand."""
     picture = textures.material(rng, size_hw, palette)
     picture *= (0.7 + 0.5 * textures.ramp(size_hw, rng.uniform(0, 6)))[:, :, None]
     return picture
@@ -144,7 +144,7 @@ def _bokeh(rng: np.random.Generator, size_hw: tuple[int, int], palette: Colours)
 
 
 def _clutter(rng: np.random.Generator, picture: Colours) -> None:
-    """Things that are not the subject: poles and branches that cross the frame, and stones, cut by it or small."""
+    """Objects that are not the subject: poles and branches across the frame, and stones, small or cut off by it."""
     height, width = picture.shape[:2]
     side = max(height, width)
     for _ in range(rng.integers(1, 7)):
@@ -170,7 +170,7 @@ def _clutter(rng: np.random.Generator, picture: Colours) -> None:
 
 
 def _lay(picture: Colours, colours: Colours, mask: Field) -> None:
-    """Put opaque colours over the picture where the mask is 1."""
+    """Blends colours over the picture by a mask."""
     picture += (colours - picture) * mask[:, :, None]
 
 
@@ -190,7 +190,7 @@ def _filled(outline: Points, size_hw: tuple[int, int]) -> Field:
 
 
 def _out_of_focus(rng: np.random.Generator, picture: Colours) -> Colours:
-    """The background blurred as by a lens focused on the subject, from not at all to beyond recognition."""
+    """Blurs the background like a lens focused on the subject, from not at all to unrecognisable."""
     sigma = max(picture.shape[:2]) * rng.choice(
         (0.0, rng.uniform(0.001, 0.01), rng.uniform(0.01, 0.05)), p=(0.4, 0.3, 0.3)
     )
@@ -205,7 +205,7 @@ def _out_of_focus(rng: np.random.Generator, picture: Colours) -> Colours:
 
 
 def cast_shadow(rng: np.random.Generator, picture: Colours, alpha: Field) -> None:
-    """Darken the background where the subject keeps the light away: its outline, moved and blurred."""
+    """Darkens the background by the subject's shadow: its outline, moved and blurred."""
     height, width = alpha.shape
     shift = np.array([[1, 0, rng.normal(0, 0.06) * width], [0, rng.uniform(0.2, 1.0), 0]], dtype=np.float32)
     lowest = np.flatnonzero(alpha.max(axis=1) > 0.3)

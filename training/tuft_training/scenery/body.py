@@ -1,7 +1,7 @@
-"""A body: the parts that make up one subject, in unit coordinates, and how it is painted.
+"""Bodies: the parts of one subject in unit coordinates, and how they are painted.
 
 Unit coordinates: x right, y down, the body roughly within -0.5..0.5. A part is painted with one of the body's
-materials, or with one colour. Parts come in painter's order; fur grows over `parts`, `details` lie on the fur.
+materials, or with one colour. Parts are in painter's order; fur covers `parts`, and `details` are above the fur.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Part:
     Attributes:
         outline: Closed polygon in unit coordinates.
         paint: Index of a material, or an RGB colour in 0..1.
-        opacity: 0..1; below 1 what lies under it shines through.
+        opacity: 0..1; below 1 the part is translucent.
         softness: Blur of the part's edge, relative to its size.
-        inside: Painted only where the body already is, as a marking or a fold.
-        cuts: Takes the body away instead of painting: a hole.
+        inside: Painted only inside the body, for example a marking or a fold.
+        cuts: Removes the body instead of painting, for a hole.
         relief: Strength of the shading that makes the part look round.
     """
 
@@ -55,7 +55,7 @@ class Body:
         details: Pieces over the fur: eyes, noses, buttons.
         whiskers: Open curves in unit coordinates, drawn last.
         fur: Length of the strands in unit coordinates; 0 is bare.
-        stands_on_edge: The body goes on below the frame, like a portrait.
+        stands_on_edge: The body continues below the frame, like a portrait.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Body:
         return corners.min(axis=0), corners.max(axis=0)
 
     def placed(self, matrix: Points, offset: Points) -> Body:
-        """The body under the affine map `x @ matrix + offset`, usually from unit to pixel coordinates."""
+        """The body transformed by `x @ matrix + offset`, usually from unit to pixel coordinates."""
 
         def mapped(outline: Points) -> Points:
             return (outline @ matrix + offset).astype(np.float32)
@@ -84,13 +84,13 @@ class Body:
 
 
 def paint(layer: Layer, parts: list[Part], materials: Mapping[int, Colours], light_rad: float) -> None:
-    """Paint parts, given in pixel coordinates, over the layer.
+    """Paints parts, given in pixel coordinates, over the layer.
 
     Args:
         layer: Painted in place.
         parts: In painter's order.
         materials: By index, [h, w, 3] each, of the layer's size.
-        light_rad: Direction in the picture from which the light comes.
+        light_rad: Direction of the light in the image.
     """
     for part in parts:
         box = _box(part.outline, layer.alpha.shape, part.softness)
@@ -132,7 +132,7 @@ def _coverage(part: Part, box: tuple[slice, slice]) -> Field:
 
 
 def _shading(mask: Field, light_rad: float, strength: float) -> Field:
-    """Light from one side and darker rims, about 1 on average."""
+    """Shading factors for light from one side and darker rims, about 1 on average."""
     height, width = mask.shape
     size = max(3, min(height, width) // 3 | 1)
     depth = cv2.blur(mask, (size, size), borderType=cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""What a camera does to a scene: lens and exposure before the composite, sensor and file after it."""
+"""The effects of a camera: lens and exposure before compositing, sensor and file after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Camera:
     """Settings of one exposure.
 
     Attributes:
-        blur_px: Standard deviation of the subject's own softness.
+        blur_px: Standard deviation of the subject's blur.
         gains: Exposure times white balance, RGB.
         vignette: Loss of light in the corners, 0..1.
         noise: Standard deviation of the sensor's noise on 0..1.
@@ -36,7 +36,7 @@ class Camera:
 
     @classmethod
     def random(cls, rng: np.random.Generator, side_px: int) -> Camera:
-        """A camera as people have them, for pictures whose long side is `side_px`."""
+        """A typical camera, for images whose long side is `side_px`."""
         exposure = rng.uniform(0.75, 1.2)
         warmth = rng.normal(0, 0.07)
         return cls(
@@ -49,14 +49,14 @@ class Camera:
         )
 
     def focused(self, layer: Layer) -> Layer:
-        """The subject as the lens draws it; colours stay premultiplied, so alpha and colours remain exact."""
+        """Blurs the subject like the lens; colours stay premultiplied, so alpha and colours remain exact."""
         if self.blur_px < 0.3:
             return layer
         colours = cv2.GaussianBlur(layer.colours, (0, 0), self.blur_px)
         return Layer(colours, cv2.GaussianBlur(layer.alpha, (0, 0), self.blur_px))
 
     def exposed(self, colours: Colours) -> RGB:
-        """Colours in 0..1 under this exposure, white balance and vignette, as [h, w, 3] uint8."""
+        """Applies exposure, white balance and vignette to colours in 0..1: [h, w, 3] uint8."""
         gains = np.array(self.gains, dtype=np.float32)
         if self.vignette:
             height, width = colours.shape[:2]
@@ -67,7 +67,7 @@ class Camera:
         return image
 
     def recorded(self, rng: np.random.Generator, composite: Colours) -> RGB:
-        """The composite, float32 [h, w, 3] in 0..255, after sensor and file."""
+        """Applies sharpening, noise and JPEG to a composite, float32 [h, w, 3] in 0..255."""
         if self.sharpening:
             soft = cv2.GaussianBlur(composite, (0, 0), 1.0)
             composite = composite + np.float32(self.sharpening) * (composite - soft)

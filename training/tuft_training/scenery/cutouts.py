@@ -1,7 +1,7 @@
-"""Real subjects cut out by hand, which scenes may show instead of made-up ones.
+"""Real subjects cut out by hand, for scenes.
 
-They come from Debian's package `tuxpaint-stamps-default` (version 2022.06.04-1; free licences, see training/README.md),
-of which `cutouts.txt` names the photographs. The subjects of the composites are not among them.
+They come from Debian's package `tuxpaint-stamps-default` (version 2022.06.04-1; free licences, see training/README.md).
+`cutouts.txt` lists its photographs, without the subjects of the composites.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _LONG_SIDE_PX: Final = 512
 
 
 def cutouts_folder() -> Path:
-    """Where the package's pictures are: `TUFT_CUTOUTS`, or where Debian installs them."""
+    """The folder of the package's pictures: `TUFT_CUTOUTS`, or the place where Debian installs them."""
     return Path(os.environ.get("TUFT_CUTOUTS", "/usr/share/tuxpaint/stamps"))
 
 
 @functools.lru_cache(maxsize=1)
 def cutout_photographs(folder: Path) -> tuple[RGBA, ...]:
-    """The listed cut-outs in `folder`, straight alpha, at most 512 pixels long; empty if there are none."""
+    """The listed cut-outs in `folder`, with straight alpha, at most 512 pixels long; empty if there are none."""
     names = Path(__file__).with_name("cutouts.txt").read_text().split()
     paths = (folder / name for name in names)
     return tuple(_read(path) for path in paths if path.is_file())
@@ -41,14 +41,14 @@ def placed_cutout(
     centre_xy: tuple[float, float],
     size_hw: tuple[int, int],
 ) -> tuple[Colours, Field]:
-    """A cut-out scaled, mirrored, squashed, turned a little, in its own or in changed colours.
+    """Scales, flips, squashes and slightly rotates a cut-out, in its own or in changed colours.
 
     Args:
         rng: Source of randomness.
         cutout: [h, w, 4] uint8.
         scale: Pixels of the result per pixel of the cut-out.
-        centre_xy: Where its middle goes, in pixels.
-        size_hw: Of the result.
+        centre_xy: Position of its centre in pixels.
+        size_hw: Size of the result.
 
     Returns:
         Premultiplied colours [H, W, 3] and alpha [H, W], float32 in 0..1.
@@ -57,7 +57,7 @@ def placed_cutout(
     alpha = straight[:, :, 3:]
     premultiplied = np.concatenate([_recoloured(rng, straight[:, :, :3]) * alpha, alpha], axis=2)
     shrink = min(1.0, max(scale, 0.02) * 1.5)
-    if shrink < 1:  # an affine map samples, it does not average
+    if shrink < 1:  # warpAffine does not antialias
         premultiplied = cv2.resize(premultiplied, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
     matrix = _placement(rng, premultiplied.shape[:2], scale / shrink, centre_xy)
     height, width = size_hw
@@ -79,7 +79,7 @@ def _placement(
 
 
 def _recoloured(rng: np.random.Generator, colours: Colours) -> Colours:
-    """Another exposure mostly, another hue sometimes: two hundred subjects are few."""
+    """Varies the exposure and sometimes the hue, since there are only two hundred subjects."""
     result = colours ** np.float32(np.exp(rng.normal(0, 0.25)))
     result = result * rng.uniform(0.75, 1.25, 3).astype(np.float32)
     if rng.random() < 0.25:

@@ -1,4 +1,4 @@
-"""Heads of animals and people, seen from the front, in coordinates where the head's radius is about 1."""
+"""Heads of animals and people from the front, in coordinates in which the head's radius is about 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHITE = (0.95, 0.95, 0.95)
 
 
 def animal_head(rng: np.random.Generator) -> Body:
-    """A head with ears, eyes, muzzle, nose and perhaps whiskers."""
+    """A head with ears, eyes, muzzle, nose and sometimes whiskers."""
     body = Body()
     width, height = rng.uniform(0.75, 1.0), rng.uniform(0.75, 1.1)
     _ears(rng, body, width, height)
@@ -103,7 +103,7 @@ def _whiskers(rng: np.random.Generator, body: Body, snout_y: float) -> None:
 
 
 def human_head(rng: np.random.Generator, complexion: Colours) -> Body:
-    """A face with hair, perhaps a hat, glasses or a beard; painted skin, hair is material 1, hats material 2."""
+    """A face with hair, sometimes a hat, glasses or a beard; hair is material 1, hats are material 2."""
     body = Body()
     skin = _rgb(complexion)
     face = outlines.slab((0, 0), (rng.uniform(0.62, 0.78), 1.0), rng.uniform(1.0, 1.25))
@@ -140,7 +140,7 @@ def _human_features(rng: np.random.Generator, body: Body, skin: tuple[float, flo
                 Part(outlines.limb([(x - 0.18, -0.3), (x, -0.36), (x + 0.18, -0.3)], (0.05, 0.05)), dark),
             )
         )
-        if rng.random() < 0.25:  # one round glass, or both
+        if rng.random() < 0.25:  # one or both round lenses
             body.details.append(
                 Part(outlines.slab((x, -0.1), (0.24, 0.2), 1.5), (0.2, 0.2, 0.2), opacity=0.5, relief=0)
             )
@@ -152,7 +152,7 @@ def _human_features(rng: np.random.Generator, body: Body, skin: tuple[float, flo
 
 
 def attached(head: Body, radius: float, centre: tuple[float, float], angle_rad: float = 0.0) -> Body:
-    """The head at a place on a body, with a radius in the body's units."""
+    """Places a head on a body, with a radius in the body's units."""
     cosine, sine = np.cos(angle_rad) * radius, np.sin(angle_rad) * radius
     return head.placed(
         np.array([[cosine, sine], [-sine, cosine]], dtype=np.float32), np.array(centre, dtype=np.float32)

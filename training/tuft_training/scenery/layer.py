@@ -1,4 +1,4 @@
-"""A picture with alpha under construction, its colours premultiplied."""
+"""A layer with premultiplied colours and alpha, for painting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Layer:
         return self.alpha.shape[0], self.alpha.shape[1]
 
     def over(self, mask: Field, colours: Colours, box: tuple[slice, slice] = _WHOLE) -> None:
-        """Put `colours` with coverage `mask` over the part of the layer in `box` (Porter and Duff's *over*)."""
+        """Paints `colours` with coverage `mask` over the layer in `box` (Porter and Duff's *over*)."""
         rest = 1 - mask
         self.colours[box] *= rest[:, :, None]
         self.colours[box] += colours * mask[:, :, None]
@@ -39,20 +39,20 @@ class Layer:
         self.alpha[box] += mask
 
     def over_premultiplied(self, colours: Colours, alpha: Field) -> None:
-        """Put a layer whose colours are already premultiplied over this one."""
+        """Composites premultiplied colours over this layer."""
         self.colours *= 1 - alpha[:, :, None]
         self.colours += colours
         self.alpha *= 1 - alpha
         self.alpha += alpha
 
     def cut(self, mask: Field, box: tuple[slice, slice] = _WHOLE) -> None:
-        """Take the layer away where `mask` is 1."""
+        """Erases the layer by `mask`."""
         rest = 1 - mask
         self.colours[box] *= rest[:, :, None]
         self.alpha[box] *= rest
 
     def straight_colours(self) -> Colours:
-        """Colours not multiplied by alpha, [h, w, 3] in 0..1; 0 where nothing was painted."""
+        """Colours without premultiplication, [h, w, 3] in 0..1; 0 where nothing was painted."""
         divisor = np.maximum(self.alpha, np.float32(1e-4))[:, :, None]
         colours: Colours = np.clip(self.colours / divisor, 0, 1)
         return colours

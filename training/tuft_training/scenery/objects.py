@@ -1,4 +1,4 @@
-"""Bodies of things: vessels, tools, furniture, vehicles, plants; mostly hard-edged."""
+"""Bodies of objects: vessels, tools, furniture, vehicles and plants, mostly with hard edges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WHITE = (1.0, 1.0, 1.0)
 
 
 def thing(rng: np.random.Generator) -> Body:
-    """One thing of a random kind."""
+    """An object of a random kind."""
     kinds = (_vessel, _plate, _tool, _furniture, _assembly, _plant, _cup, _vehicle)
     return kinds[rng.integers(len(kinds))](rng)
 
@@ -117,7 +117,7 @@ def _furniture(rng: np.random.Generator) -> Body:
 
 
 def _assembly(rng: np.random.Generator) -> Body:
-    """Boxes, discs and wedges put together: a gadget, a toy, a lamp."""
+    """An assembly of boxes, discs and wedges: a gadget, a toy, a lamp."""
     body = Body()
     for _ in range(rng.integers(1, 6)):
         centre = (rng.normal(0, 0.18), rng.normal(0, 0.18))
@@ -138,7 +138,7 @@ def _assembly(rng: np.random.Generator) -> Body:
 
 
 def _plant(rng: np.random.Generator) -> Body:
-    """A stem with leaves or petals, perhaps in a pot."""
+    """A stem with leaves or petals, sometimes in a pot."""
     body = Body()
     for _ in range(rng.integers(3, 16)):
         angle, reach = rng.uniform(-np.pi, 0), rng.uniform(0.2, 0.5)

@@ -23,7 +23,7 @@ def points(*pairs: tuple[float, float]) -> Points:
 
 
 def turned(outline: Points, angle_rad: float, about: tuple[float, float] = (0.0, 0.0)) -> Points:
-    """The outline turned by `angle_rad` clockwise (as y points down) about a point."""
+    """The outline rotated clockwise (y points down) by `angle_rad` about a point."""
     cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
     matrix = np.array([[cosine, sine], [-sine, cosine]], dtype=np.float32)
     centre = np.array(about, dtype=np.float32)
@@ -37,12 +37,12 @@ def moved(outline: Points, by: tuple[float, float]) -> Points:
 
 
 def mirrored(outline: Points) -> Points:
-    """The outline with left and right exchanged."""
+    """The outline mirrored horizontally."""
     return outline * np.array([-1, 1], dtype=np.float32)
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], angle_rad: float = 0.0) -> Points:
-    """An ellipse with horizontal and vertical radii, then turned about its centre."""
+    """An ellipse with horizontal and vertical radii, rotated about its centre."""
     return turned(_CIRCLE * np.array(radii, dtype=np.float32) + np.array(centre, dtype=np.float32), angle_rad, centre)
 
 
@@ -65,7 +65,7 @@ def blob(rng: np.random.Generator, centre: tuple[float, float], radii: tuple[flo
 
 
 def slab(centre: tuple[float, float], radii: tuple[float, float], squareness: float) -> Points:
-    """A superellipse: an ellipse at `squareness` 1, a rectangle with ever sharper corners above."""
+    """A superellipse: an ellipse at `squareness` 1, approaching a rectangle above."""
     power = 1.0 / squareness
     shape = np.sign(_CIRCLE) * np.abs(_CIRCLE) ** power
     outline: Points = (shape * np.array(radii) + np.array(centre)).astype(np.float32)
@@ -73,7 +73,7 @@ def slab(centre: tuple[float, float], radii: tuple[float, float], squareness: fl
 
 
 def curve(knots: Sequence[tuple[float, float]] | Points, samples: int = 12) -> Points:
-    """A smooth open curve near the knots: a Bezier curve with the knots as control points."""
+    """An open Bezier curve with the knots as control points."""
     control = np.asarray(knots, dtype=np.float32)
     steps = np.linspace(0, 1, samples, dtype=np.float32)[:, None]
     layers = [np.repeat(knot[None], samples, axis=0) for knot in control]
@@ -108,7 +108,7 @@ def _cap(end: Points, direction: Points, radius: float) -> Points:
 
 
 def vessel(rng: np.random.Generator, height: float, width: float) -> Points:
-    """The mirror-symmetric outline of something turned on a lathe: a bottle, a vase, a bulb, a lamp."""
+    """A mirror-symmetric outline, as of a bottle, a vase, a bulb or a lamp."""
     knots = rng.uniform(0.25, 1.0, rng.integers(3, 7)).astype(np.float32)
     levels = np.linspace(0, 1, 24)
     profile = np.interp(levels, np.linspace(0, 1, len(knots)), knots)

@@ -1,4 +1,4 @@
-"""Colours as coats, cloth, skin and places have them."""
+"""Typical colours of coats, cloth, skin and places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies of people: portraits cut by the frame, and whole figures."""
+"""Bodies of people: portraits cut off by the frame, and whole figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def portrait(rng: np.random.Generator) -> Body:
-    """Head, shoulders and chest, going on below the frame. Materials: 0 cloth, 1 hair, 2 hat, 3 and 4 more cloth."""
+    """Head, shoulders and chest, cut off by the frame. Materials: 0 cloth, 1 hair, 2 hat, 3 and 4 more cloth."""
     body = Body(stands_on_edge=True, fur=float(rng.uniform(0.0, 0.02)) if rng.random() < 0.4 else 0.0)
     complexion = palettes.skin(rng)
     radius = rng.uniform(0.12, 0.24)
@@ -40,7 +40,7 @@ def _torso(rng: np.random.Generator, top: float, half: float) -> Points:
 
 
 def _clothes(rng: np.random.Generator, body: Body, top: float, half: float, middle: float) -> None:
-    if rng.random() < 0.5:  # an open collar with something under it
+    if rng.random() < 0.5:  # an open collar over another garment
         depth = rng.uniform(0.1, 0.4)
         collar = outlines.points(
             (middle - 0.4 * half, top - 0.02), (middle + 0.4 * half, top - 0.02), (middle, top + depth)

@@ -1,7 +1,8 @@
-"""Real photographs without a subject, which scenes may use as backgrounds and as surfaces.
+"""Real photographs without a subject, for the backgrounds and surfaces of scenes.
 
-Besides those that come with the test photographs, `photographs.txt` names some of Debian's packages `tuxpaint-data`,
-`lomiri-wallpapers-16.04`, `mate-backgrounds` and `plasma-workspace-wallpapers` (free licences, see training/README.md).
+They are among the test photographs, and in Debian's packages `tuxpaint-data`, `lomiri-wallpapers-16.04`,
+`mate-backgrounds` and `plasma-workspace-wallpapers` (free licences, see training/README.md); `photographs.txt` lists
+those.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import cv2
 if TYPE_CHECKING:
     from tuft_training.scenery.arrays import RGB
 
-# The composites that measure the network stand on these: training must not have seen them.
+# The backgrounds of the composites, on which the network is evaluated; training must not use them.
 HELD_OUT: Final = frozenset({"ajantaCave", "canyondeChelly", "goldenTemple", "machuPicchu", "pontduGard", "sea5"})
 
 _LONG_SIDE_PX: Final = 800
@@ -31,9 +32,9 @@ def photographs_folder() -> Path:
 
 @functools.lru_cache(maxsize=1)
 def background_photographs(folder: Path) -> tuple[RGB, ...]:
-    """The photographs in `folder` and those of Debian's packages, at most 800 pixels long.
+    """The photographs in `folder` and those of Debian's packages, at most 800 pixels long; empty if there are none.
 
-    Those that composites stand on are left out; empty if there are none.
+    The backgrounds of the composites are excluded.
     """
     paths = sorted(folder.glob("bg_*.*")) if folder.is_dir() else []
     ours = [path for path in paths if path.stem.removeprefix("bg_") not in HELD_OUT]

@@ -1,4 +1,4 @@
-"""Strands of fur and whiskers: anti-aliased, tapered, curled and clumped."""
+"""Strands of fur and whiskers: antialiased, tapered, curled and clumped."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _JOINTS = 5
 
 
 def grow_fur(rng: np.random.Generator, layer: Layer, length_px: float, density: float = 1.0) -> None:
-    """Cover the layer with strands that start inside it and fringe its outline.
+    """Covers the layer with strands that start inside it and fringe its outline.
 
-    Each strand takes the colour at its root, varied by about 30 %. Colour and coverage are rasterised together at
-    twice the resolution and reduced by area, so that the layer stays exactly premultiplied.
+    Each strand has the colour at its root, varied by about 30 %. Colour and coverage are rasterised together at twice
+    the resolution and downscaled by area averaging, so that the layer stays exactly premultiplied.
 
     Args:
         rng: Source of randomness.
@@ -42,7 +42,7 @@ def grow_fur(rng: np.random.Generator, layer: Layer, length_px: float, density: 
 
 
 def draw_whiskers(rng: np.random.Generator, layer: Layer, whiskers: list[Points]) -> None:
-    """Draw whiskers, given as curves in pixel coordinates: light or dark, thin, tapered."""
+    """Draws whiskers, given as curves in pixel coordinates: light or dark, thin, tapered."""
     if not whiskers:
         return
     shade = rng.uniform(0.75, 1.0) if rng.random() < 0.7 else rng.uniform(0.0, 0.2)
@@ -51,7 +51,7 @@ def draw_whiskers(rng: np.random.Generator, layer: Layer, whiskers: list[Points]
 
 
 def _roots(rng: np.random.Generator, alpha: Field, count: int) -> Points:
-    """Integer (x, y) pixels inside the body, two thirds of them near its outline."""
+    """Integer (x, y) coordinates inside the body, two thirds of them near its outline."""
     inside = alpha > 0.6
     side = max(3, max(alpha.shape) // 20 | 1)
     rim = inside & (cv2.blur(alpha, (side, side)) < 0.85)
@@ -65,7 +65,7 @@ def _roots(rng: np.random.Generator, alpha: Field, count: int) -> Points:
 
 
 def _paths(rng: np.random.Generator, alpha: Field, roots: Points, length_px: float) -> Points:
-    """[n, joints, 2] joints of strands that leave the body outwards, combed, clumped and curled."""
+    """The joints of strands that point outwards, combed, clumped and curled: [n, joints, 2]."""
     sigma = max(alpha.shape) / 40
     soft = cv2.GaussianBlur(alpha, (0, 0), sigma)
     outward = -np.stack([cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)], axis=2)
@@ -85,13 +85,13 @@ def _paths(rng: np.random.Generator, alpha: Field, roots: Points, length_px: flo
 
 
 def _draw(layer: Layer, paths: Points, colours: Colours, thickness: int) -> None:
-    """Draw polylines over the layer: the first half `thickness` (+1) wide, the second half thin."""
+    """Draws polylines over the layer: the first half `thickness` (+1) wide, the second half thin."""
     height, width = layer.size_hw
     canvas = np.zeros((height * _OVERSAMPLING, width * _OVERSAMPLING, 4), dtype=np.uint8)
     fixed = np.round((paths + 0.5) * (_OVERSAMPLING << _SHIFT)).astype(np.int32)
     middle = fixed.shape[1] // 2 + 1
     values = np.round(colours * 255).astype(int).tolist()
-    # An opaque colour blended by coverage into all four channels is *over* on premultiplied colours.
+    # Blending an opaque colour by coverage into all four channels is *over* with premultiplied colours.
     for path, (red, green, blue) in zip(fixed, values, strict=True):
         ink = (red, green, blue, 255)
         cv2.polylines(canvas, [path[:middle]], False, ink, thickness + 1, cv2.LINE_AA, _SHIFT)

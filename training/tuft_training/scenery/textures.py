@@ -1,4 +1,4 @@
-"""Textures: fields of noise, stripes, spots and cells, and the colours laid over them."""
+"""Textures: fields of noise, stripes, spots and cells, and their colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def clouds(rng: np.random.Generator, size_hw: tuple[int, int], cell_px: float, octaves: int = 1) -> Field:
-    """Smooth noise in 0..1, each octave half as large and half as strong as the one before."""
+    """Smooth noise in 0..1; each octave has half the size and half the strength of the previous one."""
     height, width = size_hw
     total = np.zeros(size_hw, dtype=np.float32)
     weight = 1.0
@@ -25,14 +25,14 @@ def clouds(rng: np.random.Generator, size_hw: tuple[int, int], cell_px: float, o
 
 
 def stretched(field: Field) -> Field:
-    """The field scaled to 0..1; a constant field becomes 0."""
+    """Scales the field to 0..1; a constant field becomes 0."""
     low, high, _, _ = cv2.minMaxLoc(field)
     scaled: Field = (field - np.float32(low)) * np.float32(1 / max(high - low, 1e-6))
     return scaled
 
 
 def ramp(size_hw: tuple[int, int], angle_rad: float) -> Field:
-    """A linear ramp over the frame, 0..1, rising towards `angle_rad`."""
+    """A linear ramp over the frame, 0..1, increasing in the direction `angle_rad`."""
     height, width = size_hw
     across = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None] * np.float32(np.cos(angle_rad))
     down = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle_rad))
@@ -66,7 +66,7 @@ def cells(rng: np.random.Generator, size_hw: tuple[int, int], count: int) -> Fie
 
 
 def coloured(field: Field, palette: Colours) -> Colours:
-    """The field as colours: 0..1 runs linearly through the palette's rows, [h, w, 3]."""
+    """Maps the field, 0..1, linearly to the palette's rows: [h, w, 3]."""
     table = np.linspace(0, len(palette) - 1, 256)
     rows = np.stack([np.interp(table, np.arange(len(palette)), palette[:, c]) for c in range(3)], axis=1)
     index = np.clip(field * 255, 0, 255).astype(np.uint8)
@@ -77,13 +77,13 @@ def coloured(field: Field, palette: Colours) -> Colours:
 def material(
     rng: np.random.Generator, size_hw: tuple[int, int], palette: Colours, photographs: tuple[RGB, ...] = ()
 ) -> Colours:
-    """A surface: one of the families of texture in the palette's colours, with fine grain, [h, w, 3] in 0..1.
+    """A surface with a random texture in the palette's colours and fine grain, [h, w, 3] in 0..1.
 
     Args:
         rng: Source of randomness.
         size_hw: Height and width in pixels.
         palette: [n, 3] RGB, n >= 2.
-        photographs: Real photographs whose crops are one more family.
+        photographs: Real photographs, whose crops are a further kind of texture.
     """
     if photographs and rng.random() < 0.2:
         return tinted(photograph_crop(rng, size_hw, photographs), palette[0], float(rng.uniform(0, 0.7)))
@@ -113,7 +113,7 @@ def _pattern(rng: np.random.Generator, size_hw: tuple[int, int]) -> Field:
 
 
 def photograph_crop(rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...]) -> Colours:
-    """A random crop of a random photograph at `size_hw`, perhaps mirrored, with changed colours, 0..1."""
+    """A random crop of a random photograph at `size_hw`, randomly mirrored and recoloured, 0..1."""
     photograph = photographs[rng.integers(len(photographs))]
     height, width = photograph.shape[:2]
     share = rng.uniform(0.25, 1.0)
@@ -132,7 +132,7 @@ def photograph_crop(rng: np.random.Generator, size_hw: tuple[int, int], photogra
 
 
 def tinted(colours: Colours, colour: Colours, amount: float) -> Colours:
-    """The lightness pattern kept, its colour drawn towards `colour` by `amount` in 0..1."""
+    """Keeps the lightness and moves the colour towards `colour` by `amount` in 0..1."""
     grey = colours.mean(axis=2, keepdims=True)
     contrast = (grey / max(float(grey.mean()), 0.05)).astype(np.float32)
     mixed: Colours = colours * np.float32(1 - amount) + contrast * (colour * np.float32(amount))
