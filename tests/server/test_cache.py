@@ -14,7 +14,7 @@ from support.tiny import mean_graph, misbehaving_model, seal, tiny_repository
 from tuft import Client, Settings
 from tuft.errors import ServerError
 from tuft.inference.transport.triton import TritonTransport
-from tuft.operations.cache import VERSION_MAX_AGE_S, ResultCache, versions
+from tuft.operations.cache import VERSION_MAX_AGE_S, ResultCache
 from tuft.serve import ServeOptions, command, running_server
 
 pytestmark = pytest.mark.server

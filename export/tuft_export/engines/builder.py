@@ -115,9 +115,7 @@ def _config(trt: Any, builder: Any, options: BuildOptions, monitor: Any) -> Any:
     config = builder.create_builder_config()
     config.progress_monitor = monitor
     config.builder_optimization_level = options.optimization_level
-    config.profiling_verbosity = (
-        trt.ProfilingVerbosity.DETAILED
-    )  # else the inspector reports only names
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # else the inspector reports only names
     if options.workspace_mb is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
     if not options.tf32:
