@@ -24,10 +24,10 @@ class Settings:
         isolate_decoding: Whether photographs are decoded in sandboxed processes, bounded in time and memory: for
             pictures from untrusted sources.
         fallback: Whether a smaller preset may serve.
-        fallback_on: The causes for which it may, of `tuft.presets.FALLBACK_CAUSES`: `memory` (the server has not enough),
-            `busy` (its queue is full, or the request waited in it for half of its time), `timeout` (no answer within
-            half of the time left; the smaller preset gets the other half) and `circuit` (the model has failed so often
-            that it is not asked).
+        fallback_on: The causes for which it may, of `tuft.presets.FALLBACK_CAUSES`: `memory` (the server has not
+            enough), `busy` (its queue is full, or the request waited in it for half of its time), `timeout` (no answer
+            within half of the time left; the smaller preset gets the other half) and `circuit` (the model has failed so
+            often that it is not asked).
         stable_last: Whether `stable` may serve when `standard` cannot either. It asks the same model again, and its
             edges are not refined.
         retries: 0..10, how often a request is sent again at most after a refused or lost connection.
