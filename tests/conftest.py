@@ -1,4 +1,4 @@
-"""What several tests share: a seeded generator, a scene whose alpha is known, a client without a server."""
+"""Shared fixtures: a seeded generator, a scene with known alpha, and a client without a server."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# A busy machine is no reason to fail.
+# Tests must not fail because the machine is busy.
 hypothesis.settings.register_profile("tuft", deadline=None)
 hypothesis.settings.load_profile("tuft")
 
 
 @pytest.fixture(autouse=True)
 def survives_signals() -> None:
-    """Tests that interrupt come after others whose networks have ended."""
+    """Keeps later interrupts from crashing the process after OpenVINO networks have been freed."""
     handle_on_the_threads_own_stack()
 
 
@@ -41,7 +41,7 @@ def rng() -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Scene:
-    """A disk with a soft edge on a background, composed exactly.
+    """A disk with a soft edge, composited exactly over a background.
 
     Attributes:
         rgb: (H, W, 3) uint8 photograph.
@@ -56,13 +56,13 @@ class Scene:
     background: tuple[int, int, int]
 
     def saliency(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What a perfect network would say about (S, S, 3) uint8: how far each pixel is from behind to in front."""
+        """The output of a perfect network for (S, S, 3) uint8: the position between background and foreground."""
         way = np.subtract(self.foreground, self.background, dtype=np.float64)
         return np.clip((image - np.float64(self.background)) @ way / (way @ way), 0, 1).astype(np.float32)
 
 
 def disk_alpha(size_hw: tuple[int, int], *, radius: float = 0.3, edge_px: float = 4.0) -> NDArray[np.float32]:
-    """Alpha of a centred disk whose radius is a share of the short side, with a linear edge."""
+    """Alpha of a centred disk with a linear edge; the radius is relative to the short side."""
     rows, columns = np.indices(size_hw, dtype=np.float64)
     distance_px = np.hypot(rows - (size_hw[0] - 1) / 2, columns - (size_hw[1] - 1) / 2)
     return np.clip((radius * min(size_hw) - distance_px) / edge_px + 0.5, 0, 1).astype(np.float32)
@@ -88,7 +88,7 @@ def scene(make_scene: Callable[..., Scene]) -> Scene:
 
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings of whoever runs the tests do not change them."""
+    """Isolates tests from the settings in the developer's environment."""
     for name in (*VARIABLES.values(), "TUFT_CONFIG", "TUFT_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 
@@ -108,7 +108,7 @@ def client(fake: FakeTransport) -> Iterator[Client]:
 
 @pytest.fixture
 def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTransport:
-    """What every client of the command line talks to."""
+    """The server of every client that the command line makes."""
     monkeypatch.setattr(fake, "close", lambda: None)  # several commands may be run
     monkeypatch.setattr(Client, "from_settings", partial(Client.from_settings, transport=fake))
     monkeypatch.setattr(cli.doctor, "TritonTransport", lambda url: fake)
@@ -117,7 +117,7 @@ def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTranspor
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port of this machine where nobody listens."""
+    """A port of this machine without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -125,7 +125,7 @@ def closed_port() -> int:
 
 @pytest.fixture
 def photos(scene: Any, tmp_path: Path) -> Path:
-    """A folder with two photographs, one in a folder of its own."""
+    """A folder with two photographs, one of them in a subfolder."""
     folder = tmp_path / "photos"
     (folder / "cats").mkdir(parents=True)
     Image.fromarray(scene.rgb).save(folder / "dog.png")

@@ -1,4 +1,4 @@
-"""Accept the mattes that are cut out now: writes the references, and a report of what changes.
+"""Accepts the current mattes: writes the references and a report of the changes.
 
 make accept-mattes
 """

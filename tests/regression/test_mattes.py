@@ -1,4 +1,4 @@
-"""Visual regression through a real server, and the proof that it can fail."""
+"""Visual regression through a real server, and tests that it detects changes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def faded(matte: np.ndarray) -> np.ndarray:
 
 
 def without_an_ear(matte: np.ndarray) -> np.ndarray:
-    """The topmost tenth of the subject gone."""
+    """Removes the topmost tenth of the subject."""
     rows = np.flatnonzero((matte > 128).any(axis=1))
     result = matte.copy()
     result[: rows[0] + max(8, len(rows) // 10)] = 0

@@ -1,1 +1,1 @@
-"""What several tests share: pictures with known answers, and the oracles."""
+"""Code shared by tests: images with known answers, oracles and test doubles."""

@@ -1,4 +1,4 @@
-"""Adopting a tiny network, and asking what was published of it."""
+"""Adopts a tiny network and runs the published graph."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def in_onnxruntime(folder: Path, images: NDArray[np.uint8]) -> NDArray[np.float3
 
 
 def in_openvino(folder: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """As model.py runs it: compiled for one picture, one after the other."""
+    """Runs the graph like model.py: compiled for one picture, one picture at a time."""
     core = openvino.Core()
     graph = core.read_model(folder / "model.onnx")
     graph.reshape([1, SIZE, SIZE, 3])

@@ -1,6 +1,6 @@
-"""What the API of TensorRT's Python bindings is: classes, their members, and what methods take and give.
+"""Reads the API of TensorRT's Python bindings: classes, their members, and the signatures of methods.
 
-pybind11 writes signatures into the docstrings of what it binds: so they are read from the bindings themselves.
+The signatures are parsed from docstrings, which pybind11 generates.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypedDict
 
-# Those that tuft uses; the bindings call some differently than the C++ headers.
+# The classes that tuft uses; the names of some differ from the C++ headers.
 CLASSES = (
     "Builder", "BuilderFlag", "DataType", "EngineInspector", "IBuilderConfig", "ICudaEngine", "IExecutionContext",
     "ILogger", "INetworkDefinition", "IOptimizationProfile", "IProgressMonitor", "ITimingCache",
@@ -21,14 +21,14 @@ _PARAMETER = re.compile(r"(?:^|, )(\w+):")
 
 
 class Overload(TypedDict):
-    """One way to call a method: names of the parameters without `self`, which have defaults, and the returned type."""
+    """An overload of a method: names of the parameters without `self`, those with defaults, and the return type."""
 
     parameters: list[str]
     optional: list[str]
     returns: str
 
 
-# Class -> member -> its overloads; None for what is not called.
+# Class -> member -> its overloads; None for members that are not callable.
 Api = dict[str, dict[str, list[Overload] | None]]
 
 

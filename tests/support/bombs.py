@@ -1,4 +1,4 @@
-"""Files made to hurt whoever decodes them: small, and claiming or costing far more."""
+"""Decompression bombs: small files that claim or cost far more than their size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GREY = Image.new("L", (8, 8), 128)
 
 
 def scan_bomb(side: int = 2000, scans: int = 400, *, between: bytes = b"", progressive: bool = True) -> bytes:
-    """A JPEG whose last scan, of a few bytes, comes again and again, each behind `between`."""
+    """A JPEG whose last scan, of a few bytes, is repeated, each time after `between`."""
     file = file_of(Image.new("RGB", (side, side), (128, 128, 128)), "JPEG", progressive=progressive)
     start = file.rfind(b"\xff\xc4") if progressive else file.rfind(b"\xff\xda")
     return file[:-2] + (between + file[start:-2]) * scans + b"\xff\xd9"
@@ -107,7 +107,7 @@ def avif_of_items(count: int) -> bytes:
 def grey_tiff(
     width: int, height: int, *more: tuple[int, int, int, int], data_bytes: int = 64, next_directory: int = 0
 ) -> bytes:
-    """Eight bits of grey in one strip of `data_bytes`, which begins at 8, with `more` entries instead or besides."""
+    """Eight bits of grey in one strip of `data_bytes` at offset 8; `more` replaces or adds entries."""
     given = {tag for tag, *_ in more}
     entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1)]
     entries += [(273, 4, 1, 8), (278, 4, 1, height), (279, 4, 1, data_bytes)]
@@ -116,7 +116,7 @@ def grey_tiff(
 
 
 def tiff_of_tiles(count: int) -> bytes:
-    """A TIFF of 16 × 16 tiles, `count` of them, all at one place."""
+    """A TIFF of `count` tiles of 16 × 16 pixels, all at the same offset."""
     places = struct.pack("<I", 8) * count + struct.pack("<I", 256) * count
     tiles = [(322, 4, 1, 16), (323, 4, 1, 16), (324, 4, count, 264), (325, 4, count, 264 + 4 * count)]
     size = [(256, 4, 1, 16 * 400), (257, 4, 1, 16 * (count // 400))]
@@ -125,7 +125,7 @@ def tiff_of_tiles(count: int) -> bytes:
 
 
 def directory_bomb(*, tags: int = 60_000, data_bytes: int = 1_000_000) -> bytes:
-    """A directory of thousands of tags, each of which claims the same bytes: TIFF, or the content of EXIF."""
+    """A directory of thousands of tags that all claim the same bytes: a TIFF, or the content of EXIF."""
     return tiff_of([(tag, 7, data_bytes, 8) for tag in range(1000, 1000 + tags)], b"\0" * data_bytes)
 
 
@@ -133,7 +133,7 @@ HEXADECIMAL = b"\nexif\n  1\n" + directory_bomb(tags=10_000, data_bytes=100_000)
 
 
 def in_segments(exif: bytes) -> bytes:
-    """A JPEG with more EXIF than one segment holds."""
+    """A JPEG with more EXIF than fits into one segment."""
     first, *others = jpeg_segments(file_of(GREY, "JPEG"))
     pieces = [exif[start : start + 60_000] for start in range(0, len(exif), 60_000)]
     return b"".join([first, *[jpeg_segment(0xE1, b"Exif\0\0" + piece) for piece in pieces], *others])
@@ -143,7 +143,7 @@ def in_segments(exif: bytes) -> bytes:
 
 
 def srgb_with(*tags: tuple[bytes, bytes]) -> bytes:
-    """The sRGB profile with more tags."""
+    """The sRGB profile with additional tags."""
     profile = srgb_profile()
     count = int.from_bytes(profile[128:132], "big")
     start = 132 + 12 * (count + len(tags))

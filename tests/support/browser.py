@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven over the WebDriver protocol with nothing but the standard library."""
+"""A headless Chromium, driven over the WebDriver protocol with only the standard library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLAGS: Final = (
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--hide-scrollbars", "--force-color-profile=srgb", "--force-device-scale-factor=1", "--window-size=1280,900"),
 )
-_ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"  # the key that the protocol marks elements with
+_ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's key of element references
 _START_S: Final = 60.0
 _ANSWER_S: Final = 120.0
 
@@ -48,38 +48,38 @@ class Browser:
         self._url = f"{driver_url}/session/{session['sessionId']}"
 
     def open(self, file: Path) -> None:
-        """Loads a file and forgets what was logged before."""
+        """Loads a file and clears the logs."""
         self.console(), self.requests()
         self._call("POST", "/url", {"url": file.resolve().as_uri()})
 
     def run(self, script: str, *arguments: object) -> Any:
-        """What the body of a JavaScript function returns."""
+        """Runs the body of a JavaScript function and returns its result."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def wait(self, condition: str, *, seconds: float = 20.0) -> None:
-        """Until a JavaScript expression is true."""
+        """Waits until a JavaScript expression is true."""
         deadline_s = time.monotonic() + seconds
         while not self.run(f"return Boolean({condition})"):
             assert time.monotonic() < deadline_s, f"never true: {condition}"
             time.sleep(0.02)
 
     def settings(self, *, width: int, height: int, dark: bool = False, scale: float = 1.0) -> None:
-        """The window's size in CSS pixels, how many pixels each has, and the colour scheme that is preferred."""
+        """Sets the window's size in CSS pixels, the device pixel ratio and the preferred colour scheme."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
         self.devtools("Emulation.setDeviceMetricsOverride", metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.devtools("Emulation.setEmulatedMedia", {"features": [scheme]})
 
     def devtools(self, command: str, parameters: dict[str, Any]) -> Any:
-        """One command of Chromium's own protocol."""
+        """Runs a command of the Chrome DevTools protocol."""
         return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def screenshot(self) -> Image.Image:
-        """The window as RGB."""
+        """A screenshot of the window as RGB."""
         return Image.open(io.BytesIO(base64.b64decode(self._call("GET", "/screenshot")))).convert("RGB")
 
     def box(self, selector: str) -> tuple[float, float, float, float]:
-        """Left, top, width and height of the first match, scrolled to the middle of the window."""
+        """Scrolls the first match to the middle of the window; returns its left, top, width and height."""
         script = """
             const element = document.querySelector(arguments[0]);
             element.scrollIntoView({block: "center", behavior: "instant"});
@@ -90,29 +90,29 @@ class Browser:
         return left, top, width, height
 
     def click(self, selector: str) -> None:
-        """Presses the mouse on the middle of the first match."""
+        """Clicks on the middle of the first match."""
         left, top, width, height = self.box(selector)
         self.drag((left + width / 2, top + height / 2))
 
     def drag(self, *places: tuple[float, float]) -> None:
-        """Presses the mouse at the first place and lets it go at the last."""
+        """Drags with the mouse from the first position to the last."""
         moves = [_move(place) for place in places]
         press, release = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
         self._act({"type": "pointer", "id": "mouse", "actions": [moves[0], press, *moves[1:], release]})
 
     def double_click(self, place: tuple[float, float]) -> None:
-        """Presses the mouse twice."""
+        """Double-clicks."""
         press, release = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
         self._act({"type": "pointer", "id": "mouse", "actions": [_move(place), press, release, press, release]})
 
     def wheel(self, place: tuple[float, float], delta: int, *, ctrl: bool = False) -> None:
-        """Turns the wheel at a place; below zero is away from the hand."""
+        """Turns the mouse wheel at a position; negative values scroll up."""
         x, y = map(round, place)
         parameters = {"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": delta, "modifiers": 2 * ctrl}
         self.devtools("Input.dispatchMouseEvent", parameters)
 
     def touch(self, *steps: Sequence[tuple[float, float]]) -> None:
-        """Fingers on the first step's places, moved to those of the others, then lifted."""
+        """Touches the positions of the first step, moves the fingers to those of the others, and lifts them."""
         for number, places in enumerate(steps):
             points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
             kind = "touchMove" if number else "touchStart"
@@ -120,17 +120,17 @@ class Browser:
         self.devtools("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
     def press(self, *keys: str) -> None:
-        """Keys on what has the focus: characters, or names such as `ArrowRight`."""
+        """Sends keys to the focused element: characters, or names such as `ArrowRight`."""
         codes = {"ArrowLeft": "\ue012", "ArrowRight": "\ue014", "Home": "\ue011", "End": "\ue010"}
         steps = [{"type": kind, "value": codes.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]
         self._act({"type": "key", "id": "keyboard", "actions": steps})
 
     def console(self) -> list[str]:
-        """What the page has complained of since the last question."""
+        """The page's console errors and warnings since the last call."""
         return [entry["message"] for entry in self._log("browser")]
 
     def requests(self) -> list[str]:
-        """Every address asked for since the last question."""
+        """All URLs requested since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [
             message["params"]["request"]["url"]
@@ -139,7 +139,7 @@ class Browser:
         ]
 
     def close(self) -> None:
-        """Ends the browser."""
+        """Closes the browser."""
         self._call("DELETE", "")
 
     def _log(self, kind: str) -> Any:
@@ -161,7 +161,7 @@ class Browser:
 
 @contextmanager
 def running_browser(folder: Path) -> Iterator[Browser]:
-    """A browser with a profile in `folder` that is gone afterwards."""
+    """Starts a browser with a profile in `folder`, and closes it afterwards."""
     assert DRIVER is not None
     log = folder / "chromedriver.log"
     with log.open("wb") as file:

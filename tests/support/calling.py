@@ -1,4 +1,4 @@
-"""What a stranger needs to ask a server, tritonclient and the wire contract alone; and a look at what runs."""
+"""A client that uses only tritonclient and the wire contract, and a view of running processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Caller:
-    """Asks one server for saliency."""
+    """Requests saliency from one server."""
 
     def __init__(self, address: str) -> None:
         self.client = grpc.InferenceServerClient(address)
@@ -33,7 +33,7 @@ class Caller:
     def ask_at_once(
         self, batches: Sequence[NDArray[np.uint8]]
     ) -> list[NDArray[np.float32] | grpc.InferenceServerException]:
-        """All at the same time; what fails is returned, not raised."""
+        """Sends all requests concurrently; exceptions are returned, not raised."""
 
         def outcome(images: NDArray[np.uint8]) -> NDArray[np.float32] | grpc.InferenceServerException:
             try:
@@ -63,7 +63,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 
 def descendants() -> list[psutil.Process]:
-    """Processes that this test run has started, and those that they have."""
+    """All descendants of this process."""
     return psutil.Process().children(recursive=True)
 
 

@@ -1,4 +1,4 @@
-"""What decoding apart leaves in the system."""
+"""The resources that sandboxed decoding uses in the system."""
 
 from __future__ import annotations
 

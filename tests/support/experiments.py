@@ -1,4 +1,4 @@
-"""Experiments whose truth is known."""
+"""Simulated experiments with known effects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuft.operations.experiments import Arm, Log
 
 
 def event(request_id: str, unit: str | None, **known: Any) -> RequestEvent:
-    """A request that went well, but for what is `known`."""
+    """A successful request with the attributes `known`."""
     usual = {
         "requested": "standard", "served": "standard", "outcome": "ok",
         "model": "inspyrenet_1024", "model_version": "1",
@@ -22,7 +22,7 @@ def event(request_id: str, unit: str | None, **known: Any) -> RequestEvent:
 
 
 def arm(rng: np.random.Generator, name: str, units: int, *, better: float = 0.0, failing: float = 0.02) -> Arm:
-    """Requests of units that differ from each other: one to some eight of each."""
+    """Requests of heterogeneous units, one to about eight of each."""
     unit = np.repeat(np.arange(units), rng.poisson(2, units) + 1)
     failed = (rng.random(len(unit)) < (failing * np.exp(rng.normal(0, 0.5, units)))[unit]).astype(np.float64)
     quality = 0.9 + rng.normal(0, 0.05, units)[unit] + rng.normal(0, 0.03, len(unit)) + better
@@ -33,7 +33,7 @@ def arm(rng: np.random.Generator, name: str, units: int, *, better: float = 0.0,
 
 
 def log_of(*arms: Arm, planned_units: int | None = None, **known: Any) -> Log:
-    """What was recorded of arms that should be equally large."""
+    """The log of arms with equal shares."""
     units = sum(one.units for one in arms)
     plain: dict[str, Any] = {
         "definitions": 1, "mixed_units": 0, "forced_units": 0, "unreadable_lines": 0,

@@ -1,7 +1,7 @@
 """A TensorRT that builds and runs engines without a GPU: its plan is the graph, and ONNX Runtime computes.
 
-Only what tuft uses is here, by TensorRT's names; `tests/export/engines/test_api.py` holds them to the real bindings.
-What is to go wrong is set on `support.faults.Faults`.
+It has only the names that tuft uses; `tests/export/engines/test_api.py` compares them with the real bindings.
+`support.faults.Faults` injects faults.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class IExecutionContext:
 
 
 def fake_tensorrt(faults: Faults, version: str = "11.4.0.106") -> ModuleType:
-    """The module; put it into `sys.modules` as `tensorrt`."""
+    """The module, to be registered in `sys.modules` as `tensorrt`."""
 
     class Builder:
         def __init__(self, logger: ILogger) -> None:
@@ -262,7 +262,7 @@ def fake_tensorrt(faults: Faults, version: str = "11.4.0.106") -> ModuleType:
 
 
 def _steps(faults: Faults, monitor: Any, count: int = 3) -> bool:
-    """Two nested phases, reported from another thread as TensorRT does; False once the monitor has said no."""
+    """Reports two nested phases from another thread, like TensorRT; False after the monitor has cancelled."""
     going = True
 
     def report() -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong in the fake TensorRT, and what it has seen."""
+"""Faults to inject into the fake TensorRT, and its recorded calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Faults:
-    """What goes wrong, and what was seen.
+    """Injected faults and recorded calls.
 
     Attributes:
         parser_errors: What the parser says; any makes it refuse the graph.

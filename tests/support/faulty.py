@@ -1,4 +1,4 @@
-"""A real tritonserver whose model does what the picture tells it to, and what a caller of the client gets from it."""
+"""A real tritonserver whose model is controlled by the image, and the results that a caller of the client gets."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from tuft import Client, Cutout
     from tuft.serve import ServerAddresses
 
-# All pixels of a photograph have one of these values; LARGE: only above 1024.
+# The value of all pixels of a photograph; LARGE has an effect only above 1024.
 WELL, SLOW, SLOW_IF_LARGE, DEFECT, MEMORY_IF_LARGE, FIRST_WORD = 0, 1, 2, 3, 4, 10
 SLOW_S = 1.0
 QUEUE_SIZE = 2
-GRACE_S = 1.0  # what a caller may wait beyond the deadline
+GRACE_S = 1.0  # tolerance beyond the deadline
 
 
 def obedient_model(seen: Path) -> str:
-    """Source of a model.py that answers a ramp, and appends a line to the file `seen` as each execution begins."""
+    """Source of a model.py that answers a ramp, and appends a line to the file `seen` at each execution."""
     ramp = "np.linspace(0, 1, images[..., 0].size, dtype=np.float32).reshape(images.shape[:3])"
     model = misbehaving_model("act(int(images.max()), images.shape[1])")
     return f"""
@@ -58,7 +58,7 @@ def act(what, size):
 
 
 def serving_options(folder: Path, sizes: tuple[int, ...]) -> ServeOptions:
-    """What serves the obedient model with short queues; all its files are in `folder`."""
+    """Options to serve this model with short queues; all its files are in `folder`."""
 
     def shorten_queue(config: ModelConfig) -> None:
         config.dynamic_batching.default_queue_policy.max_queue_size = QUEUE_SIZE
@@ -71,7 +71,7 @@ def serving_options(folder: Path, sizes: tuple[int, ...]) -> ServeOptions:
 
 @dataclass(frozen=True)
 class FaultyServer:
-    """Where it answers, and what its model has seen."""
+    """The address of the server, and the requests that its model has seen."""
 
     addresses: ServerAddresses
     seen: Path
@@ -87,19 +87,19 @@ class FaultyServer:
         return found
 
     def executions(self) -> list[int]:
-        """What the pictures that the model has begun to work on said, warm-up included."""
+        """The commands of the images that the model has started to process, including the warm-up."""
         return [int(line) for line in self.seen.read_text().split()] if self.seen.exists() else []
 
     def cancelled(self) -> int:
-        """How many requests Triton has dropped because they were cancelled."""
+        """The number of requests that Triton has dropped because they were cancelled."""
         return self._metric("nv_inference_request_failure", 'reason="CANCELED"')
 
     def queued(self) -> int:
-        """How many requests wait in its queues."""
+        """The number of queued requests."""
         return self._metric("nv_inference_pending_request_count")
 
     def _metric(self, name: str, label: str = "") -> int:
-        """Sum over all models."""
+        """The sum of a metric over all models."""
         with urllib.request.urlopen(self.addresses.metrics) as answer:
             pattern = rf"^{name}{{[^}}]*{label}[^}}]*}} (\d+)$"
             return sum(map(int, re.findall(pattern, answer.read().decode(), re.MULTILINE)))
@@ -107,7 +107,7 @@ class FaultyServer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a caller got, and after how long."""
+    """The result of a call, and its duration."""
 
     cutout: Cutout | None
     error: BaseException | None
@@ -119,7 +119,7 @@ def photo(what: int) -> NDArray[np.uint8]:
 
 
 def attempt(client: Client, what: int = WELL, preset: str | None = None, **options: Any) -> Outcome:
-    """One request, at 384 if no preset is named. It ends within its deadline and a second."""
+    """Sends a request, at 384 unless a preset is named; asserts that it ends within a second after its deadline."""
     options = {"size": 384, **options} if preset is None else options
     cutout, error = None, None
     began_s = time.monotonic()
@@ -134,7 +134,7 @@ def attempt(client: Client, what: int = WELL, preset: str | None = None, **optio
 
 @contextmanager
 def in_flight(server: FaultyServer, client: Client, what: int = SLOW, **options: Any) -> Iterator[Future[Outcome]]:
-    """A request that the model works on as the `with` block begins."""
+    """A request that the model is processing when the `with` block begins."""
     before = len(server.executions())
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(attempt, client, what, **options)
@@ -144,7 +144,7 @@ def in_flight(server: FaultyServer, client: Client, what: int = SLOW, **options:
 
 @contextmanager
 def once_queued(server: FaultyServer, act: Callable[[], object]) -> Iterator[list[float]]:
-    """Does `act` as soon as a request waits in the server's queue; gives the time at which it did."""
+    """Calls `act` as soon as a request is queued on the server; returns the time of the call."""
     acted_s: list[float] = []
 
     def watch() -> None:
@@ -159,7 +159,7 @@ def once_queued(server: FaultyServer, act: Callable[[], object]) -> Iterator[lis
 
 
 def seconds_until_served(client: Client, timeout_s: float = 30.0) -> float:
-    """How long the first success takes from now on."""
+    """The time until the next success."""
     began_s = time.monotonic()
     while attempt(client, timeout_s=2.0).cutout is None:
         assert time.monotonic() < began_s + timeout_s, "the client does not recover"

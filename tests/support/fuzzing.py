@@ -1,7 +1,7 @@
-"""A corpus of damaged and hostile files, the same each time, and a process that reads them one after another.
+"""A reproducible corpus of damaged and hostile files, and a process that reads them one after another.
 
-`python -m support.fuzzing FIRST` reads the corpus from mutant FIRST on, and says before each which it is and afterwards
-what came of it: who crashes the process, or hangs, is the last that it named.
+`python -m support.fuzzing FIRST` reads the corpus from mutant FIRST on. It prints the name of each mutant before
+reading it and the result afterwards, so a mutant that crashes the process or hangs is the last one named.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def seeds() -> dict[str, bytes]:
 
 
 def corpus() -> list[Mutant]:
-    """All mutants, the same each time."""
+    """All mutants; deterministic."""
     originals = seeds()
     mutants = []
     for kind, file in originals.items():
@@ -84,7 +84,7 @@ def corpus() -> list[Mutant]:
         for _ in range(ROUNDS):
             mutants += [Mutant(f"{kind}: {how}", mutate(file, rng)) for how, mutate in _ANYWHERE.items()]
             mutants += [Mutant(f"{kind}: {how}", mutate(file, rng)) for how, mutate in _structural(file).items()]
-            has_end = not kind.startswith("plain")  # text has none
+            has_end = not kind.startswith("plain")  # text has no end marker
             mutants.append(Mutant(f"{kind}: cut short", file[: rng.integers(1, len(file))], truncated=has_end))
             other = originals[str(rng.choice(sorted(originals)))]
             place = rng.integers(1, len(file))
@@ -93,7 +93,7 @@ def corpus() -> list[Mutant]:
     return mutants
 
 
-# --- changes that know nothing of the format
+# --- changes that ignore the format
 
 
 def _flip(file: bytes, rng: np.random.Generator, reach: int | None = None) -> bytes:
@@ -130,7 +130,7 @@ _ANYWHERE: dict[str, Callable[[bytes, np.random.Generator], bytes]] = {
 }
 
 
-# --- changes that leave checksums and lengths right
+# --- changes that keep checksums and lengths valid
 
 
 def _structural(file: bytes) -> dict[str, Callable[[bytes, np.random.Generator], bytes]]:
@@ -155,7 +155,7 @@ def _structural(file: bytes) -> dict[str, Callable[[bytes, np.random.Generator],
 
 
 def _shuffled(parts: list[Part], rng: np.random.Generator) -> list[Part]:
-    """One part dropped, one twice, or two changed over."""
+    """Drops, duplicates or swaps parts."""
     first, second = (int(place) for place in rng.integers(0, len(parts), 2))
     kept = parts[first]
     how = rng.integers(3)
@@ -178,7 +178,7 @@ def _one_changed(
 
 
 def _restreamed(file: bytes, rng: np.random.Generator) -> bytes:
-    """Filter numbers and pixels changed before they are deflated."""
+    """Changes filter numbers and pixels before they are deflated."""
     chunks = png_chunks(file)
     lines = zlib.decompress(b"".join(content for kind, content in chunks if kind == b"IDAT"))
     before = [chunk for chunk in chunks if chunk[0] not in (b"IDAT", b"IEND")]
@@ -190,12 +190,12 @@ def _jpeg_header_changed(file: bytes, rng: np.random.Generator) -> bytes:
     segments = jpeg_segments(file)
     place = int(rng.integers(1, len(segments) - 1))
     head, content = segments[place][:4], segments[place][4:]
-    changed = (_flip if rng.integers(2) else _overwrite)(content, rng)[: len(content)]  # its length stays right
+    changed = (_flip if rng.integers(2) else _overwrite)(content, rng)[: len(content)]  # keeps its length
     return b"".join([*segments[:place], head, changed, *segments[place + 1 :]])
 
 
 def _harmless(file: bytes) -> Iterator[tuple[str, bytes]]:
-    """Additions that a reader must pass over."""
+    """Adds parts that a reader must ignore."""
     if file.startswith(b"\x89PNG"):
         first, *others = png_chunks(file)
         yield "a chunk nobody knows", png_of([first, (b"teST", b"anything"), *others])
@@ -207,7 +207,7 @@ def _harmless(file: bytes) -> Iterator[tuple[str, bytes]]:
         yield "something behind it", file + b"anything"
 
 
-# --- reading them
+# --- reading
 
 
 def main(first: int) -> None:

@@ -1,4 +1,4 @@
-"""Visual regression: what is cut out of 24 held-out scenes, against the mattes that were accepted.
+"""Visual regression: compares the mattes of 24 held-out scenes with the accepted ones.
 
 Accepting a change: run `make accept-mattes`, look at `out/regression/index.html`, which shows every matte before and
 after with the worst place enlarged, and commit the new references with the reason.
@@ -35,10 +35,10 @@ REFERENCES: Final = Path(__file__).parents[1] / "regression" / "references"
 REPORT: Final = Path(__file__).parents[2] / "out" / "regression" / "index.html"
 PRESET: Final = "standard"
 PHOTO_HW: Final = (960, 1280)
-# Mattes are kept and compared at half of the photograph's size: small files, and every strand still shows.
+# Mattes are stored and compared at half of the photograph's size: files are small, and every strand is still visible.
 COMPARED_HW: Final = (480, 640)
 
-# By category the held-out scenes that show it, chosen by eye.
+# The held-out scenes of each category, selected by eye.
 SCENES: Final = {
     "short fur": (2057, 2107, 2109),
     "fluffy fur": (2012, 2046, 2094),
@@ -76,7 +76,7 @@ SUBJECTS: Final = tuple(Subject(category, number) for category, numbers in SCENE
 
 
 def cut_out(client: Client, photo: NDArray[np.uint8]) -> Matte:
-    """The matte at the size that is compared; all zero where the client finds no subject."""
+    """The matte at the compared size; all zero if the client finds no subject."""
     try:
         alpha = client.remove(photo, preset=PRESET).alpha
     except NoSubjectError:
@@ -93,9 +93,10 @@ def read_reference(subject: Subject) -> Matte:
         return np.asarray(image)
 
 
-# What two mattes may differ by. Half precision stays below, and each mutation of test_mattes.py goes beyond on every
-# picture that it changes. Measured: bfloat16 at most 0.001, 0.003, 0.04, 0.01 and 0.31; a faded matte 0.05 in level, a
-# blurred or dilated one at least 0.015 and 0.24 at the edge, one without an ear 0.08 at a place and 0.97 of FLIP.
+# Limits of the difference between two mattes. Half precision stays below them, and each mutation of test_mattes.py
+# exceeds them on every image that it changes. Measured: bfloat16 at most 0.001, 0.003, 0.04, 0.01 and 0.31; a faded
+# matte 0.05 in level, a blurred or dilated one at least 0.015 and 0.24 at the edge, one without an ear 0.08 at a place
+# and 0.97 of FLIP.
 LIMITS: Final = {
     "level": 0.01,  # relative change of the sum of alpha over the subject
     "edge": 0.008,  # loss of edge sharpness, the correlation of both mattes' gradients, in the reference's transition
@@ -120,7 +121,7 @@ def numeric_figures(reference: Matte, matte: Matte) -> dict[str, float]:
 
 
 def flip_figures(photo: NDArray[np.uint8], reference: Matte, matte: Matte) -> dict[str, float]:
-    """What a viewer sees of the difference on white, on black and on a checkerboard, the worst of the three."""
+    """The perceived difference on white, on black and on a checkerboard; the worst of the three."""
     maps = [flip_map(photo, reference, matte, backdrop) for backdrop in backdrops(reference.shape)]
     return {
         "flip mean": max(float(one.mean()) for one in maps),
@@ -144,12 +145,12 @@ def backdrops(size_hw: tuple[int, ...]) -> tuple[NDArray[np.uint8], ...]:
 
 
 def exceeded(figures: dict[str, float]) -> list[str]:
-    """The figures beyond their limits, in words."""
+    """The figures beyond their limits, as text."""
     return [f"{name} {value:.3f} > {LIMITS[name]}" for name, value in figures.items() if value > LIMITS[name]]
 
 
 def exhibit(subject: Subject, photo: NDArray[np.uint8], reference: Matte, matte: Matte, figures: Any) -> Exhibit:
-    """Before, after and their difference, opened on the worst place."""
+    """Before, after and their difference, focused on the worst place."""
     difference = np.abs(matte.astype(np.int16) - reference).astype(np.uint8)
     places = _by_place(difference)
     row, column = np.unravel_index(int(places.argmax()), places.shape)
@@ -174,7 +175,7 @@ def exhibit(subject: Subject, photo: NDArray[np.uint8], reference: Matte, matte:
 
 
 def compare(subject: Subject, photo: NDArray[np.uint8], matte: Matte) -> Exhibit:
-    """The verdict on one matte and everything that shows it."""
+    """The verdict on one matte, with its layers and figures."""
     reference = read_reference(subject)
     small = at_compared_size(photo)
     figures = {**numeric_figures(reference, matte), **flip_figures(small, reference, matte)}
@@ -182,7 +183,7 @@ def compare(subject: Subject, photo: NDArray[np.uint8], matte: Matte) -> Exhibit
 
 
 def write_report(exhibits: Iterable[Exhibit]) -> None:
-    """Failures first."""
+    """Writes the report, failures first."""
     ordered = sorted(exhibits, key=lambda one: one.status != "fail")
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     page = html_report(ordered, title="tuft: visual regression", subtitle=f"{len(ordered)} mattes, preset {PRESET}")

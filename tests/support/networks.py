@@ -17,7 +17,7 @@ from tuft_export.inspyrenet import SMALL, SWIN_B, InSPyReNet, NetworkConfig, Swi
 if TYPE_CHECKING:
     import onnx
 
-# Few and narrow blocks: what exporting costs depends on their number, not on the picture.
+# Few and narrow blocks: the time of an export depends on their number, not on the size of the image.
 TINY = NetworkConfig(SwinConfig(8, (2, 1, 1, 2), (1, 2, 2, 4), 4), depth=8, base_size=96)
 
 
@@ -54,7 +54,7 @@ def demo_graph_384() -> onnx.ModelProto:
     return with_weights(read_bare(demo_graph(384)), load_weights(CHECKPOINTS["demo"]).arrays)
 
 
-# Cached, because pytest makes a session's fixture once for each conftest that imports it.
+# Cached, because pytest creates a session fixture once for each conftest that imports it.
 @cache
 def _tiny_network() -> InSPyReNet:
     return calibrated_network(TINY, normalised(photographs(192, 3)))

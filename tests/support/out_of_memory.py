@@ -1,10 +1,10 @@
-"""How what computes says that it has not enough memory, as its sources or its users have it on record."""
+"""Out-of-memory messages of runtimes and libraries, from their sources and from public issues."""
 
 from __future__ import annotations
 
-# Where it comes from -> what the client is told. Public issues are named by repository and number.
+# Origin -> message to the client. Public issues are cited by repository and number.
 WORDS = {
-    # NVIDIA/TensorRT #3017, as a plan's execution context is made
+    # NVIDIA/TensorRT #3017, creating an execution context
     "TensorRT": "[executionContext.cpp::initializeExecutionContext::625] Error Code 2: OutOfMemory "
     "(Requested size was 20132809216 bytes.)",
     # NVIDIA/TensorRT #3017, its allocator

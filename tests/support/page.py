@@ -1,4 +1,4 @@
-"""Reading a report without a browser."""
+"""Parses a report without a browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VOID = {"meta", "link", "img", "input"}
 
 
 class Page(HTMLParser):
-    """Reads a report strictly: every element is closed, in order."""
+    """Parses a report strictly: every element must be closed, in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Page(HTMLParser):
 
 
 def picture_in(source: str) -> Image.Image:
-    """What an `img` of the page shows."""
+    """The decoded image of an `img` element."""
     head, data = source.split(",", 1)
     assert head == "data:image/webp;base64"
     return Image.open(io.BytesIO(base64.b64decode(data)))

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def photographs(size: int, count: int = 2) -> NDArray[np.uint8]:
-    """Up to three photographs squeezed to squares: uint8 [count, size, size, 3]."""
+    """Up to three photographs, squashed to squares: uint8 [count, size, size, 3]."""
     photos = (skimage.data.astronaut(), skimage.data.chelsea(), skimage.data.coffee())
     squares = [cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA) for photo in photos[:count]]
     return np.stack(squares).astype(np.uint8)
 
 
 def normalised(images: NDArray[np.uint8]) -> Any:
-    """A float32 torch tensor [n, 3, H, W] as the network wants it."""
+    """Normalised images for the network, a float32 torch tensor [n, 3, H, W]."""
     import torch
 
     scaled = (images / 255 - np.array(MEAN)) / np.array(STD)

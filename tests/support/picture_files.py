@@ -1,4 +1,4 @@
-"""Small valid files of every kind that tuft reads, and the means to take them apart and put them together again."""
+"""Small valid files of every kind that tuft reads, and functions to split and join their parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def file_of(image: Image.Image, pillow_format: str, **options: Any) -> bytes:
 
 
 def files_of_every_kind(picture: NDArray[np.uint8]) -> dict[str, bytes]:
-    """`picture` (H, W, 3) in every kind of file; lossy ones, greys and palettes only resemble it."""
+    """`picture` (H, W, 3) in every kind of file; lossy, grey and palette files are only similar."""
     image = Image.fromarray(picture)
     palette, turned = image.convert("P"), image.transpose(Image.Transpose.ROTATE_180)
     files = {
@@ -95,13 +95,13 @@ def more_files(picture: NDArray[np.uint8]) -> dict[str, bytes]:
 
 
 def srgb_profile() -> bytes:
-    """The profile of sRGB, of no date: bytes that are the same each time."""
+    """The profile of sRGB without a date, so that its bytes are reproducible."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return profile[:24] + bytes(12) + profile[36:]
 
 
 def _dateless(animation: bytes) -> bytes:
-    """An AVIF without the times at which it was made and changed (ISO/IEC 14496-12, 8.2.2, 8.3.2, 8.4.2)."""
+    """An AVIF without creation and modification times (ISO/IEC 14496-12, 8.2.2, 8.3.2, 8.4.2)."""
     for kind in (b"mvhd\1", b"tkhd\1", b"mdhd\1"):
         before, header, after = animation.partition(kind)
         animation = before + header + after[:3] + bytes(16) + after[19:]
@@ -117,7 +117,7 @@ def _with_alpha(image: Image.Image) -> Image.Image:
 def run_length_bmp(
     levels: NDArray[np.uint8] | None = None, *, size: tuple[int, int] = (1, 1), body: bytes = b""
 ) -> bytes:
-    """A BMP of grey `levels` (H, W) in run lengths of one pixel; or of any width, height and body."""
+    """A BMP of grey `levels` (H, W) in run lengths of one pixel, or with any width, height and body."""
     if levels is not None:
         size = (levels.shape[1], levels.shape[0])
         runs = [b"".join(bytes((1, level)) for level in row) for row in levels[::-1]]
@@ -132,7 +132,7 @@ def run_length_bmp(
 
 
 def png_chunks(file: bytes) -> list[tuple[bytes, bytes]]:
-    """Kind and content of each chunk."""
+    """The type and the content of each chunk."""
     chunks, place = [], 8
     while place + 8 <= len(file):
         length = int.from_bytes(file[place : place + 4], "big")
@@ -142,13 +142,13 @@ def png_chunks(file: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def png_of(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A PNG of these chunks, with the right checksums."""
+    """A PNG of these chunks, with valid checksums."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
 
 
-# --- JPEG: segments; what follows the first scan's header is the last of them
+# --- JPEG: segments; all data after the header of the first scan is the last of them
 
 
 def jpeg_segments(file: bytes) -> list[bytes]:
@@ -181,11 +181,11 @@ def webp_of(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
-# --- TIFF: a little-endian file of grey, of nothing but what is given
+# --- TIFF: a minimal little-endian grey file
 
 
 def tiff_of(entries: Iterable[tuple[int, int, int, int]], data: bytes = b"", *, next_directory: int = 0) -> bytes:
-    """A TIFF whose directory, after `data` at 8, has `entries` (tag, type, count, value or place of the values)."""
+    """A TIFF whose directory, after `data` at offset 8, has `entries` (tag, type, count, value or offset)."""
     rows = sorted(entries)
     return (
         b"II*\0"

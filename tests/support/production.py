@@ -1,4 +1,4 @@
-"""The wheel's tritonserver started by deploy/triton.sh, as if it were the container of a release that is allowed."""
+"""Starts the wheel's tritonserver with deploy/triton.sh, as if it were the container of a supported release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).parents[2] / "deploy" / "triton.sh"
 RELEASE = "26.07"
 KEY = "0123456789abcdef0123456789abcdef"
 
-# What the wheel's release, two years older, does not know yet.
+# Options that the wheel's release, which is two years older, does not support.
 NEWER = ("--http-max-input-size=", "--allow-client-shm=")
 
 
@@ -33,7 +33,7 @@ class Production:
     process: subprocess.Popen[bytes]
 
     def http(self, path: str, *, key: str | None = None, body: bytes | None = None) -> int:
-        """The status that HTTP answers with."""
+        """The status of an HTTP request."""
         headers = {} if key is None else {"tuft-key": key}
         request = urllib.request.Request(f"http://{self.addresses.http}{path}", data=body, headers=headers)
         try:
@@ -78,9 +78,9 @@ def _is_ready(production: Production) -> bool:
 
 
 def _environment(server: Tritonserver, addresses: ServerAddresses, folder: Path) -> Mapping[str, str]:
-    """As in the container; `tritonserver` leads to the wheel's, on free ports."""
+    """The environment as in the container; `tritonserver` is the wheel's, on free ports."""
     more = [f"--{name}-port={getattr(addresses, f'{name}_port')}" for name in ("http", "grpc", "metrics")]
-    more += ["--trace-config=opentelemetry,bsp_schedule_delay=100"]  # not after five seconds
+    more += ["--trace-config=opentelemetry,bsp_schedule_delay=100"]  # instead of five seconds
     program = folder / "bin" / "tritonserver"
     program.parent.mkdir()
     program.write_text(

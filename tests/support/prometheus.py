@@ -1,4 +1,4 @@
-"""Debian's promtool and prometheus, where they are installed."""
+"""Debian's promtool and prometheus, if they are installed."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Prometheus:
         self._url = f"http://127.0.0.1:{port}/api/v1"
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that an expression has now; one that cannot be parsed is an `HTTPError`."""
+        """The current series of an expression; raises `HTTPError` if it cannot be parsed."""
         found: list[dict[str, Any]] = self._data(f"query?{urllib.parse.urlencode({'query': expression})}")["result"]
         return found
 
     def rules(self) -> list[dict[str, Any]]:
-        """All rules as they are now."""
+        """The current state of all rules."""
         return [rule for group in self._data("rules")["groups"] for rule in group["rules"]]
 
     def is_ready(self) -> bool:
@@ -57,7 +57,7 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(folder: Path, port: int, targets: Mapping[str, str]) -> Iterator[Prometheus]:
-    """Prometheus with the project's configuration, impatient, asking `targets` (by job) in place of the usual ones."""
+    """Prometheus with the project's configuration, short intervals, and `targets` by job instead of the usual ones."""
     configuration = yaml.safe_load((CONFIGURATION / "prometheus.yaml").read_text())
     configuration["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
     assert {job["job_name"] for job in configuration["scrape_configs"]} == set(targets)

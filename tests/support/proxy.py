@@ -1,4 +1,4 @@
-"""A wire that can be cut: a TCP proxy on the loopback interface."""
+"""A TCP proxy on the loopback interface that simulates network failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s
 
 
 class Proxy:
-    """Carries bytes between its own port and `target` (host:port), until it is told otherwise."""
+    """Forwards bytes between its own port and `target` (host:port), until a failure is simulated."""
 
     def __init__(self, target: str) -> None:
         host, _, port = target.rpartition(":")
@@ -34,7 +34,7 @@ class Proxy:
         return f"127.0.0.1:{self._port}"
 
     def cut(self) -> None:
-        """Both ends see their connections reset, and new ones are refused."""
+        """Resets all connections, and refuses new ones."""
         self._close(self._listener)
         with self._lock:
             cut, self._sockets = self._sockets, set()
@@ -44,11 +44,11 @@ class Proxy:
             self._close(end)
 
     def stall(self) -> None:
-        """Nothing passes any more, and nobody is told: a firewall that drops, a cable that was pulled."""
+        """Drops all bytes silently, like a firewall or a pulled cable."""
         self._flowing.clear()
 
     def mend(self) -> None:
-        """All is well again."""
+        """Ends the simulated failure."""
         self._flowing.set()
         if self._listener.fileno() < 0:
             self._listener = self._listening(self._port)
@@ -83,7 +83,7 @@ class Proxy:
 
     @staticmethod
     def _close(end: socket.socket) -> None:
-        """Wakes whoever waits for it, too."""
+        """Closes a socket and wakes threads that wait for it."""
         with contextlib.suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
         end.close()
@@ -91,7 +91,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxied(target: str) -> Iterator[Proxy]:
-    """A proxy in front of `target`, gone after the `with` block."""
+    """A proxy in front of `target`, closed after the `with` block."""
     proxy = Proxy(target)
     try:
         yield proxy

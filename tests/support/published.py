@@ -1,4 +1,4 @@
-"""Tiny networks whose ONNX files have the inputs and outputs of published ones, and whose answers numpy knows."""
+"""Tiny networks with the inputs and outputs of published ONNX files, whose results numpy can compute."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 SIZE = 96
 
-# One row for each channel of the answer; the first is the only one of most networks.
+# One row for each output channel; most networks have only the first.
 WEIGHTS = np.array([[2.0, -3.0, 1.5], [-1.0, 2.5, 0.5]], np.float32)
 BIASES = np.array([0.25, -0.5], np.float32)
 
 
 def logits(normalised: NDArray[Any], channels: int = 1) -> NDArray[np.float64]:
-    """What `network` computes, float64 [n, channels, H, W], of a normalised picture [n, 3, H, W]."""
+    """The output of `network`, float64 [n, channels, H, W], for normalised images [n, 3, H, W]."""
     sums = np.tensordot(WEIGHTS[:channels].astype(np.float64), normalised.astype(np.float64), ([1], [1]))
     return np.asarray(np.moveaxis(sums, 0, 1) + BIASES[:channels].reshape(1, -1, 1, 1))
 
@@ -29,7 +29,7 @@ def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def imagenet(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """uint8 [n, H, W, 3] as networks trained on ImageNet want it, float64 [n, 3, H, W]."""
+    """Normalises uint8 [n, H, W, 3] with the statistics of ImageNet: float64 [n, 3, H, W]."""
     x = (images / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
     return x.transpose(0, 3, 1, 2)
 
@@ -48,7 +48,7 @@ def network(
     ir_version: int = 8,
     **saving: Any,
 ) -> Path:
-    """Writes a network: a 1 x 1 convolution called `logits`, and after it whatever `tail` does to it."""
+    """Writes a network: a 1 x 1 convolution called `logits`, followed by `tail`."""
     dtype = np.float16 if half else np.float32
     element = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     weights = [
@@ -84,7 +84,7 @@ def rmbg_1_4(path: Path, **changes: Any) -> Path:
 
 
 def u2net(path: Path, **changes: Any) -> Path:
-    """Seven masks in 0..1, the best one first, named by numbers; the others are turned over here."""
+    """Seven masks in 0..1 with numbers as names; the first is the best, and the others are inverted here."""
     names = [str(number) for number in range(1959, 1966)]
     tail = [helper.make_node("Sigmoid", ["logits"], [names[0]]), helper.make_node("Neg", ["logits"], ["turned"])]
     tail += [helper.make_node("Sigmoid", ["turned"], [name]) for name in names[1:]]
@@ -92,20 +92,20 @@ def u2net(path: Path, **changes: Any) -> Path:
 
 
 def smaller(path: Path, **changes: Any) -> Path:
-    """A mask at half the input's size."""
+    """A network whose mask has half the size of the input."""
     tail = [helper.make_node("AveragePool", ["logits"], ["mask"], kernel_shape=[2, 2], strides=[2, 2])]
     return network(path, **{"tail": tail, "outputs": ["mask"], **changes})
 
 
 def batch_baked_in(path: Path, **changes: Any) -> Path:
-    """Leaves the batch open and fails at any but one."""
+    """A network with a dynamic batch axis that fails at batch sizes other than one."""
     tail = [helper.make_node("Reshape", ["logits", "shape"], ["mask"])]
     shape = numpy_helper.from_array(np.array([1, 1, SIZE, SIZE], np.int64), "shape")
     return network(path, **{"tail": tail, "constants": [shape], "outputs": ["mask"], **changes})
 
 
 def mixes_its_batch(path: Path, **changes: Any) -> Path:
-    """An answer depends on what else is in the batch, without any error."""
+    """A network whose outputs depend on the other images of the batch, without any error."""
     tail = [
         helper.make_node("ReduceMax", ["logits"], ["most"], keepdims=1),
         helper.make_node("Sub", ["logits", "most"], ["mask"]),
@@ -114,7 +114,7 @@ def mixes_its_batch(path: Path, **changes: Any) -> Path:
 
 
 def constant(path: Path) -> Path:
-    """Answers every picture with 2."""
+    """A network that answers 2 for every image."""
     tail = [
         helper.make_node("Mul", ["logits", "zero"], ["nothing"]),
         helper.make_node("Add", ["nothing", "two"], ["mask"]),

@@ -36,16 +36,16 @@ def reference_network(ours: InSPyReNet, *, threshold: int | None = None, load: b
 
 
 def in_float64(theirs: Any) -> Any:
-    """The same network in double precision: two that compute the same then agree to more digits than float32 has."""
+    """The network in double precision, in which equivalent networks agree to more digits than float32 has."""
     theirs.double()
-    # Kernels are plain tensors, which double() does not see.
+    # Kernels are plain tensors, which double() does not convert.
     for part in (theirs.image_pyramid, theirs.transition0, theirs.transition1, theirs.transition2):
         part.kernel = part.kernel.double()
     return theirs
 
 
 def _backbone(ours: InSPyReNet) -> Any:
-    """The reference's own Swin; where the network has a backbone that the reference lacks, a copy of ours."""
+    """The reference's Swin; for a backbone that the reference does not have, a copy of ours."""
     config = ours.config.backbone
     if not isinstance(config, SwinConfig):
         return copy.deepcopy(ours.backbone)

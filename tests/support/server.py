@@ -19,14 +19,14 @@ CONFIGURATIONS = Path(__file__).parents[2] / "model_repository"
 
 @dataclass(frozen=True)
 class DemoServer:
-    """Where it answers, and what it serves."""
+    """The address of the server, and its model repository."""
 
     url: str
     repository: Path
 
 
 def empty_repository(folder: Path) -> Path:
-    """The project's model repository, copied without what has been published into it."""
+    """A copy of the project's model repository without published versions."""
     unpublished = shutil.ignore_patterns("[0-9]", "[0-9][0-9]", "warmup")
     return Path(shutil.copytree(CONFIGURATIONS, folder / "model_repository", ignore=unpublished))
 

@@ -1,4 +1,4 @@
-"""`tuft serve` as a program of its own, what it prints, and models that do something when they are loaded."""
+"""Runs `tuft serve` as a separate program, reads its output, and makes models that act when they are loaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ sys.exit(serve(ServeOptions(Path(sys.argv[1]), None, None, "127.0.0.1", *ports))
 
 @contextmanager
 def serving(options: ServeOptions) -> Iterator[tuple[subprocess.Popen[str], Caller]]:
-    """`serve` in a program of its own, as the command line does it, on ports that are free now."""
+    """Runs `serve` in a separate program, like the command line, on free ports."""
     addresses = free_addresses(options)
     ports = [addresses.http_port, addresses.grpc_port, addresses.metrics_port]
     program = subprocess.Popen(
@@ -44,7 +44,7 @@ def serving(options: ServeOptions) -> Iterator[tuple[subprocess.Popen[str], Call
 
 
 def announcement(program: subprocess.Popen[str]) -> list[str]:
-    """What the program prints until it serves."""
+    """The lines that the program prints until it is ready."""
     lines = [""]
     while "Ctrl-C" not in lines[-1]:
         lines.append(next_line(program))
@@ -52,7 +52,7 @@ def announcement(program: subprocess.Popen[str]) -> list[str]:
 
 
 def next_line(program: subprocess.Popen[str]) -> str:
-    """What the program prints next."""
+    """The next line of the program."""
     assert program.stdout is not None
     line = program.stdout.readline()
     assert line, "it ended"
@@ -60,7 +60,7 @@ def next_line(program: subprocess.Popen[str]) -> str:
 
 
 def model_processes(program: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Those of the models that are loaded, or are being loaded, the first first."""
+    """The models that are loaded or being loaded, in order."""
     (server,) = psutil.Process(program.pid).children()
     return sorted(server.children(), key=psutil.Process.create_time)
 

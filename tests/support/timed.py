@@ -1,4 +1,4 @@
-"""Time that a test sets, and a transport that takes it."""
+"""A clock that a test sets, and a transport that advances it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """Tells the time that it is set to."""
+    """Returns the time that it is set to."""
 
     now_s = 0.0
 
@@ -26,7 +26,7 @@ class Clock:
 
 
 class TimedTransport(FakeTransport):
-    """Notes what each inference was allowed, and takes `takes_s` of the clock's time, or the time allowed if less."""
+    """Records the timeout of each inference, and advances the clock by `takes_s`, or by the timeout if it is less."""
 
     def __init__(self, clock: Clock, takes_s: Sequence[float] = (), **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""Model repositories with the project's own configurations and graphs so small that the answer is known."""
+"""Model repositories with the project's configurations and tiny graphs whose output is known."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mean_graph(size: int) -> onnx.ModelProto:
 
 
 def mean_saliency(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What `mean_graph` answers, by numpy."""
+    """The output of `mean_graph`, computed by numpy."""
     return np.asarray(images.mean(axis=-1) / 255)
 
 
@@ -126,7 +126,7 @@ def tiny_repository(
 
 
 def seal(version: Path) -> None:
-    """Writes the provenance of a version folder as if what is in it now had just been published."""
+    """Writes the provenance of a version folder as if its current content had just been published."""
 
     def sha256(name: str) -> str:
         return hashlib.sha256((version / name).read_bytes()).hexdigest()

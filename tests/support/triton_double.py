@@ -33,7 +33,7 @@ def red_channel(image: NDArray[np.uint8]) -> NDArray[Any]:
 
 @dataclass
 class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Serves one model; a test changes whatever it wants to go wrong."""
+    """Serves one model; tests change its attributes to inject failures."""
 
     inputs: tuple[tuple[str, str, list[int]], ...] = (("IMAGE", "UINT8", [-1, SIZE, SIZE, 3]),)
     outputs: tuple[tuple[str, str, list[int]], ...] = (("SALIENCY", "FP32", [-1, SIZE, SIZE]),)
@@ -84,7 +84,7 @@ class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
 
 @contextmanager
 def listening(double: Double) -> Iterator[str]:
-    """The address at which `double` answers inside the `with` block."""
+    """The address of `double` inside the `with` block."""
     limits = [("grpc.max_receive_message_length", 2**26), ("grpc.max_send_message_length", 2**26)]
     grpc_server = grpc.server(futures.ThreadPoolExecutor(20), options=limits)
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(double, grpc_server)

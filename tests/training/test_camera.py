@@ -1,4 +1,4 @@
-"""The camera: what it must leave alone, and what it does where it may."""
+"""The camera: its effects, and the arrays that it must not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pyramid cut short is the beginning of the whole one."""
+"""A partial pyramid equals the first stages of the full one."""
 
 from __future__ import annotations
 

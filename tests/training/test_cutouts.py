@@ -1,4 +1,4 @@
-"""Real subjects laid into scenes."""
+"""Real subjects in scenes."""
 
 from __future__ import annotations
 

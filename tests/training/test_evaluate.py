@@ -1,4 +1,4 @@
-"""Evaluation: a network that knows the answer scores full marks, and sheets show what they should."""
+"""Evaluation: a perfect network has perfect measures, and contact sheets have the expected cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tuft_training.sheets import contact_sheet, row_of_cells, save_sheet
 
 
 class RedIsForeground(torch.nn.Module):
-    """Logits that are high where the first channel is."""
+    """Logits that are high where the first channel is high."""
 
     def __init__(self):
         super().__init__()

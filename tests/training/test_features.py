@@ -1,4 +1,4 @@
-"""The backbone's maps in training are the backbone's maps, however they are computed."""
+"""The feature maps in training equal those of the backbone, for every way to compute them."""
 
 from __future__ import annotations
 

@@ -65,9 +65,9 @@ def test_pixel_iou_is_zero_for_a_binary_match():
 def test_region_iou_by_hand():
     logits, alpha = torch.zeros(1, 1, 10, 100), torch.zeros(1, 1, 10, 100)
     alpha[..., :5] = 1
-    # 25 of 525 in common, and a spare pixel in both.
+    # The intersection is 25 of 525 pixels; ε adds one to both.
     assert float(region_iou(logits, alpha)) == pytest.approx(1 - 26 / 526, rel=1e-6)
-    # All in common; then an empty picture, half of it taken for the subject.
+    # Equal alphas; then an empty image of which half is predicted as subject.
     assert float(region_iou((alpha - 0.5) * 200, alpha)) == pytest.approx(0, abs=1e-6)
     assert float(region_iou(logits, torch.zeros_like(alpha))) == pytest.approx(1 - 1 / 501, rel=1e-6)
 

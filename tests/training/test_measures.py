@@ -1,4 +1,4 @@
-"""Measures against cases counted by hand."""
+"""Measures against values computed by hand."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_gradient_kernel_is_the_published_one():
 
 
 def test_the_gradient_of_a_step_has_a_closed_form():
-    """Across an upright step the derivative sums the kernel's columns beyond it, in eight columns."""
+    """At a vertical step the derivative is the sum of the kernel's columns beyond it, in eight columns."""
     truth = np.zeros((40, 40), np.float32)
     truth[:, 20:] = 1
     columns = np.cumsum(gradient_kernel().sum(axis=0))[:-1]
@@ -69,7 +69,7 @@ def test_a_blur_costs_gradient_but_not_iou():
 
 
 def test_a_detached_blob_costs_its_area():
-    """A 4×4 blob of 0.8 that truth does not hold leaves at level 0: φ is 1 − 0.8 there against 1."""
+    """A 4×4 blob of 0.8 that is not in the truth is disconnected at level 0: φ is 1 − 0.8 there instead of 1."""
     truth = np.zeros((40, 40), np.float32)
     truth[5:25, 5:25] = 1
     alpha = truth.copy()
@@ -91,7 +91,7 @@ def test_outlines_within_the_tolerance_agree():
     far[40:60, 40:60] = True
     assert boundary_f(far, truth) == 0
     half = truth.copy()
-    half[:, 50:] = False  # three of its four sides are right; of the truth's, half are found
+    half[:, 50:] = False  # three of its four sides are correct; half of the true outline is found
     assert 0.5 < boundary_f(half, truth) < 0.8
 
 

@@ -1,4 +1,4 @@
-"""Outlines against areas known in closed form."""
+"""Outlines against areas in closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes: exact compositing, determinism, and what alphas they hold."""
+"""Scenes: exact compositing, determinism, and the distribution of alpha."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Textures and backgrounds: ranges, and the properties their names promise."""
+"""Textures and backgrounds: their ranges and characteristic properties."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_stripes_have_their_period(rng):
     spectrum = np.abs(np.fft.fft2(field - field.mean()))
     y, x = np.unravel_index(spectrum.argmax(), spectrum.shape)
     cycles = np.hypot(min(y, 256 - y), min(x, 256 - x))
-    # The ramp is stretched to 0..1, so a slanted one spreads its 16 cycles over up to sqrt(2) sides.
+    # The ramp is scaled to 0..1, so a diagonal one spreads its 16 cycles over up to sqrt(2) sides.
     assert 16 / np.sqrt(2) - 1 <= cycles <= 17
 
 

@@ -1,4 +1,4 @@
-"""Training: the average, the schedule, resuming, and that the loss falls."""
+"""Training: moving average, schedule, resuming, and a decreasing loss."""
 
 from __future__ import annotations
 
@@ -121,12 +121,12 @@ def test_scenes_do_not_depend_on_where_the_loader_starts():
 
 
 def test_rebased_network_computes_nearly_the_same(network):
-    """Where the truth is known: without the normalisation's small constant, growth of the sums cancels exactly."""
+    """With a known result: without the epsilon of the batch norm, the growth of the sums cancels exactly."""
     network.eval()
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(rebased(network, 64)(image), network(image), rtol=1e-3, atol=1e-3)
-        # A constant picture has constant features: sums over four times the positions are four times as large.
+        # A constant image has constant features, so sums over four times the positions are four times as large.
         flat = torch.zeros(1, 3, 128, 128)
         larger = rebased(network, 128)
         unscaled = InSPyReNet(TINY.with_base_size(128)).eval()

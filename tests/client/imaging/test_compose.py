@@ -110,13 +110,13 @@ def test_the_subject_does_not_bleed_into_the_blur() -> None:
     blurred, clear = blurred_background(red, alpha).astype(int), alpha == 0
     assert blurred[clear][:, 0].max() <= 104  # a plain blur is as red as 160 just outside the disk
     assert blurred[clear][:, 1].min() >= 97
-    assert blurred[..., 0].max() <= 115  # nor does the half-transparent rim shine through
+    assert blurred[..., 0].max() <= 115  # nor does the half-transparent rim bleed
     np.testing.assert_allclose(blurred[64, 4], (100, 100, 100), atol=1)
     np.testing.assert_allclose(blurred[64, -4], (40, 160, 40), atol=1)
 
 
 def test_it_is_normalised_convolution(rng: np.random.Generator) -> None:
-    """Against the formula in double precision, at a size where a cell is a pixel."""
+    """Compared with the formula in double precision, at a size at which a cell is one pixel."""
     from scipy.ndimage import gaussian_filter
 
     _, alpha = scene((0, 0, 0), size=256)

@@ -1,4 +1,4 @@
-"""PNG against its specification, read by Pillow, OpenCV, and a strict and slow decoder of our own."""
+"""PNG against its specification, decoded by Pillow, OpenCV and a strict, slow decoder in this file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHAPES = st.builds(
 
 
 def chunks_of(file: bytes) -> list[tuple[bytes, bytes]]:
-    """Kinds and contents of all chunks, every length and checksum verified, to the last byte."""
+    """Types and contents of all chunks, with all lengths and checksums verified to the last byte."""
     assert file[:8] == b"\x89PNG\r\n\x1a\n"
     chunks, place = [], 8
     while place < len(file):
@@ -48,7 +48,7 @@ def paeth(left: int, above: int, corner: int) -> int:
 
 
 def decoded(file: bytes) -> NDArray[Any]:
-    """The picture, by clauses 9 and 10 of the specification, byte by byte."""
+    """Decodes the image by clauses 9 and 10 of the specification, byte by byte."""
     chunks = chunks_of(file)
     kinds = [kind for kind, _ in chunks]
     assert kinds == [b"IHDR"] + [b"IDAT"] * (len(kinds) - 2) + [b"IEND"]
@@ -56,7 +56,7 @@ def decoded(file: bytes) -> NDArray[Any]:
     width, height = (int.from_bytes(header[start : start + 4], "big") for start in (0, 4))
     assert (len(header), header[8], *header[10:]) == (13, 8, 0, 0, 0)
     step = CHANNELS[header[9]]
-    inflate = zlib.decompressobj()  # sees to zlib's header and its checksum
+    inflate = zlib.decompressobj()  # verifies zlib's header and checksum
     raw = inflate.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT"))
     assert inflate.eof
     assert not inflate.unused_data
@@ -64,7 +64,7 @@ def decoded(file: bytes) -> NDArray[Any]:
     above = np.zeros(width * step, int)
     rows = []
     for number, *line in lines.tolist():
-        row = [0] * step + line  # step zeros stand left of the picture
+        row = [0] * step + line  # `step` zeros are left of the image
         for i in range(step, len(row)):
             left, over, corner = row[i - step], int(above[i - step]), int(above[i - 2 * step]) if i >= 2 * step else 0
             row[i] = (row[i] + (0, left, over, (left + over) // 2, paeth(left, over, corner))[number]) % 256
@@ -86,7 +86,7 @@ def by_opencv(file: bytes) -> NDArray[Any]:
 
 
 def cut_out(size_hw: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise of a camera on a gradient within a disk with a soft edge, and nothing around it."""
+    """A gradient with camera noise within a disk with a soft edge, transparent around it."""
     rows, columns = np.indices(size_hw) - np.array(size_hw)[:, None, None] / 2
     alpha = np.clip(size_hw[0] / 3 - np.hypot(rows, columns), 0, 1) * 255
     colours = 120 + rows[..., None] / 4 + columns[..., None] / 3 + rng.normal(0, 3, (*size_hw, 3))
@@ -98,7 +98,7 @@ def cut_out(size_hw: tuple[int, int], rng: np.random.Generator) -> NDArray[np.ui
 @given(SHAPES.flatmap(lambda shape: arrays(np.uint8, shape)), st.sampled_from([1, 100, 1 << 20]))
 def test_every_decoder_gives_back_every_value(picture: NDArray[np.uint8], strip_bytes: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(png, "_STRIP_BYTES", strip_bytes)  # a row a strip, a few, all
+        patch.setattr(png, "_STRIP_BYTES", strip_bytes)  # one row per strip, a few, all
         file = encode_png(picture)
     for decoder in (decoded, by_pillow, by_opencv):
         np.testing.assert_array_equal(decoder(file), picture)

@@ -1,4 +1,4 @@
-"""The score on scenes whose alpha is known: right is high, wrong is lower, nothing is zero."""
+"""The score on scenes with known alpha: high if correct, lower if wrong, zero if blank."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_it_is_the_same_for_the_same_pixels_and_changes_none(right: tuple[Pixels
 
 
 def test_a_colour_between_two_says_where_alpha_lies(make_scene: Callable[..., Any]) -> None:
-    """Colours and alpha agree in a true composite; not so if alpha's edge lies beside the colours'."""
+    """Colours and alpha agree in a true composite, but not if alpha's edge is shifted."""
     scene = make_scene((480, 640), edge_px=30.0)
     alpha = np.rint(scene.alpha * 255).astype(np.uint8)
     true, beside = features(alpha, scene.rgb), features(np.roll(alpha, 30, axis=0), scene.rgb)
@@ -96,7 +96,7 @@ def test_it_falls_with_every_feature(subject: float, vagueness: float, disagreem
 
 
 def test_reduced_pictures_are_means_of_cells() -> None:
-    """Of 2 × 2 of the 4 × 4 pixels of a cell."""
+    """The mean of 2 × 2 of the 4 × 4 pixels of a cell."""
     picture = np.random.default_rng(0).integers(0, 256, (1280, 960), np.uint8)
     cells = picture[::2, ::2].reshape(320, 2, 240, 2).mean(axis=(1, 3))
     np.testing.assert_allclose(reduced(picture), cells, atol=0.5)

@@ -1,6 +1,6 @@
-"""Files made to hurt: each ends in the right answer or in a typed error, in bounded time and memory.
+"""Decompression bombs: each gives the right result or a typed error, in bounded time and memory.
 
-They are decoded apart, by a worker with little memory and time, so that what is not found by its structure shows.
+A sandboxed worker with little memory and time decodes them, so files that the structure check misses are detected.
 """
 
 from __future__ import annotations

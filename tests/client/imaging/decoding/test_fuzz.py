@@ -1,4 +1,4 @@
-"""Hundreds of damaged files of every kind: each ends in a typed error or a picture, and nothing else happens."""
+"""Hundreds of damaged files of every kind: each gives a typed error or an image, without side effects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECONDS = 120
 
 
 def read_from(first: int, folder: Path) -> tuple[list[dict[str, Any]], str]:
-    """What the reading process says of the mutants from `first` on, and what it says on stderr."""
+    """The results of the reading process for the mutants from `first` on, and its stderr."""
     said = folder / "said"
     with said.open("w") as file:
         try:
@@ -52,7 +52,7 @@ def read_from(first: int, folder: Path) -> tuple[list[dict[str, Any]], str]:
 
 
 def read_all(folder: Path) -> Iterator[tuple[list[dict[str, Any]], str]]:
-    """As `read_from`, anew behind each mutant that ends the process."""
+    """Like `read_from`, restarted after each mutant that ends the process."""
     first, count = 0, len(corpus())
     while first < count:
         outcomes, stderr = read_from(first, folder)
@@ -66,7 +66,7 @@ def test_the_corpus_is_large_the_same_each_time_and_of_every_format() -> None:
     assert mutants == corpus()
     assert len({mutant.file for mutant in mutants}) > 0.95 * len(mutants)
     kinds = " ".join(seeds())
-    formats = set(READABLE_FORMATS) - {"heif"}  # that of a plugin
+    formats = set(READABLE_FORMATS) - {"heif"}  # needs a plugin
     assert {format for format in formats if format in kinds} == formats
 
 
@@ -82,7 +82,7 @@ def test_each_mutant_ends_in_a_picture_or_a_typed_error(tmp_path: Path) -> None:
     slow = {mutants[index].name: line for index, line in outcomes.items() if line["seconds"] > SECONDS_A_FILE}
     assert slow == {}
     assert list(tmp_path.iterdir()) == []
-    # The corpus bites, and not every bite kills.
+    # The corpus causes errors, but not in every file.
     counts = Counter(line["outcome"] for line in outcomes.values())
     assert min(counts[name] for name in ("same", "other", "TruncatedImageError", "NotAnImageError")) > 50
 
@@ -105,7 +105,7 @@ def test_decoded_apart_they_end_alike_and_the_worker_outlives_them() -> None:
 def test_cut_at_many_places_a_file_never_gives_half_a_picture() -> None:
     for kind, file in seeds().items():
         whole = load_photo(file).rgb.tobytes()
-        if kind.startswith("plain"):  # text has no end
+        if kind.startswith("plain"):  # text has no end marker
             continue
         for length in range(0, len(file), max(1, len(file) // 20)):
             try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# What a viewer does with the stored rows, by EXIF 2.32, written with NumPy instead of Pillow.
+# The orientations of EXIF 2.32, with NumPy instead of Pillow.
 UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     1: lambda stored: stored,
     2: np.fliplr,
@@ -41,7 +41,7 @@ UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 KINDS = sorted(files_of_every_kind(np.zeros((8, 8, 3), np.uint8)))
 
 
-# --- where a picture comes from
+# --- sources
 
 
 def test_path_bytes_file_picture_and_array_give_the_same(
@@ -107,7 +107,7 @@ def test_formats_can_be_fewer_and_are_told_by_content(picture: NDArray[np.uint8]
         load_photo(path, formats=["png", "eps"])
 
 
-# --- how much is read of it
+# --- limits of reading
 
 
 def test_bytes_beyond_the_limit_are_refused(png: bytes, tmp_path: Path) -> None:
@@ -124,14 +124,14 @@ def test_bytes_beyond_the_limit_are_refused(png: bytes, tmp_path: Path) -> None:
 def test_nothing_is_read_of_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "photo.png"
     with path.open("wb") as file:
-        file.truncate(10 * 2**30)  # a hole: it takes no space
+        file.truncate(10 * 2**30)  # a sparse file
     monkeypatch.setattr("tuft.imaging.decoding.load.check_structure", pytest.fail)
     with pytest.raises(ImageTooLargeError, match="800000000 bytes"):
         load_photo(path)
 
 
 class Endless(io.RawIOBase):
-    """Zeros without end."""
+    """An endless stream of zeros."""
 
     def __init__(self) -> None:
         self.given = 0
@@ -165,7 +165,7 @@ def test_a_pipe_is_read_like_any_other_stream(png: bytes, picture: NDArray[np.ui
         os.close(reading)
 
 
-# --- what Pillow makes of it
+# --- pixel formats
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
@@ -234,7 +234,7 @@ def test_floating_point_grey_is_read_only_in_its_range() -> None:
 @given(st.data())
 @settings(max_examples=20)
 def test_sixteen_bits_become_the_nearest_of_eight(data: st.DataObject) -> None:
-    height = data.draw(st.sampled_from([1, 63, 64, 65, 130]))  # around the strips in which pictures are converted
+    height = data.draw(st.sampled_from([1, 63, 64, 65, 130]))  # around the height of the strips
     deep = data.draw(arrays(np.uint16, (height, 3, 3)))
     np.testing.assert_array_equal(load_photo(deep).rgb, np.rint(deep / 257))
     share = deep / 65535
@@ -406,7 +406,7 @@ def test_damage_raises_nothing_but_tufts_errors(
     whole = files_of_every_kind(picture)[kind]
     for trial in range(40):
         broken = bytearray(whole)
-        reach = len(broken) if trial % 2 else min(len(broken), 200)  # headers are where parsers stumble
+        reach = len(broken) if trial % 2 else min(len(broken), 200)  # parsers fail mostly in headers
         for place in rng.integers(0, reach, rng.integers(1, 4)):
             broken[place] ^= 1 << rng.integers(0, 8)
         try:

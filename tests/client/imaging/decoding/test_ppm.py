@@ -42,7 +42,7 @@ def test_what_pillow_decodes_slowly_comes_out_alike(largest: int, seed: int, tex
     if not text:
         body = levels.astype(np.uint8 if largest < 256 else ">u2").tobytes()
     file = header(3 if text else 6, levels, largest) + body
-    pillows = np.asarray(Image.open(io.BytesIO(file)))  # some of its versions round down
+    pillows = np.asarray(Image.open(io.BytesIO(file)))  # some versions of Pillow round down
     np.testing.assert_allclose(load_photo(file).rgb.astype(int), pillows, atol=1)
 
 

@@ -18,13 +18,13 @@ def mixed(alpha: np.ndarray, subject: object = SUBJECT, paper: object = PAPER) -
 
 
 def edge(softness_px: float) -> np.ndarray:
-    """An upright edge in the middle of 160 × 200 pixels."""
+    """A vertical edge in the middle of 160 × 200 pixels."""
     row = np.clip((np.arange(200) - 99.5) / softness_px + 0.5, 0, 1).astype(np.float32)
     return np.tile(row, (160, 1))
 
 
 def strands() -> np.ndarray:
-    """Strands of a pixel and a half that stand out of a body on the right."""
+    """Strands of one and a half pixels that stick out of a body on the right."""
     drawn = np.zeros((640, 800), np.uint8)
     drawn[:, 480:] = 255
     for y in range(20, 640, 40):
@@ -41,7 +41,7 @@ def test_two_plain_colours_give_the_alpha() -> None:
 
 
 def test_a_crisp_network_is_left_alone() -> None:
-    """A pixel between subject and paper is its affair, whatever colours say."""
+    """A crisp network decides about pixels between subject and paper, independently of colours."""
     rng = np.random.default_rng(0)
     photo = mixed(edge(1)) // 2 + rng.integers(0, 90, (160, 200, 3)).astype(np.uint8)
     models = colour_lines(photo, edge(2), 1.0)
@@ -64,7 +64,7 @@ def test_colours_that_vary_more_than_they_differ_are_hardly_believed() -> None:
 
 
 def test_nothing_is_believed_far_from_the_subject() -> None:
-    """A network that is vague all over a background without a subject near."""
+    """A network with soft alpha all over a background without a subject nearby."""
     alpha = np.zeros((400, 400), np.float32)
     alpha[:, :200] = 0.45
     alpha[:, 390:] = 1

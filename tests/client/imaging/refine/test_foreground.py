@@ -15,7 +15,7 @@ COMPOSITES = PHOTOS / "composites"
 
 
 def layers(size_hw: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Smooth foreground and background colours, hairs of alpha over a body, and what the camera sees of them."""
+    """Smooth foreground and background colours, a body with hairs as alpha, and their composite."""
     rng = np.random.default_rng(seed)
 
     def texture(mean: tuple[int, int, int], sigma: float) -> np.ndarray:
@@ -32,7 +32,7 @@ def layers(size_hw: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def band_error(estimate: np.ndarray, truth: np.ndarray, alpha: np.ndarray) -> float:
-    """Mean error of a·F in the band: what a viewer can see of a wrong colour."""
+    """Mean error of a·F in the band: the visible error of colours."""
     band = (alpha > 0.02) & (alpha < 0.98)
     return float((alpha[..., None] * np.abs(estimate.astype(float) - truth))[band].mean())
 
@@ -91,7 +91,7 @@ def test_flat_layers_are_found() -> None:
 
 
 def test_the_equation_holds_where_both_layers_can_explain_it() -> None:
-    """a·F + (1 − a)·B = I for some B in range: the colours added to the photograph's are never invented."""
+    """a·F + (1 − a)·B = I for some B in range: F is always consistent with the photograph."""
     image, alpha, _, _ = layers((150, 200), 7)
     estimate = estimate_foreground(image, alpha).astype(float)
     band = (alpha > 0.05) & (alpha < 0.95)
@@ -113,7 +113,7 @@ def test_constant_alpha(constant: float, rng: np.random.Generator) -> None:
 def test_photographs_of_any_shape(size_hw: tuple[int, int], rng: np.random.Generator) -> None:
     image = np.full((*size_hw, 3), (9, 99, 199), np.uint8)
     estimate = estimate_foreground(image, rng.random(size_hw, dtype=np.float32))
-    np.testing.assert_allclose(estimate, image, atol=1)  # one colour before and behind stays that colour
+    np.testing.assert_allclose(estimate, image, atol=1)  # equal foreground and background colours stay unchanged
 
 
 def test_what_is_translucent_all_through_loses_the_background_too() -> None:
@@ -132,4 +132,4 @@ def test_tiles_do_not_show(size_hw: tuple[int, int], monkeypatch: pytest.MonkeyP
         monkeypatch.setattr("tuft.imaging.refine.foreground._TILE", tile)
         estimates.append(estimate_foreground(image, alpha).astype(int))
     for estimate in estimates[1:]:
-        assert np.abs(estimate - estimates[0]).max() <= 1  # box filters round by where they begin
+        assert np.abs(estimate - estimates[0]).max() <= 1  # the rounding of box filters depends on their origin

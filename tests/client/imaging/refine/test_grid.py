@@ -30,7 +30,7 @@ def test_any_part_is_enlarged_as_the_whole_is(rows: int, columns: int, cell: int
     size = (rows * cell, columns * cell)
     start = [int(share * (side - 1)) for share, side in zip((top, left), size, strict=True)]
     region = (slice(start[0], size[0]), slice(start[1], min(start[1] + 7, size[1])))
-    # The oracle: bilinear interpolation between the centres of cells, constant beyond the outermost.
+    # The oracle: bilinear interpolation between the centres of cells, constant extrapolation.
     places = [(np.arange(side) + 0.5) / cell - 0.5 for side in size]
     whole = map_coordinates(cells.astype(float), np.meshgrid(*places, indexing="ij"), order=1, mode="nearest")
     np.testing.assert_allclose(enlarged(cells, cell, region), whole[region], atol=1e-5)

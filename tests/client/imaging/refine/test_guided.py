@@ -12,7 +12,7 @@ WHOLE = (slice(0, 48), slice(0, 64))
 
 
 def estimate_and_trust(photo: np.ndarray, alpha: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """What the models say at every pixel, clipped to 0..1, and their trust by cell."""
+    """The estimate of the models at every pixel, clipped to 0..1, and their trust by cell."""
     models = guided_models(photo, alpha, window)
     believed = replace(models, trust=np.ones_like(models.trust))
     return believed.moved(alpha, photo, WHOLE), models.trust
@@ -29,7 +29,7 @@ def alpha(rng: np.random.Generator) -> np.ndarray:
 
 
 def slow_models(guide: np.ndarray, alpha: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """The filter from its definition: one least-squares fit in every window, one weighted mean at every cell."""
+    """The filter by its definition: a least-squares fit in every window, a weighted mean at every cell."""
     height, width = alpha.shape
     padded = [
         np.pad(plane, ((radius, radius), (radius, radius)) + ((0, 0),) * (plane.ndim - 2), mode="symmetric")
@@ -89,7 +89,7 @@ def test_a_blurred_edge_finds_the_place_that_the_photograph_shows() -> None:
     columns = np.arange(64)
     truth = np.broadcast_to((columns >= 30).astype(np.float32), (48, 64))
     colours = np.where(truth[..., None] > 0, (200, 120, 40), (30, 90, 160)).astype(np.uint8)
-    blurred = np.broadcast_to(1 / (1 + np.exp(-(columns - 32) / 2)), (48, 64)).astype(np.float32)  # and 2 px off
+    blurred = np.broadcast_to(1 / (1 + np.exp(-(columns - 32) / 2)), (48, 64)).astype(np.float32)  # and shifted by 2 px
     estimate, trust = estimate_and_trust(colours, blurred, Window(2, 4, 0.0))
     near = np.s_[:, 26:36]
     assert trust[:, 13:18].min() > 0.5

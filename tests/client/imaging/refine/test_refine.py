@@ -19,7 +19,7 @@ COMPOSITES = PHOTOS / "composites"
 
 
 def network_alpha(truth: NDArray[np.float32], scale: float, seed: int = 0) -> NDArray[np.float32]:
-    """What a network whose pixels cover `scale` of the photograph's would make of `truth`: soft, and a little off."""
+    """Simulates a network whose pixels cover `scale` of the photograph's: `truth`, blurred and slightly shifted."""
     height, width = truth.shape
     grid_wh = (round(width / scale), round(height / scale))
     coarse = cv2.GaussianBlur(cv2.resize(truth, grid_wh, interpolation=cv2.INTER_AREA), (0, 0), 1.2)
@@ -71,7 +71,7 @@ def test_fur_gets_nearer_to_the_truth(scale: float) -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 def test_where_the_network_is_vague_fur_is_drawn_by_its_colours(scale: float) -> None:
-    """A network that knows where the subject is, and of its edge only that it lies within some 20 of its pixels."""
+    """A network that finds the subject, but places its edge only within about 20 of its pixels."""
     photo, truth = fur((480, 640))
     vague = cv2.GaussianBlur(truth, (0, 0), 5 * scale)
     fine = refine_alpha(photo, vague, round(640 / scale))
@@ -103,7 +103,7 @@ def test_no_photograph_gets_worse_and_most_much_better() -> None:
 
 def test_what_the_network_is_sure_of_stays_as_it_is() -> None:
     photo, truth = fur()
-    rough = 0.03 + 0.94 * network_alpha(truth, 3.0)  # sure, but not to the last digit
+    rough = 0.03 + 0.94 * network_alpha(truth, 3.0)  # certain, but not exactly 0 or 1
     fine = refine_alpha(photo, rough, 107)
     uncertain = ((rough > 0.1) & (rough < 0.9)).astype(np.uint8)
     far = cv2.dilate(uncertain, np.ones((41, 41), np.uint8)) == 0
@@ -112,7 +112,7 @@ def test_what_the_network_is_sure_of_stays_as_it_is() -> None:
 
 
 def test_nothing_is_invented_in_a_flat_background(rng: np.random.Generator) -> None:
-    """A subject with a soft edge on plain paper, with the camera's noise: no pixel of paper gains alpha."""
+    """A subject with a soft edge on plain paper, with camera noise: no pixel of the paper gains alpha."""
     rows, columns = np.indices((200, 300), dtype=np.float32)
     distance = np.hypot(rows - 100, columns - 150)
     truth = np.clip(60.5 - distance, 0, 1)
@@ -127,7 +127,7 @@ def test_nothing_is_invented_in_a_flat_background(rng: np.random.Generator) -> N
 
 
 def test_a_photograph_that_shows_nothing_changes_nothing_much() -> None:
-    """Where colour does not tell the subject from the background, the network's word stands."""
+    """Where colour does not separate subject and background, the network's alpha is kept."""
     rough = network_alpha(fur()[1], 3.0)
     for level in (0, 128, 255):
         fine = refine_alpha(np.full((240, 320, 3), level, np.uint8), rough, 107)

@@ -1,4 +1,4 @@
-"""A client that decodes in processes of its own."""
+"""A client that decodes in sandboxed processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decoding apart: the same photographs, and nothing that happens to a worker happens to anybody else."""
+"""Sandboxed decoding: the same results, and failures of a worker affect nothing else."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ pytestmark = pytest.mark.skipif(not hasattr(socket, "send_fds"), reason="needs U
 
 @pytest.fixture(scope="module")
 def endless() -> bytes:
-    """Not refused by its structure, and a second or more to decode."""
+    """A file that passes the structure check and takes at least a second to decode."""
     return bombs.scan_bomb(5000, 80)
 
 
-# --- the same
+# --- equal results
 
 
 def test_every_kind_comes_out_as_it_does_here(picture: NDArray[np.uint8], decoder: IsolatedDecoder) -> None:
@@ -88,7 +88,7 @@ def test_errors_are_those_of_here(png: bytes, tmp_path: Path, decoder: IsolatedD
         assert (type(apart.value), str(apart.value)) == (type(here.value), str(here.value))
 
 
-# --- killed, and served again
+# --- workers are killed and replaced
 
 
 def test_what_takes_too_long_is_killed_and_the_next_served(endless: bytes, png: bytes) -> None:
@@ -126,7 +126,7 @@ def test_a_crash_is_the_photographs_and_nobody_elses(
     before_s = sum(worker.cpu_times()[:2])
 
     def strike() -> None:
-        while sum(worker.cpu_times()[:2]) < before_s + 0.1:  # until it decodes
+        while sum(worker.cpu_times()[:2]) < before_s + 0.1:  # until it is decoding
             time.sleep(0.01)
         worker.send_signal(number)
 
@@ -147,7 +147,7 @@ def test_a_worker_that_died_while_idle_is_replaced(png: bytes, decoder: Isolated
     assert decoder(png).size_hw == (40, 48)
 
 
-# --- nothing left
+# --- nothing is left behind
 
 
 def test_closing_leaves_neither_processes_nor_descriptors(png: bytes, endless: bytes) -> None:
@@ -170,7 +170,7 @@ def test_closing_leaves_neither_processes_nor_descriptors(png: bytes, endless: b
 def test_a_worker_ends_with_its_parent(png: bytes, decoder: IsolatedDecoder) -> None:
     decoder(png)
     (worker,) = workers()
-    decoder._idle[0]._socket.close()  # as the system does for a process that is killed
+    decoder._idle[0]._socket.close()  # as when the process is killed
     gone, _ = psutil.wait_procs([worker], timeout=10)
     assert gone == [worker]
 
@@ -188,7 +188,7 @@ def test_a_worker_sees_no_secrets_and_can_write_no_file(
     assert 0 < worker.rlimit(psutil.RLIMIT_CPU)[0] < 30 * (os.cpu_count() or 1) + 60
 
 
-# --- set up
+# --- options
 
 
 @pytest.mark.parametrize(

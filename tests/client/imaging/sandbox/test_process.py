@@ -1,4 +1,4 @@
-"""A decoding process that does not start, or says what it should not."""
+"""A decoding process that does not start or gives invalid answers."""
 
 from __future__ import annotations
 
