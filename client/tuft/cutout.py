@@ -41,6 +41,7 @@ class Cutout:
         model_version: Its version, as the server counts.
         request_id: Made for this request; server, logs and ratings know it by that.
         milliseconds: From each of `tuft.stopwatch.STAGES` to the time spent in it.
+        from_cache: Whether the result cache had it, so that no network was asked.
     """
 
     rgba: NDArray[np.uint8] = field(repr=False)
@@ -53,6 +54,7 @@ class Cutout:
     model_version: str
     milliseconds: Mapping[str, float]
     request_id: str = ""
+    from_cache: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))
