@@ -3,6 +3,7 @@
 TuftError
 ├── ImageError                   the picture given
 │   ├── NotAnImageError          the bytes are no picture that tuft reads
+│   │   └── ImageNotFoundError   there is no such file
 │   ├── ImageTooLargeError       more pixels or bytes than allowed, or takes more time or memory to decode
 │   ├── TruncatedImageError      the file ends before the picture does
 │   └── NoSubjectError           the network found nothing in front
@@ -35,6 +36,10 @@ class ImageError(TuftError):
 
 class NotAnImageError(ImageError):
     """The bytes are no picture that tuft reads."""
+
+
+class ImageNotFoundError(NotAnImageError, FileNotFoundError):
+    """There is no such file; a `NotAnImageError` too, for programs that catch that for any wrong path."""
 
 
 class ImageTooLargeError(ImageError):
