@@ -32,8 +32,8 @@ def download(url: str, target: Path, *, progress: bool = True) -> Path:
         _fetch(url, partial, progress=progress)
     except (OSError, http.client.HTTPException) as exc:
         raise CheckpointError(
-            f"{url} could not be downloaded ({_reason(exc)}): check the connection and the disk, then run the same command "
-            f"again, or put the file at {target} yourself."
+            f"{url} could not be downloaded ({_reason(exc)}): check the connection and the disk, then run the same "
+            f"command again, or put the file at {target} yourself."
         ) from exc
     return partial
 
