@@ -105,7 +105,7 @@ class Client:
 
         Raises:
             OptionError: A setting has no such value, or its log cannot be written.
-            SetupError: A library is not installed, or the port for metrics is taken.
+            SetupError: A library is not installed.
         """
         client = cls(settings=settings, **arguments)
         client._wiring.open()
@@ -295,4 +295,5 @@ class Client:
             model_version=result.version,
             milliseconds=request.watch.milliseconds,
             request_id=request.record.request_id,
+            from_cache=request.record.cache == "hit",
         )

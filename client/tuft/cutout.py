@@ -41,6 +41,7 @@ class Cutout:
         model_version: Version of that model on the server.
         request_id: Unique identifier of the request, also in the logs of client and server and in ratings.
         milliseconds: Time spent in each of `tuft.stopwatch.STAGES`.
+        from_cache: Whether the result cache had it, so that no network was asked.
     """
 
     rgba: NDArray[np.uint8] = field(repr=False)
@@ -53,6 +54,7 @@ class Cutout:
     model_version: str
     milliseconds: Mapping[str, float]
     request_id: str = ""
+    from_cache: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))

@@ -3,6 +3,7 @@
 TuftError
 ├── ImageError                   the input image
 │   ├── NotAnImageError          not an image in a format that tuft reads
+│   │   └── ImageNotFoundError   there is no such file
 │   ├── ImageTooLargeError       more pixels or bytes than allowed, or too much time or memory to decode
 │   ├── TruncatedImageError      the file is damaged or incomplete
 │   └── NoSubjectError           the network found no subject
@@ -35,6 +36,10 @@ class ImageError(TuftError):
 
 class NotAnImageError(ImageError):
     """The input is not an image in a format that tuft reads."""
+
+
+class ImageNotFoundError(NotAnImageError, FileNotFoundError):
+    """There is no such file; a `NotAnImageError` too, for programs that catch that for any wrong path."""
 
 
 class ImageTooLargeError(ImageError):

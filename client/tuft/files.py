@@ -75,6 +75,18 @@ def append_lines(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666
         raise OutputError(f"{path} cannot be written to its end: make room on its disk.")
 
 
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Creates a folder and those above it, unless it exists.
+
+    Raises:
+        OutputError: The disk is read-only or full, or the path leads through a file.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"The folder {path} cannot be made ({exc.strerror}): give another one.") from exc
+
+
 def cannot_be_written(path: str | os.PathLike[str], cause: Exception) -> OutputError:
     """The error for a file that cannot be written."""
     reason = getattr(cause, "strerror", None) or cause

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Resize = Literal["static", "dynamic"]
 Refinement = Literal["none", "edges", "edges+colours"]
 PresetName = Literal["stable", "standard", "high", "maximum", "auto"]
-FallbackCause = Literal["memory", "busy", "timeout", "circuit"]
+FallbackCause = Literal["memory", "busy", "timeout", "circuit", "missing"]
 
 RESIZES: Final = get_args(Resize)
 REFINEMENTS: Final = get_args(Refinement)
@@ -94,7 +95,9 @@ def preset_from_name(name: str, *, size: int | None = None, refine: Refinement |
         OptionError: There is no such preset, size or refinement.
     """
     if name not in PRESETS:
-        raise OptionError(f"There is no preset {name!r}: choose one of {_listed(tuple(PRESETS))}.")
+        near = difflib.get_close_matches(str(name), PRESETS, n=1)
+        suggested = f"write {near[0]}, or " if near else ""
+        raise OptionError(f"There is no preset {name!r}: {suggested}choose one of {_listed(tuple(PRESETS))}.")
     return overridden(PRESETS[name], size=size, refine=refine)
 
 

@@ -93,7 +93,7 @@ class Wiring:
 
         Raises:
             OptionError: A setting cannot be used.
-            SetupError: A library is not installed, or a port is taken.
+            SetupError: A library is not installed.
         """
         with self._lock:
             if self._wired is None:

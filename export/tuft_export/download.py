@@ -32,10 +32,17 @@ def download(url: str, target: Path, *, progress: bool = True) -> Path:
         _fetch(url, partial, progress=progress)
     except (OSError, http.client.HTTPException) as exc:
         raise CheckpointError(
-            f"{url} could not be downloaded ({exc}): check the connection and the disk, then run the same command "
-            f"again, or put the file at {target} yourself."
+            f"{url} could not be downloaded ({_reason(exc)}): check the connection and the disk, then run the same "
+            f"command again, or put the file at {target} yourself."
         ) from exc
     return partial
+
+
+def _reason(failure: Exception) -> str:
+    """`failure` in words, without the number of the system's error."""
+    inner = getattr(failure, "reason", None)  # of a URLError
+    cause = inner if isinstance(inner, OSError) else failure
+    return str(getattr(cause, "strerror", None) or cause)
 
 
 def _fetch(url: str, partial: Path, *, progress: bool) -> None:

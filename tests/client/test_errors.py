@@ -38,3 +38,4 @@ def test_each_says_in_one_sentence_what_it_means(kind: type[TuftError]) -> None:
 def test_those_with_a_standard_counterpart_are_caught_by_it() -> None:
     assert issubclass(errors.OptionError, ValueError)
     assert issubclass(errors.ServerTimeoutError, TimeoutError)
+    assert issubclass(errors.ImageNotFoundError, FileNotFoundError)

@@ -72,6 +72,12 @@ def test_what_does_not_exist_is_refused_with_what_does(arguments: dict[str, obje
         preset_from_name(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("wrong", "right"), [("maximun", "maximum"), ("standart", "standard"), ("hihg", "high")])
+def test_a_misspelt_name_is_corrected(wrong: str, right: str) -> None:
+    with pytest.raises(OptionError, match=f"^There is no preset '{wrong}': write {right}, or choose one of stable, "):
+        preset_from_name(wrong)
+
+
 def test_a_preset_of_ones_own_is_checked() -> None:
     with pytest.raises(OptionError, match="no resize"):
         Preset("mine", 1024, "stretched", "none", "")  # type: ignore[arg-type]

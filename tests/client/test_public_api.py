@@ -17,6 +17,7 @@ GOLDEN = [
     "Cutout",
     "FakeTransport",
     "ImageError",
+    "ImageNotFoundError",
     "ImageTooLargeError",
     "Inference",
     "InferenceError",

@@ -14,7 +14,7 @@ from tuft.errors import OptionError
 from tuft.options import RemoveOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -71,6 +71,20 @@ def test_from_settings_raises_at_once_what_the_first_request_would_raise(tmp_pat
     client = Client(settings=unwritable, transport=FakeTransport())
     with pytest.raises(OptionError, match="cannot be written"):
         client.remove(scene.rgb, size=384)
+
+
+@pytest.mark.parametrize("make", [Client, Client.from_settings])
+def test_a_metrics_port_in_use_stops_neither_a_client_nor_a_request(
+    make: Callable[..., Client], scene: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        settings = Settings(metrics_port=int(other.getsockname()[1]))
+        client = make(settings=settings, transport=FakeTransport())
+        for _ in range(2):
+            assert client.remove(scene.rgb, size=384, refine="none").preset == "standard"
+    assert [record.name for record in caplog.records] == ["tuft.telemetry"]
 
 
 def test_options_are_the_keyword_arguments_of_remove() -> None:

@@ -85,8 +85,12 @@ def test_out_of_memory_in_anybodys_words(client: Client, what: int) -> None:
 
 
 def test_a_model_that_is_missing(client: Client, record_property: Record) -> None:
-    outcome = attempt(client, WELL, "maximum")
+    outcome = attempt(client, WELL, "maximum", fallback=False)
     assert isinstance(outcome.error, ModelUnavailableError)
+    cutout = attempt(client, WELL, "maximum").cutout
+    assert cutout is not None
+    assert (cutout.preset, cutout.requested) == ("high", "maximum")
+    assert "does not serve inspyrenet_2048" in str(cutout.fallback_reason)
     record_property("known_s", outcome.seconds)
     record_property("recovered_s", seconds_until_served(client))
 

@@ -44,6 +44,9 @@ class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
     requests: list[Any] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     metadata_requests: int = 0
+    versions: tuple[str, ...] = ("7",)
+    others: tuple[str, ...] = ()
+    key: str = ""
     asked: threading.Event = field(default_factory=threading.Event)
     abandoned: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
@@ -61,9 +64,18 @@ class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
         tensor = service_pb2.ModelMetadataResponse.TensorMetadata
         return service_pb2.ModelMetadataResponse(
             name=request.name,
+            versions=self.versions,
             inputs=[tensor(name=name, datatype=dtype, shape=shape) for name, dtype, shape in self.inputs],
             outputs=[tensor(name=name, datatype=dtype, shape=shape) for name, dtype, shape in self.outputs],
         )
+
+    def RepositoryIndex(self, request: Any, context: Any) -> Any:
+        header = ("triton-grpc-protocol-tuft-key", self.key)
+        if self.key and header not in context.invocation_metadata():
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"This protocol is restricted, expecting header '{header[0]}'")
+        entry = service_pb2.RepositoryIndexResponse.ModelIndex
+        ready = [entry(name=name, version="1", state="READY") for name in (MODEL, *self.others)]
+        return service_pb2.RepositoryIndexResponse(models=[*ready, entry(name="unloaded", state="UNAVAILABLE")])
 
     def ModelInfer(self, request: Any, context: Any) -> Any:
         context.add_callback(lambda: None if context.is_active() else self.abandoned.set())

@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 
 from tqdm import tqdm
 
-from tuft.errors import TuftError
-from tuft.presets import PRESETS
+from tuft.errors import OptionError, TuftError
+from tuft.presets import PRESETS, preset_from_name
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 # Runs a command on its parsed arguments and returns the exit code.
@@ -33,7 +33,8 @@ def add_command(commands: Commands, name: str, run: Run, summary: str) -> argpar
 
 def add_server_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--preset`, `--url` and `--config`."""
-    parser.add_argument("--preset", choices=PRESETS, help="see `tuft presets`; TUFT_PRESET, else standard by default")
+    parser.add_argument("--preset", type=_preset, choices=PRESETS,
+                        help="see `tuft presets`; TUFT_PRESET, else standard by default")  # fmt: skip
     add_url(parser)
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, see `tuft config`; TUFT_CONFIG, else "
                         "tuft.toml, else ~/.config/tuft/config.toml by default")  # fmt: skip
@@ -48,6 +49,14 @@ def add_repository(parser: argparse.ArgumentParser) -> None:
     """Adds `--repository`."""
     parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR",
                         help="model repository, %(default)s by default")  # fmt: skip
+
+
+def _preset(text: str) -> str:
+    """Parses the name of a preset; argparse alone would suggest none for a misspelt one."""
+    try:
+        return preset_from_name(text).name
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def positive(text: str) -> int:
@@ -67,11 +76,13 @@ def error_line(error: Exception, subject: str = "") -> str:
     """Describes an error in one line, followed by the traceback if TUFT_DEBUG is set.
 
     Args:
-        error: Anything but a `TuftError` is described as a defect to be reported.
+        error: Anything but a `TuftError` and a failure of a file is described as a defect to be reported.
         subject: What the error is about, such as a file; put in front unless the message names it.
     """
     text = " ".join(str(error).split())
-    if not isinstance(error, TuftError):
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename} cannot be used ({error.strerror}): check the path, its permissions and its disk."
+    elif not isinstance(error, TuftError):
         text = f"unexpected {type(error).__name__} ({text}): set TUFT_DEBUG=1 to see where, and report it."
     if subject not in text:
         text = f"{subject}: {text}"

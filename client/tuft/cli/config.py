@@ -1,4 +1,4 @@
-"""`tuft config`: lists each setting, its value, and the source of the value."""
+"""`tuft config`: lists each setting, its value, the source of the value, and what it means."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuft.cli._shared import DONE, add_command, add_server_options, print_error
 from tuft.settings import misspelt_variables, resolve
+from tuft.settings.descriptions import meanings, summaries, value_text
 from tuft.text import aligned_table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Adds the command."""
-    parser = add_command(commands, "config", _run, "list the settings, their values and the sources of these")
+    parser = add_command(commands, "config", _run, "list the settings, their values, sources and meanings")
     add_server_options(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -33,21 +34,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _document(resolved: Resolved) -> dict[str, Any]:
-    values = vars(resolved.settings)
+    values, known = vars(resolved.settings), meanings()
     return {
         "file": None if resolved.file is None else str(resolved.file),
-        "settings": {name: {"value": values[name], "from": origin} for name, origin in resolved.origins.items()},
+        "settings": {
+            name: {"value": values[name], "from": origin, "meaning": known.get(name, "")}
+            for name, origin in resolved.origins.items()
+        },
     }
 
 
 def _table(resolved: Resolved) -> str:
-    values = vars(resolved.settings)
-    rows = [("setting", "value", "from")]
-    rows += [(name, _text(values[name]), origin) for name, origin in resolved.origins.items()]
+    values, known = vars(resolved.settings), summaries()
+    rows = [("setting", "value", "from", "meaning")]
+    rows += [(name, value_text(values[name]), origin, known.get(name, "")) for name, origin in resolved.origins.items()]
     return aligned_table(rows)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value) or "none"

@@ -14,7 +14,7 @@ from tuft import imaging
 from tuft.cli._shared import DONE, add_command, add_repository
 from tuft.client import Client
 from tuft.errors import ImageError, SetupError
-from tuft.files import write_atomically
+from tuft.files import make_folder, write_atomically
 from tuft.presets import PRESETS
 from tuft.report import LONG_SIDE_PX, Exhibit, Layer, Run, html_report, layers_of, note_of
 from tuft.serve import ServeOptions, running_server
@@ -75,11 +75,12 @@ def demo(options: DemoOptions) -> Path:
 
     Raises:
         SetupError: No photographs were given and scikit-image is missing.
+        OutputError: The folder cannot be made.
         ImageError: A given photograph cannot be used.
         ServerError: The server failed; the class says how.
     """
     sources: list[tuple[str, Any]] = [(path.stem, path) for path in options.photos] or _samples()
-    options.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(options.folder)
     with Client(options.url) as client, tqdm(total=len(sources) * len(PRESETS), unit="cut-out") as bar:
         exhibits = [_exhibit(client, name, source, options.folder, bar) for name, source in sources]
     page = options.folder / PAGE_NAME

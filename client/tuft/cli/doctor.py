@@ -1,7 +1,8 @@
-"""`tuft doctor`: reports what is installed, whether the server answers, and which models are ready."""
+"""`tuft doctor`: reports what is installed, whether the server answers, and which versions of models are ready."""
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from functools import partial
@@ -11,16 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 import tuft
 from tuft import contract
-from tuft.cli._shared import DONE, FAILED, add_command, add_server_options
-from tuft.errors import ServerError, SetupError
+from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_server_options
+from tuft.errors import ServerError, ServerUnreachableError, SetupError
 from tuft.inference.transport.triton import TritonTransport
 from tuft.presets import PRESETS, working_size
+from tuft.serve.discovery import adopted_names
 from tuft.serve.locate import find_tritonserver
 from tuft.settings import load_settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
 
     from tuft.cli._shared import Commands
     from tuft.inference.transport.base import ServerInfo, Transport
@@ -47,11 +50,13 @@ def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = add_command(commands, "doctor", _run, "check the installation, the server and its models")
     add_server_options(parser)
+    add_repository(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
-    diagnosis = examine(settings, partial(TritonTransport, settings.url))
+    connect = partial(TritonTransport, settings.url)
+    diagnosis = examine(settings, connect, repository=arguments.repository, key=os.environ.get("TUFT_KEY", ""))
     print(f"{'tuft':<14}{tuft.__version__}\n{diagnosis}")
     return DONE if diagnosis else FAILED
 
@@ -66,8 +71,9 @@ class Diagnosis:
         url: Address of the server.
         server: Name and version of the server; None if it did not answer.
         problem: Why the server did not answer; None if it did.
-        models: From each model of `tuft.contract` to whether it is ready.
+        models: From each model of `tuft.contract`, and each other one that is known, to its ready versions.
         preset: Name of the preset to be served.
+        may_list: Whether the server tells which other models it has.
     """
 
     versions: Mapping[str, str | None]
@@ -75,17 +81,20 @@ class Diagnosis:
     url: str
     server: ServerInfo | None
     problem: str | None
-    models: Mapping[str, bool]
+    models: Mapping[str, tuple[str, ...]]
     preset: str
+    may_list: bool = True
 
     def __bool__(self) -> bool:
-        return all(self.models.get(model, False) for model in models_of_preset(self.preset))
+        return all(self.models.get(model) for model in models_of_preset(self.preset))
 
     def __str__(self) -> str:
         answer = f"{self.server.name} {self.server.version} answers at {self.url}" if self.server else self.problem
         verdict = "is ready" if self else "is not ready"
         packages = {name: installed or f"missing ({PACKAGES[name]})" for name, installed in self.versions.items()}
-        models = {name: "ready" if ready else "not ready" for name, ready in self.models.items()}
+        models = {name: _readiness(versions) for name, versions in self.models.items()}
+        if not self.may_list:
+            models["others"] = "listed by the server only for its key: set TUFT_KEY, or name the --repository"
         return "\n".join(
             (
                 f"Python        {platform.python_version()} on {platform.system()} {platform.machine()}",
@@ -103,6 +112,14 @@ def _section(title: str, rows: Mapping[str, str]) -> list[str]:
     return [f"{'' if row else title:<14}{name:<24}{value}" for row, (name, value) in enumerate(rows.items())]
 
 
+def _readiness(versions: tuple[str, ...]) -> str:
+    if not versions:
+        return "not ready"
+    if len(versions) == 1:
+        return f"ready, version {versions[0]}"
+    return f"ready, versions {', '.join(versions)} ({versions[-1]} answers unless another is named)"
+
+
 def models_of_preset(name: str) -> tuple[str, ...]:
     """The models that must be ready for the preset `name`: one, or for `auto` one for each size of photograph."""
     sides = (*contract.SIZES, max(contract.SIZES) + 1)
@@ -110,25 +127,42 @@ def models_of_preset(name: str) -> tuple[str, ...]:
     return tuple(contract.model_name(size) for size in sorted(sizes))
 
 
-def examine(settings: Settings, connect: Callable[[], Transport]) -> Diagnosis:
+def examine(
+    settings: Settings, connect: Callable[[], Transport], *, repository: Path | None = None, key: str = ""
+) -> Diagnosis:
     """Examines this installation and the server of `settings`.
 
     Args:
         settings: Name the server and the preset.
         connect: Opens the connection, which is closed again.
+        repository: A model repository whose adopted models are looked for as well.
+        key: The key of the server's restricted protocols, with which it lists its models.
     """
-    server, models, problem = None, dict.fromkeys((spec.name for spec in contract.MODELS.values()), False), None
+    server, problem, may_list = None, None, True
+    names = [*(spec.name for spec in contract.MODELS.values()), *adopted_names(repository)]
+    models: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     try:
         transport = connect()
         try:
             server = transport.server_info()
-            models.update(dict.fromkeys(transport.ready_models(), True))
+            others, may_list = _other_models(transport, key)
+            models.update({name: transport.ready_versions(name) for name in dict.fromkeys((*names, *others))})
         finally:
             transport.close()
     except (ServerError, SetupError) as error:
         problem = str(error)
-    versions = {name: _version(name) for name in PACKAGES}
-    return Diagnosis(versions, _tritonserver(), settings.url, server, problem, models, settings.preset)
+    installed = {name: _version(name) for name in PACKAGES}
+    return Diagnosis(installed, _tritonserver(), settings.url, server, problem, models, settings.preset, may_list)
+
+
+def _other_models(transport: Transport, key: str) -> tuple[Collection[str], bool]:
+    """The models that the server lists beside tuft's own, and whether it does list them."""
+    try:
+        return transport.other_models(key), True
+    except ServerUnreachableError as error:
+        if error.transient:
+            raise
+        return (), False  # restricted
 
 
 def _version(distribution: str) -> str | None:

@@ -60,7 +60,7 @@ class FallbackRunner:
                 try:
                     result = self._inner.run(attempt)
                 except ServerError as failure:
-                    if not (_allows(failure, self._causes) or (failures and _passes_over(failure))):
+                    if not (self._allows(failure, attempt) or (failures and _passes_over(failure))):
                         raise
                     failures.append(failure)
                     if isinstance(failure, ServerOutOfMemoryError):
@@ -81,6 +81,12 @@ class FallbackRunner:
         smaller = smaller_presets(request.preset, request.photo.size_hw, stable_last=self._stable_last)
         return (request.preset, *smaller)
 
+    def _allows(self, failure: ServerError, attempt: RunRequest) -> bool:
+        """Whether a smaller preset may serve after `failure` of `attempt`."""
+        if isinstance(failure, ModelUnavailableError) and attempt.model_version:
+            return False  # the model may be served, only not the version that was asked for
+        return _is_cause(failure, self._causes)
+
     def _attempt(self, request: RunRequest, preset: Preset, *, last: bool) -> RunRequest:
         """The request for one preset, within its share of the time."""
         share = request.deadline if last else request.deadline.share(SHARE)
@@ -89,17 +95,18 @@ class FallbackRunner:
         return replace(request, preset=preset, deadline=deadline, queue_deadline=queue_deadline)
 
 
-def _allows(failure: ServerError, causes: Sequence[FallbackCause]) -> bool:
-    """Whether a smaller preset may serve after `failure`."""
+def _is_cause(failure: ServerError, causes: Sequence[FallbackCause]) -> bool:
+    """Whether `failure` is one of `causes`."""
     if isinstance(failure, CircuitOpenError):
         opened_by = failure.__cause__
         if isinstance(opened_by, ServerUnreachableError):  # no model of that server answers
             return False
-        return "circuit" in causes or (isinstance(opened_by, ServerError) and _allows(opened_by, causes))
+        return "circuit" in causes or (isinstance(opened_by, ServerError) and _is_cause(opened_by, causes))
     kinds: dict[FallbackCause, type[ServerError]] = {
         "memory": ServerOutOfMemoryError,
         "busy": ServerBusyError,
         "timeout": ServerTimeoutError,
+        "missing": ModelUnavailableError,
     }
     return any(isinstance(failure, kinds[cause]) for cause in causes if cause in kinds)
 

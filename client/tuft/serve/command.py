@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import secrets
 import socket
 from contextlib import ExitStack
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 # Every program on this machine, and every web page in its browser, can reach a loopback port.
 RESTRICTED: Final = "model-repository,shared-memory,trace,logging"
 KEY_HEADER: Final = "tuft-key"
+KEY_VARIABLE: Final = "TUFT_KEY"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def command_from_options(options: ServeOptions, server: Tritonserver, *, one_fir
         check_shared_memory((*sizes, *adopted.values()))
     at_start = _first(models) if one_first else models
     deferred = tuple(model for model in models if model not in at_start)
-    addresses, key = free_addresses(options), secrets.token_hex(16)
+    addresses, key = free_addresses(options), _key()
     prefix = f"tuft_{secrets.token_hex(8)}_"
     arguments = (
         str(server.executable),
@@ -94,7 +97,22 @@ def command_from_options(options: ServeOptions, server: Tritonserver, *, one_fir
         f"--log-verbose={int(options.log_verbose)}",
     )
     environment = {**server.environment, **_compiled(options, runtime)}
+    if KEY_VARIABLE in os.environ:
+        environment[KEY_VARIABLE] = ""  # models have no use for the key
     return Command(arguments, environment, runtime, at_start, deferred, key, addresses, prefix)
+
+
+def _key() -> str:
+    """The caller's key, so that `tuft rollout` can use it too; without one, a new one that nobody else knows."""
+    key = os.environ.get(KEY_VARIABLE, "")
+    if not key:
+        return secrets.token_hex(16)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{32,}", key):
+        raise SetupError(
+            f"{KEY_VARIABLE} is too short or holds other signs than A-Z, a-z, 0-9, '.', '_' and '-': "
+            "make one with `openssl rand -hex 32`."
+        )
+    return key
 
 
 def _first(models: tuple[str, ...]) -> tuple[str, ...]:

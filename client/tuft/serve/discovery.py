@@ -48,6 +48,13 @@ def adopted_models(repository: Path, runtime: str) -> dict[str, int]:
     }
 
 
+def adopted_names(repository: Path | None) -> tuple[str, ...]:
+    """Names of the models that `tuft-export adopt` has published in a repository, for any runtime."""
+    if repository is None:
+        return ()
+    return tuple(sorted({name for runtime in RUNTIMES for name in adopted_models(repository, runtime)}))
+
+
 def runtime_to_serve(repository: Path, backends: Collection[str], *, has_gpu: bool) -> str:
     """The best runtime for which a model is published and for which the server has the backend.
 

@@ -17,25 +17,24 @@ class Settings:
 
     Attributes:
         url: Address of the server's gRPC port.
-        preset: One of `tuft.PRESETS`.
+        preset: The preset of requests that name none, one of `tuft.PRESETS`.
         timeout_s: Seconds above 0 that the server may take for one photograph, all attempts included.
         max_pixels: 1 or more; photographs with more pixels are refused before they are decoded.
         max_bytes: 1 or more; files with more bytes are refused before they are read.
-        isolate_decoding: Whether photographs are decoded in sandboxed processes, bounded in time and memory: for
-            pictures from untrusted sources.
-        fallback: Whether a smaller preset may serve.
-        fallback_on: The causes for which it may, of `tuft.presets.FALLBACK_CAUSES`: `memory` (the server has not
-            enough), `busy` (its queue is full, or the request waited in it for half of its time), `timeout` (no answer
-            within half of the time left; the smaller preset gets the other half) and `circuit` (the model has failed so
-            often that it is not asked).
+        isolate_decoding: Whether photographs are decoded in sandboxed processes, bounded in time and memory.
+        fallback: Whether a smaller preset may serve when the one asked for cannot.
+        fallback_on: The causes for which it may, some of `memory`, `busy`, `timeout`, `circuit`, `missing`. In this
+            order: the server has not enough memory; its queue is full, or the request waited in it for half of its
+            time; no answer came within half of the time left, and the smaller preset gets the other half; the model has
+            failed so often that it is not asked; the server does not serve the model, or not yet.
         stable_last: Whether `stable` may serve when `standard` cannot either. It asks the same model again, and its
             edges are not refined.
         retries: 0..10, how often a request is sent again at most after a refused or lost connection.
-        retry_budget_percent: 0..100, retries allowed for a hundred requests, so that they do not overload a server that
-            is in trouble already; the first ten are free.
+        retry_budget_percent: 0..100, retries allowed for a hundred requests; the first ten are free. So they do not
+            overload a server that is in trouble already.
         breaker_failures: Consecutive failures after which a model is not asked for a while; 0 always asks.
-        breaker_probe_s: Seconds above 0 after which one request probes it.
-        cache_dir: Folder of the result cache, which spares sending the same photograph again; empty caches nothing.
+        breaker_probe_s: Seconds above 0 after which one request probes such a model.
+        cache_dir: Folder of the result cache, which answers identical requests without the server; empty for none.
         cache_mb: Megabytes above 0 that the cache may take.
         rollout_dir: Folder of the rollout that requests take part in (`tuft rollout --state`); empty for none.
         metrics_port: 0..65535, port of the loopback interface for Prometheus; 0 offers none.
@@ -53,7 +52,7 @@ class Settings:
     max_bytes: int = imaging.MAX_BYTES
     isolate_decoding: bool = False
     fallback: bool = True
-    fallback_on: tuple[FallbackCause, ...] = ("memory", "busy", "circuit")
+    fallback_on: tuple[FallbackCause, ...] = ("memory", "busy", "circuit", "missing")
     stable_last: bool = False
     retries: int = 2
     retry_budget_percent: float = 10.0

@@ -31,6 +31,6 @@ def build_parser() -> argparse.ArgumentParser:
 def _describe(error: Exception) -> str:
     if isinstance(error, TuftError):
         return str(error)  # the reports of failed parity checks are tables
-    if isinstance(error, OSError):
-        return f"{error}: check the path, its permissions and the free space."
+    if isinstance(error, OSError) and error.filename is None:
+        return f"{error.strerror or error}: check the path, its permissions and the free space."
     return error_line(error)

@@ -6,6 +6,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tuft.files import cannot_be_written
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -16,12 +18,18 @@ def staging(version_folder: Path) -> Iterator[Path]:
     """An empty folder beside `version_folder`, whose name starts with a dot; removed after the block.
 
     The model's folder is created where it is missing, and removed again if no version was put in place.
+
+    Raises:
+        OutputError: The repository is read-only, or its disk is full.
     """
     model_folder = version_folder.parent
     is_new = not model_folder.exists()
     folder = version_folder.with_name(f".{version_folder.name}.partial")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as exc:
+        raise cannot_be_written(version_folder, exc) from exc
     try:
         yield folder
     finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tuft.cli import main
+from tuft.settings.descriptions import meanings, summaries
 from tuft.settings.values import NAMES
 
 if TYPE_CHECKING:
@@ -29,9 +30,11 @@ def test_each_setting_is_told_with_its_value_and_origin(
     assert main.main(["config", "--config", str(file), "--preset", "high"]) == 0
     said = capsys.readouterr()
     heading, *lines = said.out.splitlines()
-    assert heading.split() == ["setting", "value", "from"]
-    rows = {name: (value, origin) for name, value, origin in (re.split(r"  +", line) for line in lines)}
+    assert heading.split() == ["setting", "value", "from", "meaning"]
+    columns = [re.split(r"  +", line) for line in lines]
+    rows = {name: (value, origin) for name, value, origin, _ in columns}
     assert tuple(rows) == NAMES
+    assert {name: meaning for name, _, _, meaning in columns} == summaries()
     assert rows["url"] == ("gpu:9001", "variable TUFT_URL")
     assert rows["preset"] == ("high", "argument")
     assert rows["timeout_s"] == ("7.0", f"file {file}")
@@ -46,7 +49,8 @@ def test_programs_get_json(file: Path, capsys: pytest.CaptureFixture[str]) -> No
     document = json.loads(capsys.readouterr().out)
     assert document["file"] == str(file)
     assert tuple(document["settings"]) == NAMES
-    assert document["settings"]["stable_last"] == {"value": True, "from": f"file {file}"}
+    stable_last = document["settings"]["stable_last"]
+    assert stable_last == {"value": True, "from": f"file {file}", "meaning": meanings()["stable_last"]}
     assert document["settings"]["fallback_on"]["value"] == ["memory", "timeout"]
     assert main.main(["config", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["file"] is None

@@ -9,7 +9,7 @@ from support.outputs import files, mode
 from tuft import PRESETS, Client, FakeTransport
 from tuft.cli import demo
 from tuft.cli.demo import DemoOptions
-from tuft.errors import NoSubjectError, SetupError
+from tuft.errors import NoSubjectError, OutputError, SetupError
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,12 @@ def test_a_photograph_without_a_subject_does_not_end_it(photos: Path, tmp_path: 
     text = demo.demo(DemoOptions("gpu:8001", (photos / "dog.png",), tmp_path / "out")).read_text("utf-8")
     assert "Nothing stands in front: try another." in text
     assert text.count("base64,") == 1 + 2 * (len(PRESETS) - 1)
+
+
+def test_a_folder_that_cannot_be_made_is_told(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/out cannot be made \(Not a directory\): give another one\.$"):
+        demo.demo(DemoOptions("gpu:8001", (photos / "dog.png",), tmp_path / "file" / "out"))
 
 
 def test_samples_need_scikit_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

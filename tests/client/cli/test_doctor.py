@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tuft import FakeTransport, Settings, SetupError, contract
 from tuft.cli import doctor
 from tuft.errors import ServerUnreachableError
 from tuft.presets import PRESETS
+from tuft.provenance import RECORD
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +47,52 @@ def test_ready_means_that_the_preset_can_be_served(preset: str, models: tuple[st
     assert bool(diagnosis) is ready
     assert [name for name, is_ready in diagnosis.models.items() if is_ready] == list(models)
     assert (f"{preset} is ready" in str(diagnosis)) is ready
+
+
+def test_versions_and_adopted_models_are_told() -> None:
+    fake = FakeTransport(models=("inspyrenet_1024",), adopted={"birefnet_1024": 1024}, version="3")
+    diagnosis = doctor.examine(Settings(), lambda: fake)
+    assert diagnosis.models["birefnet_1024"] == ("3",)
+    lines = [line.split(maxsplit=1) for line in str(diagnosis).splitlines()]
+    assert ["inspyrenet_1024", "ready, version 3"] in lines
+    assert ["inspyrenet_2048", "not ready"] in lines
+    assert ["birefnet_1024", "ready, version 3"] in lines
+
+
+def test_of_several_versions_the_one_that_answers_is_told() -> None:
+    class Both(FakeTransport):
+        def ready_versions(self, model: str) -> tuple[str, ...]:
+            return ("1", "2")
+
+    assert "ready, versions 1, 2 (2 answers unless another is named)" in str(doctor.examine(Settings(), Both))
+
+
+def test_a_server_that_lists_nothing_is_asked_for_the_models_of_the_repository(tmp_path: Path) -> None:
+    class Restricted(FakeTransport):
+        def other_models(self, key: str = "") -> tuple[str, ...]:
+            if key == "secret":
+                return super().other_models()
+            error = ServerUnreachableError("No entry.")
+            error.transient = False
+            raise error
+
+    version = tmp_path / "birefnet_1024" / "2"
+    (version.parent / "configs").mkdir(parents=True)
+    version.mkdir()
+    files = ("configs/python.pbtxt", "2/model.onnx", "2/model.py", f"2/{RECORD}")
+    for file in files:
+        (version.parent / file).touch()
+
+    def connect() -> FakeTransport:
+        return Restricted(adopted={"birefnet_1024": 1024, "isnet_1024": 1024})
+
+    diagnosis = doctor.examine(Settings(), connect, repository=tmp_path)
+    assert diagnosis.models["birefnet_1024"] == ("1",)
+    assert "isnet_1024" not in diagnosis.models
+    assert "set TUFT_KEY" in str(diagnosis)
+    listed = doctor.examine(Settings(), connect, repository=tmp_path / "none", key="secret")
+    assert listed.models["isnet_1024"] == ("1",)
+    assert "TUFT_KEY" not in str(listed)
 
 
 def test_without_a_server_the_rest_is_told_all_the_same() -> None:

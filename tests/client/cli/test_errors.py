@@ -98,6 +98,15 @@ def test_nonsense_is_found_before_anything_is_sent(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_misspelt_preset_is_corrected(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        remove(photos, "-o", tmp_path / "out", "--preset", "maximun")
+    assert capsys.readouterr().err.endswith(
+        "argument --preset: There is no preset 'maximun': write maximum, or choose one of "
+        "stable, standard, high, maximum, auto.\n"
+    )
+
+
 def test_a_collision_is_found_before_anything_is_sent(
     server: FakeTransport, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

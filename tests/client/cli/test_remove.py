@@ -141,7 +141,7 @@ def test_the_doctor_tells_and_ends_with_what_it_found(
     monkeypatch.setattr(doctor, "_tritonserver", lambda: "none")
     assert main.main(["doctor"]) == 0
     assert "fake 1 answers" in capsys.readouterr().out
-    monkeypatch.setattr(server, "ready_models", tuple)
+    monkeypatch.setattr(server, "ready_versions", lambda model: ())
     assert main.main(["doctor", "--preset", "high"]) == 1
     assert "high is not ready" in capsys.readouterr().out
 

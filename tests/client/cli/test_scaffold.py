@@ -38,6 +38,8 @@ def test_the_exit_code_is_the_commands(code: int, capsys: pytest.CaptureFixture[
     [
         (KeyboardInterrupt(), 130, "interrupted."),
         (SetupError("Nothing is\ninstalled."), 1, "Nothing is installed."),
+        (OSError(30, "Read-only file system", "/srv/out"), 1,
+         "/srv/out cannot be used (Read-only file system): check the path, its permissions and its disk."),
         (ZeroDivisionError("by zero"), 1, "unexpected ZeroDivisionError (by zero): set TUFT_DEBUG=1 to see where, "
          "and report it."),
     ],

@@ -97,7 +97,6 @@ def test_nothing_is_below_the_smallest(scene: Any, preset: str) -> None:
         ServerTimeoutError("late"),
         ContractError("other"),
         InferenceError("boom"),
-        ModelUnavailableError("none"),
     ],
 )
 def test_other_failures_are_the_callers(scene: Any, failure: ServerError) -> None:
@@ -145,6 +144,38 @@ def test_a_smaller_model_that_is_not_served_is_passed_over(scene: Any) -> None:
     served = ("inspyrenet_1024", "inspyrenet_2048")
     fake = FakeTransport(scene.saliency, failures=[full()], models=served)
     assert Client(transport=fake).remove(scene.rgb, "maximum", refine="none").preset == "standard"
+
+
+def test_a_server_of_fewer_sizes_serves_what_it_has_and_says_so(scene: Any) -> None:
+    fake = FakeTransport(scene.saliency, models=("inspyrenet_384", "inspyrenet_1024"))
+    client = Client(transport=fake)
+    cutout = client.remove(scene.rgb, "maximum", refine="none")
+    assert sizes(fake) == [2048, 1536, 1024]
+    assert (cutout.preset, cutout.requested) == ("standard", "maximum")
+    assert "no model inspyrenet_2048" in str(cutout.fallback_reason)
+    assert client.fallbacks == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"model": "inspyrenet_2049"}, {"size": 2048}, {"fallback": False}, {"version": "7"}]
+)
+def test_what_was_asked_for_by_name_is_not_replaced_if_it_is_missing(scene: Any, options: dict[str, Any]) -> None:
+    fake = FakeTransport(scene.saliency, models=("inspyrenet_1024",))
+    with pytest.raises(ModelUnavailableError):
+        Client(transport=fake).remove(scene.rgb, "maximum", **options)
+    assert set(sizes(fake)) <= {2048}
+
+
+def test_a_missing_model_is_an_error_if_settings_say_so(scene: Any) -> None:
+    fake = FakeTransport(scene.saliency, models=("inspyrenet_1024",))
+    with pytest.raises(ModelUnavailableError, match="inspyrenet_2048"):
+        Client(transport=fake, settings=Settings(fallback_on=("memory", "busy"))).remove(scene.rgb, "maximum")
+
+
+def test_if_no_size_is_served_the_one_asked_for_is_named(scene: Any) -> None:
+    fake = FakeTransport(scene.saliency, models=("inspyrenet_384",))
+    with pytest.raises(ModelUnavailableError, match="inspyrenet_2048"):
+        Client(transport=fake).remove(scene.rgb, "maximum")
 
 
 def test_when_all_fail_the_first_failure_is_told(scene: Any) -> None:

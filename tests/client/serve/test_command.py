@@ -174,3 +174,17 @@ def test_shared_memory_must_hold_an_image_of_each_adopted_model(
         image.truncate(2048 * 2048 * 3)
     with pytest.raises(SetupError, match=r"has 40 MiB free"):
         command_from_options(options, WHEEL)
+
+
+def test_the_callers_key_is_used_and_kept_from_models(options: ServeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUFT_KEY", "k" * 32)
+    command = command_from_options(options, WHEEL)
+    assert command.key == "k" * 32
+    assert command.environment["TUFT_KEY"] == ""
+
+
+@pytest.mark.parametrize("key", ["k" * 31, "k" * 32 + ",", "k" * 32 + "\n"])
+def test_a_weak_key_is_refused(options: ServeOptions, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("TUFT_KEY", key)
+    with pytest.raises(SetupError, match="TUFT_KEY is too short or holds other signs"):
+        command_from_options(options, WHEEL)

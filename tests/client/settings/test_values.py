@@ -10,13 +10,13 @@ from tuft.errors import OptionError
 from tuft.settings.values import NAMES
 
 
-def test_the_defaults_step_down_for_memory_and_full_queues_but_not_for_slowness() -> None:
+def test_the_defaults_step_down_for_memory_full_queues_and_missing_models_but_not_for_slowness() -> None:
     defaults = Settings()
     assert (defaults.url, defaults.preset, defaults.timeout_s) == ("localhost:8001", "standard", 120.0)
     assert defaults.max_pixels == 100_000_000
     assert defaults.fallback
     assert not defaults.stable_last
-    assert {"memory", "busy"} <= set(defaults.fallback_on)
+    assert {"memory", "busy", "missing"} <= set(defaults.fallback_on)
     assert "timeout" not in defaults.fallback_on
 
 
@@ -37,7 +37,7 @@ def test_every_setting_is_documented() -> None:
         ({"retry_budget_percent": 101}, "from 0 to 100"),
         ({"retry_budget_percent": float("nan")}, "from 0 to 100"),
         ({"breaker_failures": -1}, "0 or more"),
-        ({"fallback_on": ("memory", "rain")}, "choose some of memory, busy, timeout, circuit"),
+        ({"fallback_on": ("memory", "rain")}, "choose some of memory, busy, timeout, circuit, missing"),
     ],
 )
 def test_what_makes_no_sense(arguments: dict[str, Any], said: str) -> None:

@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from tuft.errors import ImageTooLargeError, NotAnImageError, OptionError, TruncatedImageError, TuftError
+from tuft.errors import (
+    ImageNotFoundError,
+    ImageTooLargeError,
+    NotAnImageError,
+    OptionError,
+    TruncatedImageError,
+    TuftError,
+)
 from tuft.imaging import pixels
 from tuft.imaging.decoding import colour, ppm
 from tuft.imaging.decoding.bombs import check_structure, harmless_profile, is_harmless_exif
@@ -84,7 +91,8 @@ def load_photo(
             file name.
 
     Raises:
-        NotAnImageError: There is no such file, or it is not an image in one of `formats`.
+        ImageNotFoundError: There is no such file.
+        NotAnImageError: It cannot be read, or is not an image in one of `formats`.
         ImageTooLargeError: It has more than `max_pixels` pixels or `max_bytes` bytes, or would take far more time or
             memory to decode than a photograph of its size.
         TruncatedImageError: The file is damaged or incomplete.
@@ -119,6 +127,8 @@ def decoding_errors(name: str, formats: Collection[str] = READABLE_FORMATS) -> I
         raise
     except UnidentifiedImageError as exc:
         raise NotAnImageError(f"{name} is no picture that tuft reads: give {', '.join(formats)}.") from exc
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise ImageNotFoundError(f"There is no file {name}: check the path.") from exc
     except (Image.DecompressionBombError, MemoryError) as exc:
         raise _too_large(name) from exc
     except Exception as exc:  # Pillow's parsers raise struct.error, KeyError and many more

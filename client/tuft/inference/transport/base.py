@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tuft.inference.resilience import CancelToken
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft.presets import Resize
+
+PROBE_TIMEOUT_S: Final = 5.0  # readiness is answered from memory, or not at all
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,29 @@ class Transport(Protocol):
             ServerError: The server did not answer the question.
         """
         ...
+
+    def ready_versions(self, model: str) -> tuple[str, ...]:
+        """The versions of `model` that are ready, in ascending order; empty if the server does not serve it.
+
+        A transport that knows no versions need not implement it.
+
+        Raises:
+            ServerError: The server did not answer the question.
+        """
+        return (self.served_version(model, timeout_s=PROBE_TIMEOUT_S),) if self.is_ready(model) else ()
+
+    def other_models(self, key: str = "") -> tuple[str, ...]:
+        """Names of the ready models that are not tuft's own, such as adopted ones.
+
+        A transport that cannot list models need not implement it.
+
+        Args:
+            key: The key of the server's restricted protocols; empty for a server that restricts nothing.
+
+        Raises:
+            ServerError: The server did not answer the question, or does not let this key in.
+        """
+        return ()
 
     def server_info(self) -> ServerInfo:
         """Name and version of the server.

@@ -52,7 +52,7 @@ _GOING_AWAY: Final = r"server is stopping|socket closed|connection reset|broken 
 _NO_MEMORY: Final = "{server} has not enough memory for {model}: take a smaller preset or size."
 _QUEUE_FULL: Final = "{server} is busy, its queue for {model} is full: try again later."
 _QUEUED_TOO_LONG: Final = "{server} is busy, the request for {model} waited too long: try again later."
-_NO_MODEL: Final = "{server} does not serve {model}, or not yet ({detail}): `tuft doctor` lists what it serves by now."
+_NO_MODEL: Final = "{server} does not serve {named}, or not yet ({detail}): `tuft doctor` lists what it serves by now."
 _HTTP_PORT: Final = "{server} does not speak gRPC: give the server's gRPC port, 8001 unless it was changed."
 _NO_ENTRY: Final = "{server} does not let this client in ({detail}): ask whoever runs it for access."
 _NOBODY: Final = "Nothing answers at {server}: start it with `tuft serve`, or give another address (TUFT_URL)."
@@ -73,7 +73,8 @@ class Rule:
         status: Name of a `grpc.StatusCode`.
         pattern: Regular expression searched in the message, ignoring case; None matches every message.
         error: The class to raise.
-        sentence: The message; filled with `server`, `model`, `timeout_s` and `detail`.
+        sentence: The message; filled with `server`, `model`, `named` (the model with its version, if one was asked
+            for), `timeout_s` and `detail`.
         transient: Whether the same request is likely to succeed a moment later. Sending it again is safe: an inference
             changes nothing on the server.
     """
@@ -123,7 +124,9 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def error_from_status(status: str, message: str, *, server: str, model: str, timeout_s: float) -> ServerError:
+def error_from_status(
+    status: str, message: str, *, server: str, model: str, timeout_s: float, version: str = ""
+) -> ServerError:
     """The error for a failed call.
 
     Args:
@@ -132,6 +135,7 @@ def error_from_status(status: str, message: str, *, server: str, model: str, tim
         server: Address of the server.
         model: Name of the model.
         timeout_s: Seconds that were allowed.
+        version: The version of the model that was asked for; empty if none was.
 
     Returns:
         The error to raise; `InferenceError` for a status that is not in the table.
@@ -139,7 +143,10 @@ def error_from_status(status: str, message: str, *, server: str, model: str, tim
     rule = next((rule for rule in RULES if rule.matches(status, message)), None)
     rule = rule or Rule(None, None, InferenceError, _FAILED)
     detail = _detail(message) or status
-    error = rule.error(rule.sentence.format(server=server, model=model, timeout_s=round(timeout_s, 2), detail=detail))
+    named = f"version {version} of {model}" if version else model
+    error = rule.error(
+        rule.sentence.format(server=server, model=model, named=named, timeout_s=round(timeout_s, 2), detail=detail)
+    )
     error.transient = rule.transient
     return error
 

@@ -129,6 +129,15 @@ class FakeTransport:
         self._require_open()
         return tuple(name for name in ALL_MODELS if name in self._models)
 
+    def other_models(self, key: str = "") -> tuple[str, ...]:
+        """The models given that are not tuft's."""
+        self._require_open()
+        return tuple(name for name in self._models if name not in ALL_MODELS)
+
+    def ready_versions(self, model: str) -> tuple[str, ...]:
+        """The version given, of the models given."""
+        return (self._version,) if self.is_ready(model) else ()
+
     def server_info(self) -> ServerInfo:
         """A server called fake."""
         self._require_open()

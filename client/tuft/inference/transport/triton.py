@@ -12,7 +12,7 @@ import numpy as np
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
 from tuft.inference.resilience import Deadline
-from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo
+from tuft.inference.transport.base import PROBE_TIMEOUT_S, CallOptions, Inference, NetworkInput, ServerInfo
 from tuft.inference.transport.failures import error_from_status
 from tuft.presets import RESIZES
 
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from tuft.presets import Resize
 
 DEFAULT_GRPC_PORT: Final = 8001
-PROBE_TIMEOUT_S: Final = 5.0  # readiness is answered from memory, or not at all
 
 # A 2048 picture is 12.6 MB and its FP32 saliency 16.8 MB; gRPC's own limit is 4 MB.
 MAX_MESSAGE_BYTES: Final = 64 * 2**20
 # By default gRPC waits up to two minutes before it reconnects; a restarted server is back sooner.
 MAX_RECONNECT_MS: Final = 2_000
+
+# What `deploy/triton.sh` and `tuft serve` restrict is open to clients that send the server's key in this header.
+KEY_HEADER: Final = "triton-grpc-protocol-tuft-key"
 
 _REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export adopt` if it is not tuft's own"
 
@@ -106,7 +108,7 @@ class TritonTransport:
         if image.shape != (size, size, contract.CHANNELS):
             shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
             raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {_REMEDY}.")
-        with self._failures_as_ours(model, timeout_s):
+        with self._failures_as_ours(model, timeout_s, options.version or self._model_version):
             reply = self._answer(model, image, deadline, options)
         saliency = _saliency_from_reply(reply, model, size)
         return Inference(saliency, model, str(reply.get_response().model_version))
@@ -156,7 +158,7 @@ class TritonTransport:
         The model is compared with `tuft.contract` here, once; replies are checked by their shape.
         """
         if model not in self._sizes:
-            with self._failures_as_ours(model, timeout_s):
+            with self._failures_as_ours(model, timeout_s, self._model_version):
                 metadata = self._client.get_model_metadata(model, self._model_version, client_timeout=timeout_s)
             problem = contract_problem(metadata)
             if problem is not None:
@@ -208,6 +210,22 @@ class TritonTransport:
         """Those of tuft's models that the server has ready, the smallest first."""
         return tuple(spec.name for spec in contract.MODELS.values() if self.is_ready(spec.name))
 
+    def ready_versions(self, model: str) -> tuple[str, ...]:
+        """The versions of `model` that are ready; see `Transport.ready_versions`."""
+        if not self.is_ready(model):
+            return ()
+        with self._failures_as_ours(model, PROBE_TIMEOUT_S):
+            versions = self._client.get_model_metadata(model, client_timeout=PROBE_TIMEOUT_S).versions
+        return tuple(sorted(versions, key=int))
+
+    def other_models(self, key: str = "") -> tuple[str, ...]:
+        """Names of the ready models that are not tuft's own; see `Transport.other_models`."""
+        headers = {KEY_HEADER: key} if key else {}
+        with self._failures_as_ours("its models", PROBE_TIMEOUT_S):
+            index = self._client.get_model_repository_index(headers=headers, client_timeout=PROBE_TIMEOUT_S).models
+        ready = {entry.name for entry in index if entry.state == "READY"}
+        return tuple(sorted(ready - {spec.name for spec in contract.MODELS.values()}))
+
     def server_info(self) -> ServerInfo:
         """Name and version of the server."""
         with self._failures_as_ours("itself", PROBE_TIMEOUT_S):
@@ -233,13 +251,15 @@ class TritonTransport:
         self._client.close()
 
     @contextmanager
-    def _failures_as_ours(self, model: str, timeout_s: float) -> Iterator[None]:
+    def _failures_as_ours(self, model: str, timeout_s: float, version: str = "") -> Iterator[None]:
         try:
             yield
         except self._library.InferenceServerException as exc:
             status = (exc.status() or "").removeprefix("StatusCode.")
             message = exc.message() or ""
-            raise error_from_status(status, message, server=self.server, model=model, timeout_s=timeout_s) from exc
+            raise error_from_status(
+                status, message, server=self.server, model=model, timeout_s=timeout_s, version=version
+            ) from exc
         except ValueError as exc:  # what grpc raises once the channel is closed
             raise ServerUnreachableError(f"The connection to {self.server} is closed: make a new one.") from exc
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tuft.errors import OptionError
 from tuft.operations.cache.packing import pack, unpack
-from tuft.operations.cache.store import NAME, Store
+from tuft.operations.cache.store import NAME, Store, is_damage, remove
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT_MB: Final = 1024  # hundreds of results of 12 megapixels
 
 _LOGGER: Final = logging.getLogger("tuft.cache.results")
+_OF_NO_USE: Final = "The cache %s is of no use (%s): check its folder, or delete it."
+_MADE_ANEW: Final = "The cache %s was damaged (%s): it is made anew, empty; check its disk if that happens again."
 
 
 class ResultCache:
     """Keeps results in a folder, which several threads, clients and processes may share.
 
-    If the cache cannot be read or written, every request is a miss and one warning is logged. An entry that was damaged
-    on disk is a miss too.
+    If the cache cannot be read or written, every request is a miss and one warning is logged. A damaged file is made
+    anew, empty, with one warning; a damaged entry is a miss.
 
     Args:
         folder: The folder; created with access for this user only if it does not exist.
@@ -50,14 +52,12 @@ class ResultCache:
             raise OptionError(f"A cache of {limit_mb} MB holds nothing: give a number above zero, or no cache.")
         self.hits = 0
         self.misses = 0
-        self._file = Path(folder) / NAME
+        self._folder = Path(folder)
+        self._limit_bytes = int(limit_mb * 1e6)
         self._lock = threading.Lock()
-        self._has_warned = False
-        self._store: Store | None = None
-        try:
-            self._store = Store(Path(folder), int(limit_mb * 1e6))
-        except (OSError, sqlite3.Error) as error:
-            self._warn_once(error)
+        self._warned: set[str] = set()
+        self._repairing = threading.Lock()
+        self._store = self._opened()
 
     def get(self, key: Key, version: str | None, photo: NDArray[np.uint8]) -> Matte | None:
         """The stored result of a request, or None; counted as a hit or a miss.
@@ -75,19 +75,21 @@ class ResultCache:
 
     def put(self, key: Key, version: str, photo: NDArray[np.uint8], result: Matte) -> None:
         """Stores the result that `version` of the model has led to; the other arguments are those of `get`."""
-        if self._store is not None:
+        store = self._store
+        if store is not None:
             try:
-                self._store.put(key.at(version), pack(result, photo))
+                store.put(key.at(version), pack(result, photo))
             except sqlite3.Error as error:
-                self._warn_once(error)
+                self._failed(store, error)
 
     def clear(self) -> None:
         """Removes all results."""
-        if self._store is not None:
+        store = self._store
+        if store is not None:
             try:
-                self._store.clear()
+                store.clear()
             except sqlite3.Error as error:
-                self._warn_once(error)
+                self._failed(store, error)
 
     def close(self) -> None:
         """Closes the file; may be called twice. Afterwards every request is a miss."""
@@ -95,17 +97,45 @@ class ResultCache:
             self._store.close()
 
     def _read(self, name: str, photo: NDArray[np.uint8]) -> Matte | None:
-        if self._store is None:
+        store = self._store
+        if store is None:
             return None
         try:
-            packed = self._store.get(name)
+            packed = store.get(name)
             return None if packed is None else unpack(packed, photo)
         except (sqlite3.Error, ValueError, TypeError, struct.error, zlib.error) as error:
-            self._warn_once(error)
+            self._failed(store, error)
             return None
 
-    def _warn_once(self, error: Exception) -> None:
+    def _opened(self) -> Store | None:
+        """The store, made anew if its file is damaged; None if the folder is of no use."""
+        try:
+            try:
+                return Store(self._folder, self._limit_bytes)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._warn_once(_MADE_ANEW, error)
+                remove(self._folder)
+                return Store(self._folder, self._limit_bytes)
+        except (OSError, sqlite3.Error) as error:
+            self._warn_once(_OF_NO_USE, error)
+            return None
+
+    def _failed(self, store: Store, error: Exception) -> None:
+        """Opens the store anew if its file was found damaged while it was used; else warns."""
+        if not is_damage(error):
+            self._warn_once(_OF_NO_USE, error)
+            return
+        with self._repairing:
+            if store is self._store:  # else another thread has done it
+                store.close()
+                self._store = self._opened()
+
+    def _warn_once(self, sentence: str, error: Exception) -> None:
         with self._lock:
-            known, self._has_warned = self._has_warned, True
-        if not known:
-            _LOGGER.warning("The cache %s is of no use (%s): check its folder, or delete it.", self._file, error)
+            is_known = sentence in self._warned
+            self._warned.add(sentence)
+        if not is_known:
+            reason = getattr(error, "strerror", None) or error
+            _LOGGER.warning(sentence, self._folder / NAME, reason)

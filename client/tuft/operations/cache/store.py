@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME: Final = "results.sqlite3"
+_BESIDE: Final = ("", "-wal", "-shm")  # the file and what SQLite keeps beside it
 
 # How long to wait for another process: a slow cache is worse than a miss.
 _BUSY_TIMEOUT_S: Final = 1.0
@@ -39,6 +40,24 @@ _EVICT: Final = """
         SELECT MAX(used) FROM (SELECT used, SUM(size_bytes) OVER (ORDER BY used DESC) AS kept_bytes FROM results)
         WHERE kept_bytes > ?
     )"""
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether `error` means that the file's bytes are damaged, or are no database at all.
+
+    Every other failure (locked, read-only, no space, another table) is one of the classes that derive from this one.
+    """
+    return type(error) is sqlite3.DatabaseError
+
+
+def remove(folder: Path) -> None:
+    """Removes the file of a store; processes that have it open keep using theirs until they end.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    for ending in _BESIDE:
+        (folder / f"{NAME}{ending}").unlink(missing_ok=True)
 
 
 class Store:

@@ -64,7 +64,7 @@ class RolloutController:
             guards: Limits on how much worse the new version may be.
 
         Raises:
-            OptionError: Another rollout is running, or the version serves already.
+            OptionError: Another rollout is running, or the version is not higher than the one that serves.
             SetupError: The version is not published, or was changed since.
             ServerError: The server cannot load it, or its answer is wrong; the old version serves as before.
         """
@@ -73,7 +73,7 @@ class RolloutController:
             _require_none_running(read_plan(self._folder))
             control = self._connect(url, self._key)
             try:
-                plan = _new_plan(model, control.versions(model)[-1], version, url, guards or Guards())
+                plan = _new_plan(model, _only_version(control, model, url), version, url, guards or Guards())
                 # From now on clients name the old version. Without a version the server would serve the new one.
                 self._publish(plan)
                 try:
@@ -238,7 +238,9 @@ def _require_published(folder: Path, version: str) -> None:
     if not folder.is_dir():
         raise SetupError(f"There is no model {folder.name} in {folder.parent}: name one that is published there.")
     if version not in {record.version for record in provenance.check_model(folder)}:
-        raise SetupError(f"{folder} has no version {version}: publish it with `tuft-export publish`.")
+        raise SetupError(
+            f"{folder} has no version {version}: publish it with `tuft-export publish --version {version}`."
+        )
 
 
 def _require_none_running(plan: Plan | None) -> None:
@@ -248,8 +250,22 @@ def _require_none_running(plan: Plan | None) -> None:
         )
 
 
+def _only_version(control: ModelControl, model: str, url: str) -> str:
+    """The version that serves. The server itself shows a rollout whose plan is in another folder: it has two loaded."""
+    *others, version = control.versions(model)
+    if others:
+        loaded = ", ".join((*others, version))
+        raise OptionError(
+            f"{url} has versions {loaded} of {model} loaded, as in a rollout from another folder: "
+            "finish or abort that one first, with its own --state."
+        )
+    return version
+
+
 def _new_plan(model: str, old: str, new: str, url: str, guards: Guards) -> Plan:
     if old == new:
         raise OptionError(f"Version {new} of {model} serves already: name another one.")
+    if int(new) < int(old):
+        raise OptionError(f"Version {new} of {model} is lower than version {old}, which serves: name a higher one.")
     began = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
     return Plan(f"{model}.{old}-{new}.{began}", model, old, new, url, guards=guards)

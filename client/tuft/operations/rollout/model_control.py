@@ -11,14 +11,13 @@ import numpy as np
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, ServerError, ServerUnreachableError
 from tuft.inference.transport.base import CallOptions
-from tuft.inference.transport.triton import TritonTransport
+from tuft.inference.transport.triton import KEY_HEADER, TritonTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-KEY_HEADER: Final = "triton-grpc-protocol-tuft-key"  # deploy/triton.sh restricts model control to its holders
 LOAD_TIMEOUT_S: Final = 600.0  # the server reads an engine and warms up its largest batch
 _MIN_CONTRAST: Final = 1e-3
 

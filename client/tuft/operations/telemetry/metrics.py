@@ -5,6 +5,7 @@ Every label has a small, fixed set of values, so no photograph, customer or mess
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_PORT: Final = 8003  # next to Triton's 8000 to 8002
 LOOPBACK: Final = "127.0.0.1"
 LARGEST_PORT: Final = 65535
+MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # a folder that several processes share
 
 # Upper bounds in seconds, from a millisecond to a minute. A quantile read from them is off by less than the distance of
 # two bounds, so they are dense (a factor of 2 at most) where times lie: the network takes 0.03 to 0.3 s on a GPU and 1
@@ -109,6 +111,8 @@ class Metrics(Observer):
     def serve(self, port: int = DEFAULT_PORT, *, host: str = LOOPBACK) -> int:
         """Serves the metrics over HTTP, from a thread of its own, until the process ends.
 
+        In prometheus_client's multiprocess mode (`PROMETHEUS_MULTIPROC_DIR`) these are the metrics of all processes.
+
         Args:
             port: The port; 0 takes a free one. Has no effect for a port on which this process serves them already.
             host: Address to listen on. There is no authentication, so use other addresses than loopback only in a
@@ -127,7 +131,7 @@ class Metrics(Observer):
             if _served.get(port) is self.registry:
                 return port
             try:
-                server, _ = _prometheus().start_http_server(port, addr=host, registry=self.registry)
+                server, _ = _prometheus().start_http_server(port, addr=host, registry=_exposed(self.registry))
             except OSError as exc:
                 raise SetupError(
                     f"Metrics cannot be offered on {host}:{port} ({exc.strerror}): stop what listens there, or choose "
@@ -211,6 +215,17 @@ def _outcome(name: str) -> str:
 def _version(text: str | None) -> str:
     """The label of a version: Triton numbers them; anything else shares one series."""
     return text if text is not None and text.isdecimal() else UNEXPECTED
+
+
+def _exposed(registry: CollectorRegistry) -> CollectorRegistry:
+    """What a port offers: in multiprocess mode the metrics of all processes, else those of `registry`."""
+    if MULTIPROCESS_VARIABLE not in os.environ:
+        return registry
+    from prometheus_client import CollectorRegistry, multiprocess
+
+    everyone = CollectorRegistry()
+    multiprocess.MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
+    return everyone
 
 
 def _prometheus() -> Any:

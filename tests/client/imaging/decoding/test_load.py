@@ -16,8 +16,15 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from support.picture_files import ORIENTATION, file_of, files_of_every_kind
 
-from tuft.errors import ImageTooLargeError, NotAnImageError, OptionError, TruncatedImageError, TuftError
-from tuft.imaging import load_photo
+from tuft.errors import (
+    ImageNotFoundError,
+    ImageTooLargeError,
+    NotAnImageError,
+    OptionError,
+    TruncatedImageError,
+    TuftError,
+)
+from tuft.imaging import IsolatedDecoder, load_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +81,15 @@ def test_what_is_no_picture_is_an_error(content: bytes, tmp_path: Path) -> None:
     for source in (content, path):
         with pytest.raises(TuftError):
             load_photo(source)
+
+
+@pytest.mark.parametrize("path", ["no-such.png", "photo.png/no-such.png"])
+def test_a_missing_file_is_an_error_of_its_own(path: str, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").touch()
+    with pytest.raises(ImageNotFoundError, match=rf"^There is no file {tmp_path / path}: check the path\.$"):
+        load_photo(tmp_path / path)
+    with IsolatedDecoder() as decoder, pytest.raises(ImageNotFoundError):
+        decoder(tmp_path / path)
 
 
 def test_a_folder_is_an_error_that_names_it(tmp_path: Path) -> None:

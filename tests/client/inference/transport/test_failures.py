@@ -78,6 +78,15 @@ def test_messages(status: str, message: str, expected: type[ServerError]) -> Non
     assert type(error(status, message)) is expected
 
 
+def test_a_missing_version_is_told_apart_from_a_missing_model() -> None:
+    options = {"server": "gpu:8001", "model": "inspyrenet_1024", "timeout_s": 60.0}
+    message = "Request for unknown model: 'inspyrenet_1024' version 9 is not at ready state"
+    told = error_from_status("UNAVAILABLE", message, **options, version="9")
+    assert str(told).startswith("gpu:8001 does not serve version 9 of inspyrenet_1024, or not yet (")
+    told = error_from_status("NOT_FOUND", "Request for unknown model", **options)
+    assert str(told).startswith("gpu:8001 does not serve inspyrenet_1024, or not yet (")
+
+
 @pytest.mark.parametrize("status", ["INTERNAL", "UNAVAILABLE", "UNKNOWN", "RESOURCE_EXHAUSTED", ""])
 @pytest.mark.parametrize("source", WORDS)
 def test_out_of_memory_in_anybodys_words(source: str, status: str) -> None:

@@ -20,6 +20,7 @@ from tuft.errors import (
     ServerTimeoutError,
     ServerUnreachableError,
 )
+from tuft.inference.transport.base import CallOptions
 from tuft.inference.transport.triton import TritonTransport
 
 if TYPE_CHECKING:
@@ -159,6 +160,35 @@ def test_a_model_that_is_not_served(transport: TritonTransport, image: NDArray[n
         transport.infer("inspyrenet_2048", image, timeout_s=10)
     assert not transport.is_ready("inspyrenet_2048")
     assert transport.ready_models() == (MODEL,)
+
+
+def test_ready_versions_come_in_the_order_of_their_numbers(transport: TritonTransport, double: Double) -> None:
+    double.versions = ("10", "9")
+    assert transport.ready_versions(MODEL) == ("9", "10")
+    assert transport.ready_versions("inspyrenet_2048") == ()
+
+
+def test_models_that_are_not_tufts_are_listed_for_the_key(transport: TritonTransport, double: Double) -> None:
+    double.others = ("isnet_1024", "birefnet_1024")
+    assert transport.other_models() == ("birefnet_1024", "isnet_1024")
+    double.key = "secret"
+    assert transport.other_models("secret") == ("birefnet_1024", "isnet_1024")
+    with pytest.raises(ServerUnreachableError, match="does not let this client in") as caught:
+        transport.other_models()
+    assert not caught.value.transient
+
+
+def test_a_missing_version_is_named(
+    transport: TritonTransport, server: str, double: Double, image: NDArray[np.uint8]
+) -> None:
+    message = f"Request for unknown model: '{MODEL}' version 9 is not at ready state"
+    double.failure = (grpc.StatusCode.UNAVAILABLE, message)
+    with pytest.raises(ModelUnavailableError, match=f"does not serve version 9 of {MODEL}, or not yet"):
+        transport.infer(MODEL, image, timeout_s=10, options=CallOptions(version="9"))
+    pinned = TritonTransport(server, model_version="3")
+    with pytest.raises(ModelUnavailableError, match="does not serve version 3 of inspyrenet_2048, or not yet"):
+        pinned.model_size("inspyrenet_2048", timeout_s=10)
+    pinned.close()
 
 
 def test_who_answers(transport: TritonTransport) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import fields
@@ -57,8 +58,8 @@ def client(make_client: Callable[..., Client]) -> Client:
 
 
 def same(one: Cutout, other: Cutout) -> bool:
-    """Whether two results are equal, apart from times and request IDs."""
-    names = [field.name for field in fields(Cutout) if field.name not in ("milliseconds", "request_id")]
+    """Whether two results are equal, apart from times, request IDs and where they came from."""
+    names = [field.name for field in fields(Cutout) if field.name not in ("milliseconds", "request_id", "from_cache")]
     values = [[getattr(cutout, name) for name in names] for cutout in (one, other)]
     return all(
         np.array_equal(mine, its) if isinstance(mine, np.ndarray) else mine == its
@@ -81,6 +82,7 @@ def test_a_hit_is_the_same_cutout_bit_for_bit(
     assert same(first, second)
     assert len(fake.requests) == 1
     assert counts(client) == (1, 1)
+    assert (first.from_cache, second.from_cache) == (False, True)
     assert second.milliseconds["network"] == 0
     assert second.rgba.flags.writeable == first.rgba.flags.writeable
 
@@ -201,7 +203,57 @@ def test_observers_are_told(make_client: Callable[..., Client], scene: Any) -> N
     np.testing.assert_array_equal(found.alpha, made.alpha)
 
 
-@pytest.mark.parametrize("harm", ["not a database", "truncated", "another table", "a folder", "read-only place"])
+@pytest.mark.parametrize("harm", ["not a database", "truncated"])
+@pytest.mark.parametrize("when", ["at the start", "in use"])
+def test_a_damaged_cache_is_made_anew_with_one_warning(
+    make_client: Callable[..., Client],
+    scene: Any,
+    tmp_path: Path,
+    harm: str,
+    when: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = tmp_path / "harmed"
+    cache = ResultCache(folder)
+    make_client(cache=cache).remove(np.roll(scene.rgb, 9, axis=1), **SMALL)
+    if when == "at the start":
+        cache.close()
+        harmed(folder, harm)
+        cache = ResultCache(folder)
+    else:
+        settle(folder)
+        harmed(folder, harm)
+    wanted = make_client(cache=None).remove(scene.rgb, **SMALL)
+    client = make_client(cache=cache)
+    cache.hits = cache.misses = 0
+    cutouts = [client.remove(scene.rgb, **SMALL) for _ in range(4)]
+    assert all(same(cutout, wanted) for cutout in cutouts)
+    assert cutouts[-1].from_cache
+    assert cutouts[-2].from_cache
+    (record,) = caplog.records
+    told = rf"The cache {folder / NAME} was damaged \(.+\): it is made anew, empty; .*"
+    assert re.fullmatch(told, record.getMessage())
+    other = make_client(cache=ResultCache(folder))  # as another process would find it
+    assert other.remove(scene.rgb, **SMALL).from_cache
+
+
+def settle(folder: Path) -> None:
+    """Writes the write-ahead log into the file."""
+    with sqlite3.connect(folder / NAME) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def harmed(folder: Path, harm: str) -> None:
+    file = folder / NAME
+    if harm == "truncated":
+        os.truncate(file, 5000)
+    else:
+        with file.open("r+b") as opened:
+            opened.write(b"nonsense " * 2000)
+
+
+@pytest.mark.parametrize("harm", ["another table", "a folder", "read-only place"])
 def test_a_cache_that_is_of_no_use_is_a_miss_and_one_warning(
     make_client: Callable[..., Client],
     scene: Any,
@@ -211,14 +263,7 @@ def test_a_cache_that_is_of_no_use_is_a_miss_and_one_warning(
 ) -> None:
     folder = tmp_path / "harmed"
     folder.mkdir()
-    if harm == "not a database":
-        (folder / NAME).write_bytes(b"nonsense " * 1000)
-    elif harm == "truncated":
-        cache = ResultCache(folder)
-        make_client(cache=cache).remove(scene.rgb, **SMALL)
-        cache.close()
-        os.truncate(folder / NAME, 5000)
-    elif harm == "another table":
+    if harm == "another table":
         with sqlite3.connect(folder / NAME) as connection:
             connection.execute("CREATE TABLE results (something)")
         connection.close()
@@ -234,6 +279,7 @@ def test_a_cache_that_is_of_no_use_is_a_miss_and_one_warning(
     assert counts(client) == (0, 3)
     (record,) = caplog.records
     assert str(folder) in record.getMessage()
+    assert "Errno" not in record.getMessage()
     assert client.cache is not None
     client.cache.clear()
     client.cache.close()

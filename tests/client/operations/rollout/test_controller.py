@@ -178,7 +178,7 @@ def test_the_watch_promotes_only_what_was_judged_and_loads_again_what_a_restart_
 
 
 def test_what_cannot_be_started(controller: RolloutController, server: Server, state: Path, repository: Path) -> None:
-    with pytest.raises(SetupError, match="has no version 3: publish it"):
+    with pytest.raises(SetupError, match="has no version 3: publish it with `tuft-export publish --version 3`"):
         controller.start(repository, TINY, "3", "localhost:8001")
     with pytest.raises(SetupError, match="There is no model no_such"):
         controller.start(repository, "no_such", "2", "localhost:8001")
@@ -193,3 +193,19 @@ def test_what_cannot_be_started(controller: RolloutController, server: Server, s
     (repository / TINY / "2" / "model.onnx").write_bytes(b"another")
     with pytest.raises(IntegrityError):
         start(controller, repository)
+
+
+def test_an_older_version_is_not_rolled_out(controller: RolloutController, server: Server, repository: Path) -> None:
+    server.loaded = ("2",)
+    with pytest.raises(OptionError, match=r"Version 1 of .* is lower than version 2, which serves"):
+        controller.start(repository, TINY, "1", "localhost:8001")
+    assert server.loaded == ("2",)
+
+
+def test_a_rollout_from_another_folder_is_noticed(
+    controller: RolloutController, server: Server, repository: Path
+) -> None:
+    server.loaded = ("1", "2")
+    with pytest.raises(OptionError, match=r"has versions 1, 2 of .* loaded, as in a rollout from another folder"):
+        controller.start(repository, TINY, "2", "localhost:8001")
+    assert server.loaded == ("1", "2")

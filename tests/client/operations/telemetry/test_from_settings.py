@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +38,18 @@ def test_each_setting_makes_its_observer(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_wrong_setting_is_an_error_at_once() -> None:
     with pytest.raises(OptionError):
         list(observers_from_settings(NoCircuits(), metrics_port=-1))
+
+
+def test_a_port_in_use_is_told_once_and_metrics_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as other, caplog.at_level(logging.WARNING, logger="tuft"):
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = int(other.getsockname()[1])
+        for _ in range(3):
+            (watcher,) = observers_from_settings(NoCircuits(), metrics_port=port)
+            assert isinstance(watcher, Metrics)
+    (record,) = caplog.records
+    assert f"127.0.0.1:{port} (Address already in use): stop what listens there" in record.getMessage()
 
 
 def test_importing_it_needs_no_extra() -> None:
