@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _PARITY_SHARE = 1 / 3  # of the time
 _MULTIPLE_PX = 32
-_EXPORT = "pip install 'tuft[export]'"
+_EXPORT = "pip install 'tuft-matting[export]'"
 
 
 @dataclass(frozen=True)

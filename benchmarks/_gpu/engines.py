@@ -98,7 +98,7 @@ def why_no_graphs() -> str | None:
         import tuft_export.graphs.onnx_from_torch
         import tuft_export.graphs.precision  # noqa: F401
     except ImportError as exc:
-        return f"No graph can be exported for ONNX Runtime and TensorRT ({exc}): pip install 'tuft[export]'."
+        return f"No graph can be exported for ONNX Runtime and TensorRT ({exc}): pip install 'tuft-matting[export]'."
     return None
 
 

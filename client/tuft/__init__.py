@@ -38,7 +38,7 @@ from tuft.presets import PRESETS, Preset
 from tuft.settings import Settings, load_settings
 
 try:
-    __version__ = version("tuft")
+    __version__ = version("tuft-matting")
 except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tuft_export.checkpoints import Checkpoint
 
 _TOOLS: Final = ("tuft", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "numpy", "tensorrt")
+# The distribution of a tool where it has another name.
+_DISTRIBUTIONS: Final = {"tuft": "tuft-matting"}
 _NOTES_PREFIX: Final = "tuft."
 
 
@@ -152,7 +154,7 @@ def write_version(folder: Path, *, version: str, chain: Sequence[Link], options:
 
 
 def _tools() -> dict[str, str]:
-    return {name: version for name in _TOOLS if (version := _installed(name))}
+    return {name: version for name in _TOOLS if (version := _installed(_DISTRIBUTIONS.get(name, name)))}
 
 
 def _installed(name: str) -> str | None:

@@ -47,7 +47,7 @@ def load(
     try:
         importlib.import_module("openvino")
     except ImportError as exc:
-        raise LoadError("OpenVINO is missing in this Python environment: pip install 'tuft[server]'.") from exc
+        raise LoadError("OpenVINO is missing in this Python environment: pip install 'tuft-matting[server]'.") from exc
     if not path.is_file():
         raise LoadError(f"{path} is missing: publish the model again with `tuft-export publish --runtime python`.")
     if full_resolution not in FULL_RESOLUTION:

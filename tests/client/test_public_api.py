@@ -78,7 +78,7 @@ def test_there_is_a_version() -> None:
     try:
         from importlib.metadata import version
 
-        assert tuft.__version__ == version("tuft")
+        assert tuft.__version__ == version("tuft-matting")
     except PackageNotFoundError:
         assert tuft.__version__ == "0+unknown"
     with pytest.raises(AttributeError):

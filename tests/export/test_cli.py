@@ -74,7 +74,7 @@ def test_without_torch_the_pip_line_is_given(
     for name in ("tuft_export.graphs.onnx_from_torch", "tuft_export.graphs.parity"):
         monkeypatch.setitem(sys.modules, name, None)
     assert main(["onnx", "--size", "384"]) == 1
-    assert "pip install 'tuft[export]'" in capsys.readouterr().err
+    assert "pip install 'tuft-matting[export]'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

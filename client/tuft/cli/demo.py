@@ -94,7 +94,7 @@ def _samples() -> list[tuple[str, Any]]:
     try:
         import skimage.data
     except ImportError as exc:
-        raise SetupError("The sample photographs come with scikit-image: pip install 'tuft[demo]'.") from exc
+        raise SetupError("The sample photographs come with scikit-image: pip install 'tuft-matting[demo]'.") from exc
     return [(name, getattr(skimage.data, name)()) for name in _SAMPLES]
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WHEEL: Final = "nvidia-pytriton"
-INSTALL: Final = "pip install 'tuft[server]'"
+INSTALL: Final = "pip install 'tuft-matting[server]'"
 OLDEST_GLIBC: Final = (2, 35)  # the wheel's tag is manylinux_2_35
 STUB: Final = "triton_python_backend_stub"
 

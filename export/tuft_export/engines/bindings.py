@@ -26,7 +26,7 @@ def load_tensorrt() -> Any:
         oldest = ".".join(map(str, OLDEST))
         raise EngineError(
             f"TensorRT {trt.__version__} is too old, {oldest} is the oldest that will do: "
-            "use Triton's container 26.06 or newer, or pip install 'tuft[gpu]'."
+            "use Triton's container 26.06 or newer, or pip install 'tuft-matting[gpu]'."
         )
     return trt
 
@@ -40,7 +40,7 @@ def _imported() -> Any:
             reason = reason or exc
     raise EngineError(
         f"Building engines needs TensorRT: use `make engines`, which builds in Triton's container, or pip install "
-        f"'tuft[gpu]' ({reason})."
+        f"'tuft-matting[gpu]' ({reason})."
     ) from reason
 
 

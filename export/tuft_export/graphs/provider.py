@@ -83,7 +83,7 @@ class GraphSource:
             from tuft_export.graphs.onnx_from_torch import ExportOptions, onnx_from_torch
             from tuft_export.graphs.parity import BATCH_SIZES, parity_report
         except ImportError as exc:
-            raise PublishError(f"Exporting needs torch: pip install 'tuft[export]' ({exc}).") from exc
+            raise PublishError(f"Exporting needs torch: pip install 'tuft-matting[export]' ({exc}).") from exc
         options = ExportOptions(size, blend)
         model = onnx_from_torch(self.network, options)
         report = parity_report(model, self.network, options, BATCH_SIZES if thorough else (2,))
@@ -121,7 +121,7 @@ def in_precision(model: onnx.ModelProto, precision: str, *, thorough: bool = Fal
         from tuft_export.graphs.precision import with_precision
         from tuft_export.graphs.precision_parity import precision_report
     except ImportError as exc:
-        raise PublishError(f"Another precision than fp32 needs pip install 'tuft[export]' ({exc}).") from exc
+        raise PublishError(f"Another precision than fp32 needs pip install 'tuft-matting[export]' ({exc}).") from exc
     size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     pictures = stress_pictures(size)
     chosen = pictures if thorough else {name: pictures[name] for name in _PROOF_PICTURES}

@@ -142,12 +142,12 @@ def test_an_old_or_another_c_library(machine: dict[str, Any], libc: tuple[str, s
 
 def test_the_wheel_is_absent(machine: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     missing("pytriton", monkeypatch)
-    assert refusal().endswith("nvidia-pytriton is not installed: pip install 'tuft[server]'.")
+    assert refusal().endswith("nvidia-pytriton is not installed: pip install 'tuft-matting[server]'.")
 
 
 def test_openvino_is_absent(machine: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     missing("openvino", monkeypatch)
-    assert refusal().endswith("is not installed: pip install 'tuft[server]'.")
+    assert refusal().endswith("is not installed: pip install 'tuft-matting[server]'.")
 
 
 def test_numpy_2_would_make_every_answer_empty(machine: dict[str, Any]) -> None:

@@ -101,7 +101,7 @@ def test_without_tensorrt(workplace: Path, capsys: pytest.CaptureFixture[str], m
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_bindings", None)
     assert engine("--size", "384") == 1
-    _require_one_line(capsys.readouterr().err, "pip install 'tuft[gpu]'")
+    _require_one_line(capsys.readouterr().err, "pip install 'tuft-matting[gpu]'")
     assert list(workplace.iterdir()) == []
 
 

@@ -56,6 +56,6 @@ class Key:
 def _tuft_version() -> str:
     """Part of the key, because another version of tuft may compute another result."""
     try:
-        return version("tuft")
+        return version("tuft-matting")
     except PackageNotFoundError:
         return ""

@@ -157,5 +157,6 @@ def _scipy_stats() -> Any:
     try:
         from scipy import stats
     except ImportError as exc:
-        raise SetupError("The report needs SciPy, which is not installed: pip install 'tuft[experiments]'.") from exc
+        message = "The report needs SciPy, which is not installed: pip install 'tuft-matting[experiments]'."
+        raise SetupError(message) from exc
     return stats

@@ -42,7 +42,7 @@ NO_PRESET: Final = "none"  # no preset has served
 UNEXPECTED: Final = "unexpected"  # any exception that is not in tuft.errors
 OUTCOMES: Final = frozenset({OK, "KeyboardInterrupt", *(name for name in vars(errors) if name.endswith("Error"))})
 
-_INSTALL: Final = "prometheus-client is not installed: run `pip install 'tuft[metrics]'`."
+_INSTALL: Final = "prometheus-client is not installed: run `pip install 'tuft-matting[metrics]'`."
 
 
 class HasCircuits(Protocol):

@@ -24,7 +24,7 @@ _ATTRIBUTES: Final = (  # of `RequestEvent`
     "served", "outcome", "model", "model_version", "fallback_cause", "attempts", "retries", "cache", "quality_score",
     "variant",
 )  # fmt: skip
-_INSTALL: Final = "opentelemetry-api is not installed: run `pip install 'tuft[tracing]'`."
+_INSTALL: Final = "opentelemetry-api is not installed: run `pip install 'tuft-matting[tracing]'`."
 
 
 class Traces(Observer):
