@@ -52,6 +52,21 @@ class Browser:
         self.console(), self.requests()
         self._call("POST", "/url", {"url": file.resolve().as_uri()})
 
+    def open_url(self, url: str) -> None:
+        """Loads a page from a server and clears the logs."""
+        self.console(), self.requests()
+        self._call("POST", "/url", {"url": url})
+
+    def upload(self, selector: str, *files: Path) -> None:
+        """Chooses files in the first file input that matches."""
+        root = self.devtools("DOM.getDocument", {})["root"]["nodeId"]
+        node = self.devtools("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+        self.devtools("DOM.setFileInputFiles", {"nodeId": node, "files": [str(file.resolve()) for file in files]})
+
+    def download_to(self, folder: Path) -> None:
+        """Saves downloads in a folder without asking."""
+        self.devtools("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder.resolve())})
+
     def run(self, script: str, *arguments: object) -> Any:
         """Runs the body of a JavaScript function and returns its result."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})

@@ -1,0 +1,54 @@
+// The gateway's API, as any other client uses it: a photograph in, a zip of colour and alpha out.
+
+// One sentence for a person, and whether to try again by itself.
+export class RequestError extends Error {
+  constructor(message, { status = 0, code = "", retryAfterS = null } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+// Returns {archive, preset}. `onProgress` gets the share of the upload that was sent, 0 to 1.
+// XMLHttpRequest, because fetch() does not report the progress of an upload.
+export function removeBackground(file, { preset, key, signal, onProgress }) {
+  const form = new FormData();
+  form.append("image_file", file, file.name);
+  form.append("size", "50MP");
+  form.append("format", "zip");
+  if (preset) form.append("tuft_preset", preset);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "v1.0/removebg");
+    request.responseType = "blob";
+    if (key) request.setRequestHeader("X-API-Key", key);
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.onerror = () => reject(new RequestError("The server does not answer: is it running?"));
+    request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+    request.onload = () => {
+      if (request.status === 200) {
+        resolve({ archive: request.response, preset: request.getResponseHeader("X-Tuft-Preset") ?? "" });
+      } else {
+        refusal(request).then(reject);
+      }
+    };
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(form);
+  });
+}
+
+async function refusal(request) {
+  const facts = { status: request.status };
+  const retryAfter = Number(request.getResponseHeader("Retry-After"));
+  if (request.status === 429 || request.status === 503) facts.retryAfterS = Math.min(Math.max(retryAfter || 1, 1), 60);
+  let sentence = `The server answered with status ${request.status}.`;
+  try {
+    const { title, detail, code } = JSON.parse(await request.response.text()).errors[0];
+    sentence = [title, detail].filter(Boolean).join(" ");
+    facts.code = code ?? "";
+  } catch {
+    // Not the gateway's own answer, but for example that of a proxy: the status is all there is.
+  }
+  return new RequestError(sentence, facts);
+}
