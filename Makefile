@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast check format docs lock train-demo serve engines quality accept-mattes clean
+.PHONY: demo test test-fast check format docs lock train-demo serve gateway engines quality accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -42,6 +42,11 @@ docs: $(VENV)/dev.stamp
 
 serve: $(VENV)/demo.stamp
 	$(BIN)/tuft serve
+
+# A model server and the gateway before it: the address printed opens the page.
+gateway: $(VENV)/dev.stamp
+	$(BIN)/tuft-export publish --checkpoint demo --runtime python
+	$(BIN)/tuft gateway --serve
 
 # On the machine that will serve them, as in make engines TRITON=26.07 CHECKPOINT=base DEVICE=L4.
 engines: $(VENV)/dev.stamp

@@ -143,7 +143,8 @@ class Client:
         """Cuts the subject out of a photograph.
 
         Args:
-            image: Path, bytes, binary file, PIL image or array, as `tuft.imaging.load_photo` takes it.
+            image: Path, bytes, binary file, PIL image, array or decoded `tuft.imaging.Photo`, as
+                `tuft.imaging.load_photo` takes it.
             preset: The name of one of `tuft.PRESETS`, or a `tuft.Preset` of your own.
             size: Another working size in pixels, one of `tuft.contract.SIZES`; no smaller one replaces it.
             model: Another served model, such as one that `tuft-export adopt` has published; it has its own working

@@ -28,8 +28,6 @@ from tuft.imaging.decoding.sources import FileSource, name_of, opened
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-ImageSource = FileSource | Image.Image | NDArray[Any]
-
 # 300 MB of RGB: above the largest single-shot cameras in use, below what exhausts the memory of a machine.
 MAX_PIXELS: Final = 100_000_000
 # The same number of pixels as uncompressed RGBA with sixteen bits per channel.
@@ -70,6 +68,9 @@ class Photo:
         return (self.rgb.shape[0], self.rgb.shape[1])
 
 
+ImageSource = FileSource | Image.Image | NDArray[Any] | Photo
+
+
 def load_photo(
     source: ImageSource,
     *,
@@ -77,7 +78,7 @@ def load_photo(
     max_bytes: int = MAX_BYTES,
     formats: Collection[str] = READABLE_FORMATS,
 ) -> Photo:
-    """Reads a photograph from a path, bytes, a binary file, a PIL image or an array.
+    """Reads a photograph from a path, bytes, a binary file, a PIL image or an array; a `Photo` is returned as it is.
 
     Applies the EXIF orientation and converts an embedded colour profile to sRGB; damaged profiles and damaged EXIF are
     ignored, as in viewers. Only the first frame of an animation is read. Sixteen bits are scaled to eight. Arrays are
@@ -98,6 +99,9 @@ def load_photo(
         TruncatedImageError: The file is damaged or incomplete.
         OptionError: There is no such format.
     """
+    if isinstance(source, Photo):
+        _check_size(source.size_hw, max_pixels)
+        return source
     if isinstance(source, np.ndarray):
         return _photo_from_array(source, max_pixels)
     name = name_of(source)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class IsolatedDecoder:
     """A drop-in for `tuft.imaging.load_photo` that decodes files in other processes; thread-safe.
 
-    Workers start on demand (half a second) and are replaced after they have been killed. Arrays and PIL images are
-    already in this process and are not sent to a worker. A worker takes 70 MB, and up to 64 MiB of shared memory.
+    Workers start on demand (half a second) and are replaced after they have been killed. Arrays, PIL images and
+    decoded photos are already in this process and are not sent to a worker. A worker takes 70 MB, and up to 64 MiB of
+    shared memory.
 
     Args:
         workers: The number of photographs that may be decoded at the same time; others wait.
@@ -71,7 +72,7 @@ class IsolatedDecoder:
             TruncatedImageError: Also if the decoder crashes.
             SetupError: No worker starts, or this decoder has been closed.
         """
-        if isinstance(source, np.ndarray | Image.Image):
+        if isinstance(source, np.ndarray | Image.Image | Photo):
             return load_photo(source, max_pixels=max_pixels)
         name = name_of(source)
         with ExitStack() as stack:

@@ -1,0 +1,134 @@
+"""The way of one photograph, for every protocol: decode, reserve credits, cut out, charge."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tuft import CancelToken, ModelUnavailableError
+from tuft.errors import TuftError
+from tuft.imaging.quality_score import quality_score
+from tuft_gateway.metering import Use
+from tuft_gateway.problems import ApiError, api_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from decimal import Decimal
+    from typing import TypeVar
+
+    from tuft import Cutout
+    from tuft.imaging import Photo
+    from tuft.presets import Refinement
+    from tuft_gateway.metering import Caller, Charge
+    from tuft_gateway.service import Service
+
+    Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a photograph is to be cut out; None is the client's default.
+
+    Attributes:
+        preset: Name of a preset.
+        model: Name of another model.
+        refine: Another refinement.
+        preview: Whether the result has at most 0.25 megapixels, which costs less.
+    """
+
+    preset: str | None = None
+    model: str | None = None
+    refine: Refinement | None = None
+    preview: bool = False
+
+
+@dataclass(eq=False)
+class Cutting:
+    """One photograph on its way; used by one request.
+
+    Attributes:
+        service: What all requests share.
+        caller: Who asks.
+        request_id: Names this request in answers, logs and charges.
+        cancel: Cancels its work.
+    """
+
+    service: Service
+    caller: Caller
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+    async def run(self, work: Callable[[], Value]) -> Value:
+        """The value of `work()` in a thread; errors of tuft become answers.
+
+        Raises:
+            ApiError: The work failed.
+        """
+        try:
+            return await self.service.load.run(work, self.cancel)
+        except TuftError as error:
+            raise api_error(error) from error
+
+    async def photo(self, content: bytes) -> Photo:
+        """The photograph in a file, decoded in the sandbox.
+
+        Raises:
+            ApiError: It cannot be used; the code says why.
+        """
+        options = self.service.options
+        if len(content) > options.max_file_bytes:
+            limit_mb = options.max_file_bytes / 2**20
+            raise ApiError("file_too_large", f"A picture may have {limit_mb:g} MB: send a smaller one.")
+        return await self.run(lambda: self.service.decode(content, max_pixels=options.max_pixels))
+
+    @asynccontextmanager
+    async def charged(self, photo: Photo, asked: Asked) -> AsyncIterator[Charge]:
+        """Credits that are reserved inside the block, and given back if it fails; the block settles the charge.
+
+        Raises:
+            ApiError: `insufficient_credits` or `rate_limit_exceeded`.
+        """
+        height, width = photo.size_hw
+        preset = asked.preset or self.service.client.settings.preset
+        use = Use(self.request_id, preset, height * width / 1e6, asked.preview)
+        charge = await self.service.meter.reserve(self.caller, use)
+        try:
+            yield charge
+        except BaseException:
+            await charge.refund()
+            raise
+
+    def charge_headers(self, charge: Charge, charged: Decimal) -> dict[str, str]:
+        """What an answer says of its price; clients of remove.bg parse `X-Credits-Charged` as an integer."""
+        rounded = max(int(charged), 1) if charged else 0
+        exact = {"X-Credits-Charged": str(rounded), "X-Tuft-Credits-Charged": f"{charged:f}"}
+        return {**self.caller.headers, **charge.headers, **exact}
+
+    def cut_out(self, photo: Photo, asked: Asked) -> Cutout:
+        """The cut-out, computed in this thread.
+
+        Raises:
+            ApiError: The model that the caller named is not served.
+            TuftError: It cannot be cut out.
+        """
+        try:
+            return self.service.client.remove(
+                photo, asked.preset, model=asked.model, refine=asked.refine, cancel=self.cancel
+            )
+        except ModelUnavailableError as error:
+            if asked.model is None:
+                raise
+            raise ApiError("invalid_tuft_model", f"There is no model {asked.model[:80]} here.") from error
+
+
+def tuft_headers(cutout: Cutout, request_id: str) -> dict[str, str]:
+    """What every answer says of its origin."""
+    return {
+        "X-Tuft-Request-Id": request_id,
+        "X-Tuft-Preset": cutout.preset,
+        "X-Tuft-Model": cutout.model,
+        "X-Tuft-Model-Version": cutout.model_version,
+        "X-Tuft-Quality-Score": f"{quality_score(cutout.alpha, cutout.photo):.3f}",
+    }

@@ -1,0 +1,117 @@
+"""Bounded work: so many photographs at once, so many waiting, and none for a client that has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from tuft import CancelToken
+from tuft_gateway.problems import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from typing import Any
+
+    from starlette.requests import Request
+
+Value = TypeVar("Value")
+
+
+class Load:
+    """Work in threads: `concurrency` pieces at once; with them at most `queue` more requests are let in.
+
+    Args:
+        concurrency: Threads.
+        queue: Requests that may be let in beyond those.
+    """
+
+    def __init__(self, concurrency: int, queue: int) -> None:
+        self._places = concurrency + queue
+        self._permits = asyncio.Semaphore(concurrency)
+        self._threads = ThreadPoolExecutor(concurrency, "tuft-gateway")
+        self._let_in = 0
+        self._working = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests let in that are not being worked on: being received, queued, or being sent."""
+        return max(self._let_in - self._working, 0)
+
+    @property
+    def working(self) -> int:
+        """Pieces of work in threads."""
+        return self._working
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one request, from before its body is read until its answer has been sent.
+
+        Raises:
+            ApiError: `too_busy`, all places are taken.
+        """
+        if self._let_in >= self._places:
+            raise ApiError("too_busy", "All places in the queue are taken: send the request again in a moment.")
+        self._let_in += 1
+        try:
+            yield
+        finally:
+            self._let_in -= 1
+
+    async def run(self, work: Callable[[], Value], cancel: CancelToken) -> Value:
+        """The value of `work()` in a thread; when this coroutine is cancelled, so is `cancel`.
+
+        A thread cannot be stopped: its permit is given back when it has ended, not when nobody waits for it any more.
+        """
+        await self._permits.acquire()
+        self._working += 1
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except BaseException:
+            self._release()
+            raise
+        future.add_done_callback(lambda done: self._ended(done))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            cancel.cancel()
+            raise
+
+    def close(self) -> None:
+        """Waits for the threads."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _ended(self, done: asyncio.Future[Any]) -> None:
+        self._release()
+        if not done.cancelled():
+            done.exception()  # an error that nobody waits for is no error
+
+    def _release(self) -> None:
+        self._working -= 1
+        self._permits.release()
+
+
+async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Value]) -> Value:
+    """The value of `work`, which is cancelled when the client closes the connection; its body must have been read.
+
+    Raises:
+        ApiError: `client_closed_request`.
+    """
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        working.cancel()
+        await asyncio.wait((working,))
+        raise ApiError("client_closed_request")
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

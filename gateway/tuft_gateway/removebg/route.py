@@ -1,0 +1,79 @@
+"""`POST /v1.0/removebg`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+
+from tuft_gateway.bodies import received_form
+from tuft_gateway.cutting import Asked, Cutting, tuft_headers
+from tuft_gateway.fetch import FetchError
+from tuft_gateway.load import unless_disconnected
+from tuft_gateway.problems import ApiError
+from tuft_gateway.removebg import answers
+from tuft_gateway.removebg.fields import request_from_form
+from tuft_gateway.removebg.rendering import render
+from tuft_gateway.sending import BoundedResponse
+
+if TYPE_CHECKING:
+    from tuft_gateway.removebg.fields import RemoveBgRequest, Source
+    from tuft_gateway.removebg.rendering import Rendered
+    from tuft_gateway.service import Service
+
+
+def router(service: Service) -> APIRouter:
+    """The route of remove.bg's protocol."""
+    routes = APIRouter()
+
+    @routes.post("/v1.0/removebg", summary="Remove the background of a photograph")
+    async def removebg(request: Request) -> Response:
+        caller = await service.admitted(request)
+        with service.load.place():
+            async with received_form(request, service.options, service.memory) as form:
+                asked = request_from_form(form)
+                cutting = Cutting(service, caller)
+                as_json = answers.wants_json(request.headers.get("accept", ""))
+                return await unless_disconnected(request, _answer(cutting, asked, as_json=as_json))
+
+    return routes
+
+
+async def _answer(cutting: Cutting, request: RemoveBgRequest, *, as_json: bool) -> Response:
+    photo = await cutting.photo(await _content(cutting, request.source, "failed_image_download"))
+    background = None
+    if request.background is not None:
+        content = await _content(cutting, request.background, "failed_bg_download")
+        background = (await cutting.photo(content)).rgb
+    asked = Asked(request.preset, request.model, request.refine, request.preview)
+    async with cutting.charged(photo, asked) as charge:
+
+        def work() -> tuple[Rendered, bytes, dict[str, str]]:
+            cutout = cutting.cut_out(photo, asked)
+            rendered = render(cutout, request, background)
+            body = answers.json_content(rendered) if as_json else rendered.content
+            return rendered, body, tuft_headers(cutout, cutting.request_id)
+
+        rendered, body, told = await cutting.run(work)
+        charged = await charge.settle()
+    headers = {**answers.headers(rendered, request), **told, **cutting.charge_headers(charge, charged)}
+    return BoundedResponse(
+        body,
+        media_type="application/json" if as_json else rendered.media_type,
+        headers=headers,
+        timeout_s=cutting.service.options.answer_timeout_s,
+    )
+
+
+async def _content(cutting: Cutting, source: Source, code: str) -> bytes:
+    """The bytes of a picture, fetched if need be.
+
+    Raises:
+        ApiError: `code`, it cannot be fetched.
+    """
+    if not source.url:
+        return source.content
+    try:
+        return await cutting.service.fetched(source.url)
+    except FetchError as exc:
+        raise ApiError(code, "The picture at that URL cannot be fetched: upload it instead.") from exc

@@ -1,0 +1,31 @@
+"""Answers that a slow reader cannot keep in memory for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+_BLOCK_BYTES: Final = 1 << 18
+
+
+class BoundedResponse(Response):
+    """A response whose body must be taken within `timeout_s` seconds; otherwise the connection is closed."""
+
+    def __init__(self, content: bytes, *, timeout_s: float, **options: Any) -> None:
+        super().__init__(content, **options)
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the body in blocks, each when the one before has left."""
+        body = memoryview(self.body)
+        with anyio.fail_after(self._timeout_s):
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for start in range(0, len(body), _BLOCK_BYTES):
+                block = bytes(body[start : start + _BLOCK_BYTES])
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
