@@ -14,9 +14,9 @@ from tuft_gateway import create_app
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from conftest import Scene  # type: ignore[import-not-found]
     from fastapi import FastAPI
 
-    from conftest import Scene  # type: ignore[import-not-found]
     from tuft import Client
 
 

@@ -27,9 +27,7 @@ def bodies(photograph: bytes, fields: dict[str, str]) -> dict[str, dict[str, Any
 
 
 @pytest.mark.parametrize("form", ["multipart", "urlencoded", "json"])
-def test_the_answer_is_the_clients_own_cutout(
-    form: str, http: TestClient, client: Client, photograph: bytes
-) -> None:
+def test_the_answer_is_the_clients_own_cutout(form: str, http: TestClient, client: Client, photograph: bytes) -> None:
     answer = http.post("/v1.0/removebg", **bodies(photograph, {"size": "full", "format": "png"})[form])
     assert answer.status_code == 200, answer.text
     assert answer.content == client.remove(photograph).to_bytes("png")
