@@ -11,6 +11,8 @@ const ids = ["stage", "world", "backdrop", "subject", "before", "divider", "curs
 const stage = new Stage(Object.fromEntries(ids.map((id) => [id, $(id)])));
 const queue = new Queue($("queue"), () => ({ preset: $("preset").value, key: $("key").value }));
 const backdrop = { kind: "transparent", colour: $("colour").value, picture: null };
+const ANNOUNCED_MS = 6000;
+let quiet = 0;
 let shown = null; // the item on the stage
 let loading = 0;
 
@@ -206,8 +208,11 @@ function notice(text, failed = false) {
   $("notice").classList.toggle("failed", failed);
 }
 
+// For the eye and for screen readers; it goes by itself.
 function announce(text) {
   $("live").textContent = text;
+  clearTimeout(quiet);
+  quiet = setTimeout(() => ($("live").textContent = ""), ANNOUNCED_MS);
 }
 
 buttons();

@@ -3,6 +3,7 @@
 // A stroke does not add up: its coverage is the largest of its stamps, applied to alpha as it was before the stroke.
 // A soft edge that the brush passes twice in one stroke is therefore as soft as after the first time.
 
+const VISIBLE = 13; // fainter alpha, 5 %, does not count as the subject when cropping
 const MAX_HISTORY_BYTES = 64 << 20;
 
 export class Matte {
@@ -93,12 +94,12 @@ export class Matte {
     return pixels;
   }
 
-  // The rectangle around all that is not transparent, with a margin in per cent of its longer side; null if there is nothing.
+  // The rectangle around all that is visible, with a margin in per cent of its longer side; null if there is nothing.
   subjectBox(marginPercent) {
     const box = { left: this.width, top: this.height, right: 0, bottom: 0 };
     for (let y = 0, at = 0; y < this.height; y++) {
       for (let x = 0; x < this.width; x++, at++) {
-        if (this.alpha[at] === 0) continue;
+        if (this.alpha[at] < VISIBLE) continue;
         if (x < box.left) box.left = x;
         if (x >= box.right) box.right = x + 1;
         if (y < box.top) box.top = y;
