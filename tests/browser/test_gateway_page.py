@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 from PIL import Image, ImageDraw
 from support.npm import npm_package
-from tuft_gateway.app import create_app
 
 from tuft import Client, FakeTransport, ServerBusyError
+from tuft_gateway.app import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,12 +183,12 @@ def test_the_brush_erases_and_restores_and_undo_is_exact(shown: Browser, photogr
 def test_a_second_pass_within_a_stroke_does_not_harden_a_soft_edge(shown: Browser, downloads: Path) -> None:
     slide(shown, "brush-softness", 100)
     choose(shown, "tool", "erase")
-    there, back = on_stage(shown, 200, 160), on_stage(shown, 280, 160)
-    shown.drag(there, back)
+    shown.drag(on_stage(shown, 200, 160), on_stage(shown, 280, 160))
     once = saved(shown, downloads)
     alpha = pixels(once, "RGBA")[..., 3]
     once.unlink()
     shown.click("#reset")
+    there, back = on_stage(shown, 200, 160), on_stage(shown, 280, 160)
     shown.drag(there, back, there, back)
     np.testing.assert_allclose(pixels(saved(shown, downloads), "RGBA")[..., 3], alpha, atol=6)
 
@@ -265,7 +265,7 @@ def test_all_cutouts_come_as_one_zip(page: Browser, photograph: Path, downloads:
 
 def test_the_slider_compares(shown: Browser) -> None:
     slide(shown, "compare", 50)
-    left, top, width, height = shown.box("#stage")
+    shown.box("#stage")
     screenshot = np.asarray(shown.screenshot()).astype(int)
     x, y = (round(value) for value in on_stage(shown, 30, 30))
     assert screenshot[y, x, 2] > screenshot[y, x, 0] + 50, "on the left the photograph's blue"
@@ -318,7 +318,7 @@ def test_what_failed_is_said_and_can_be_tried_again(page: Browser, photograph: P
 
 def test_a_busy_server_is_asked_again(browser: Browser, photograph: Path) -> None:
     busy = ServerBusyError("The queue is full: try again later.")
-    with gateway(FakeTransport(failures=[busy] * 12)) as url:
+    with gateway(FakeTransport(failures=[busy] * 4)) as url:
         browser.open_url(url)
         browser.upload("input.files", photograph)
         browser.wait("document.querySelector('#queue .state')?.textContent.includes('busy')", seconds=30)
