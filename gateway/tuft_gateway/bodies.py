@@ -125,9 +125,8 @@ class _Body:
         self._count = 0
 
     def _too_large(self) -> ApiError:
-        # The rest of the body is not read, so the connection cannot be used again.
         detail = f"A picture may have {self._options.max_file_bytes / 2**20:g} MB: send a smaller one."
-        return ApiError("file_too_large", detail, {"Connection": "close"})
+        return ApiError("file_too_large", detail)
 
 
 class _InMemoryParser(MultiPartParser):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
 from tuft import Client, load_settings
 from tuft.errors import OptionError, SetupError
-from tuft.serve import ServeOptions, running_server
+from tuft.serve import ServeOptions, background_server
 from tuft_gateway.app import create_app
+from tuft_gateway.connections import protocol
 from tuft_gateway.options import GatewayOptions
 
 if TYPE_CHECKING:
@@ -34,16 +38,20 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError("--serve starts a model server and --url names another one: give one of them.")
     if not options.is_loopback:
         raise OptionError(f"Without keys only this machine is served, not {options.host}: leave out --host.")
-    with ExitStack() as stack:
-        listener = stack.enter_context(listening_socket(options))
-        url = arguments.url
-        if arguments.serve:
-            print("Starting a model server ...", flush=True)
-            server = ServeOptions(arguments.repository, http_port=0, grpc_port=0, metrics_port=0)
-            url = stack.enter_context(running_server(server)).grpc
-        client = Client.from_settings(load_settings(arguments.config, url=url, preset=arguments.preset))
-        print(f"Serving http://{address_of(listener)} with the models of {client.settings.url}. Ctrl-C stops it.")
-        return serve_app(create_app(client, options), listener, options)
+    settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
+    with listening_socket(options) as listener:
+        server = HttpServer(listener, options)
+        with ExitStack() as stack:
+            if arguments.serve:
+                serve_options = ServeOptions(arguments.repository, http_port=0, grpc_port=0, metrics_port=0)
+                addresses = stack.enter_context(background_server(serve_options, server.stop))
+                settings = replace(settings, url=addresses.grpc)
+            client = stack.enter_context(Client.from_settings(settings))
+            print(
+                f"Serving http://{address_of(listener)} with the models of {settings.url}. Ctrl-C stops it.", flush=True
+            )
+            server.run(create_app(client, options))
+    return _DONE
 
 
 def options_from_arguments(arguments: argparse.Namespace) -> GatewayOptions:
@@ -66,8 +74,9 @@ def listening_socket(options: GatewayOptions) -> socket.socket:
     try:
         return socket.create_server((options.host, options.port), backlog=1024)
     except OSError as exc:
+        reason = os.strerror(exc.errno or 0)
         raise SetupError(
-            f"The gateway cannot listen on {options.host}:{options.port} ({exc.strerror}): give another --port."
+            f"The gateway cannot listen on {options.host}:{options.port} ({reason}): give another --port."
         ) from exc
 
 
@@ -77,15 +86,40 @@ def address_of(listener: socket.socket) -> str:
     return f"{host}:{port}"
 
 
-def serve_app(app: FastAPI, listener: socket.socket, options: GatewayOptions) -> int:
-    """Serves until SIGINT or SIGTERM; requests in flight are finished first."""
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,  # addresses with queries may name pictures of customers
-        server_header=False,
-        ws="none",
-        timeout_graceful_shutdown=int(options.stop_timeout_s),
-    )
-    uvicorn.Server(config).run(sockets=[listener])
-    return _DONE
+class HttpServer:
+    """uvicorn on a socket, until SIGINT or SIGTERM; requests in flight are finished first."""
+
+    def __init__(self, listener: socket.socket, options: GatewayOptions) -> None:
+        self._listener = listener
+        self._options = options
+        self._server: uvicorn.Server | None = None
+        self._stopping = False
+
+    def run(self, app: FastAPI) -> None:
+        """Serves `app` until a signal, or `stop`."""
+        config = uvicorn.Config(
+            app,
+            http=protocol(self._options),
+            ws="none",
+            log_level="warning",
+            access_log=False,  # addresses with queries may name pictures of customers
+            server_header=False,
+            timeout_keep_alive=int(self._options.idle_timeout_s),
+            timeout_graceful_shutdown=int(self._options.stop_timeout_s),
+        )
+        self._server = uvicorn.Server(config)
+        self._server.should_exit = self._stopping
+        # uvicorn raises the signal again once it has stopped: with the default handler the program would end there,
+        # before the model server has.
+        before = {number: signal.signal(number, lambda *_: self.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self._server.run(sockets=[self._listener])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def stop(self) -> None:
+        """Stops serving, from any thread."""
+        self._stopping = True
+        if self._server is not None:
+            self._server.should_exit = True

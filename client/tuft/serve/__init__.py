@@ -10,6 +10,14 @@ from __future__ import annotations
 
 from tuft.contract import RUNTIMES
 from tuft.serve.options import ServeOptions, ServerAddresses
-from tuft.serve.run import running_server, serve, shell_command
+from tuft.serve.run import background_server, running_server, serve, shell_command
 
-__all__ = ["RUNTIMES", "ServeOptions", "ServerAddresses", "running_server", "serve", "shell_command"]
+__all__ = [
+    "RUNTIMES",
+    "ServeOptions",
+    "ServerAddresses",
+    "background_server",
+    "running_server",
+    "serve",
+    "shell_command",
+]

@@ -1,15 +1,17 @@
-"""Runs a tritonserver: as a context manager, as a command in the foreground, or by hand from a shell."""
+"""Runs a tritonserver: as a context manager, in the foreground or the background, or by hand from a shell."""
 
 from __future__ import annotations
 
 import shlex
 import signal
 import tempfile
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuft.errors import SetupError
 from tuft.provenance import check_model, check_repository, require_digest
 from tuft.serve import compile_cache
 from tuft.serve.command import Command, command_from_options
@@ -18,10 +20,14 @@ from tuft.serve.locate import find_tritonserver
 from tuft.serve.process import UNLOAD_TIMEOUT_S, ServerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     from tuft.serve.options import ServeOptions, ServerAddresses
+
+    # Makes a process stoppable, by signals or from another thread, inside a `with` block.
+    _Stoppable = Callable[[ServerProcess], AbstractContextManager[None]]
 
 
 @contextmanager
@@ -58,9 +64,80 @@ def serve(options: ServeOptions) -> int:
         SetupError: A requirement is missing, or the server cannot start; the message says why.
         ServerTimeoutError: The server is not ready in time.
     """
+    return _serve(command_from_options(options, find_tritonserver(), one_first=True), options, _forwarded_signals)
+
+
+@contextmanager
+def background_server(options: ServeOptions, ended: Callable[[], object]) -> Iterator[ServerAddresses]:
+    """Serves as `serve` does, while the `with` block runs; the block begins at once, before a model is ready.
+
+    Args:
+        options: As for `serve`.
+        ended: Called, in another thread, if the server ends by itself; it should make the block end.
+
+    Raises:
+        IntegrityError: A file to be served differs from the published one; raised after the block, as those below.
+        SetupError: A requirement is missing, or the server cannot start or has ended; the message says why.
+        ServerTimeoutError: The server was not ready in time.
+    """
     command = command_from_options(options, find_tritonserver(), one_first=True)
+    running = _Background(ended)
+    # The server ends with the thread that starts it, so it must not be one of a pool.
+    thread = threading.Thread(target=running.serve, args=(command, options), name="tuft-serve")
+    thread.start()
+    try:
+        yield command.addresses
+    finally:
+        running.stop()
+        thread.join()
+    if running.error is not None:
+        raise running.error
+
+
+class _Background:
+    """A server that another thread runs."""
+
+    def __init__(self, ended: Callable[[], object]) -> None:
+        self.error: Exception | None = None
+        self._ended = ended
+        self._process: ServerProcess | None = None
+        self._stopping = False
+        self._lock = threading.Lock()
+
+    def serve(self, command: Command, options: ServeOptions) -> None:
+        """Serves until `stop`; whatever ends it before is kept as `error`."""
+        try:
+            code = _serve(command, options, self._watched)
+            if not self._stopping:
+                raise SetupError(f"tritonserver has ended with status {code}: its log may say why.")
+        except Exception as error:
+            self.error = error
+            self._ended()
+
+    def stop(self) -> None:
+        """Lets work in flight finish, and ends the server."""
+        with self._lock:
+            self._stopping = True
+            if self._process is not None:
+                self._process.terminate()
+
+    @contextmanager
+    def _watched(self, process: ServerProcess) -> Iterator[None]:
+        with self._lock:
+            self._process = process
+            if self._stopping:
+                process.terminate()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._process = None
+
+
+def _serve(command: Command, options: ServeOptions, stoppable: _Stoppable) -> int:
+    """Serves until the server ends and is not to be started anew; returns its exit code."""
     while True:
-        code, loading = _serve_once(command, options)
+        code, loading = _serve_once(command, options, stoppable)
         if code is not None and code != -signal.SIGSEGV:
             return code if code >= 0 else 128 - code
         what = (
@@ -72,13 +149,13 @@ def serve(options: ServeOptions) -> int:
         command = replace(command, deferred=tuple(model for model in command.deferred if model != loading))
 
 
-def _serve_once(command: Command, options: ServeOptions) -> tuple[int | None, str | None]:
+def _serve_once(command: Command, options: ServeOptions, stoppable: _Stoppable) -> tuple[int | None, str | None]:
     """Serves until the server ends.
 
     Returns:
         The result of `ServerProcess.wait`, and the deferred model that was being loaded at the end, if any.
     """
-    with _process(command, options) as process, _forwarded_signals(process):
+    with _process(command, options) as process, stoppable(process):
         print(f"Loading {', '.join(command.models)} with the {command.runtime} runtime ...", flush=True)
         if process.wait_until_ready(options.ready_timeout_s):
             print(_announcement(command, process.log_file), flush=True)
