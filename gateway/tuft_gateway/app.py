@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from fastapi import FastAPI, Request
+from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import tuft
-from tuft_gateway import health, removebg
+from tuft_gateway import description, health, rembg, removebg
 from tuft_gateway.browsers import BrowserPolicy
 from tuft_gateway.metering import FreeMeter
+from tuft_gateway.metrics import GatewayMetrics, MeasuredAnswers
 from tuft_gateway.options import GatewayOptions
 from tuft_gateway.problems import ApiError
 from tuft_gateway.service import Service
@@ -29,30 +32,51 @@ if TYPE_CHECKING:
 PAGE: Final = Path(__file__).parent / "page"
 
 
-def create_app(client: Client, options: GatewayOptions | None = None, meter: Meter | None = None) -> FastAPI:
+def create_app(
+    client: Client,
+    options: GatewayOptions | None = None,
+    meter: Meter | None = None,
+    registry: CollectorRegistry | None = None,
+) -> FastAPI:
     """The application, for any server of ASGI.
 
     Args:
         client: Cuts out; closed with the application.
         options: Limits.
         meter: Says who may ask, and charges; by default only this machine may, free of charge.
+        registry: Of the metrics that `/metrics` shows; a new one by default.
     """
     service = Service(client, FreeMeter() if meter is None else meter, options or GatewayOptions())
+    metrics = GatewayMetrics(service, CollectorRegistry() if registry is None else registry)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # The first photograph need not wait until a process that decodes has started.
+        starting = asyncio.get_running_loop().run_in_executor(None, service.warm_up)
         try:
             yield
         finally:
+            await asyncio.wait((starting,))
             await anyio.to_thread.run_sync(service.close)
 
-    app = FastAPI(title="tuft", version=tuft.__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="tuft",
+        version=tuft.__version__,
+        description="Background removal over HTTP, in remove.bg's protocol and in rembg's.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
     app.state.service = service
     app.add_exception_handler(ApiError, _told)
     app.add_exception_handler(HTTPException, _told_by_status)
+    app.add_exception_handler(Exception, _told_of_a_defect)
     app.add_middleware(BrowserPolicy, open_to_all=service.has_keys)
+    app.add_middleware(MeasuredAnswers, metrics=metrics)
     app.include_router(removebg.router(service))
-    app.include_router(health.router(service))
+    app.include_router(rembg.router(service))
+    app.include_router(health.router(service, metrics))
+    app.include_router(description.router(app))
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     return app
 
@@ -66,3 +90,8 @@ async def _told_by_status(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     return await _told(request, ApiError(code, headers=error.headers))
+
+
+async def _told_of_a_defect(request: Request, _error: Exception) -> Response:
+    """The caller learns no more than that; the traceback goes to the log."""
+    return await _told(request, ApiError("internal_error"))

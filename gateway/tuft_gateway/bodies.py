@@ -43,7 +43,8 @@ class UploadMemory:
     """Counts the bytes of all bodies in memory, so that many uploads at once cannot exhaust it."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self._free = limit_bytes
+        self._limit_bytes = limit_bytes
+        self.used_bytes = 0
 
     def take(self, count: int) -> None:
         """Takes `count` bytes.
@@ -51,13 +52,13 @@ class UploadMemory:
         Raises:
             ApiError: `too_busy`, there are not so many.
         """
-        if count > self._free:
+        if self.used_bytes + count > self._limit_bytes:
             raise ApiError("too_busy", "The uploads in progress fill the gateway's memory: send the request again.")
-        self._free -= count
+        self.used_bytes += count
 
     def give_back(self, count: int) -> None:
         """Gives `count` bytes back."""
-        self._free += count
+        self.used_bytes -= count
 
 
 @asynccontextmanager

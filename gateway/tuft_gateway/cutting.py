@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tuft import CancelToken, ModelUnavailableError
 from tuft.errors import TuftError
 from tuft.imaging.quality_score import quality_score
+from tuft_gateway.fetch import FetchError
 from tuft_gateway.metering import Use
 from tuft_gateway.problems import ApiError, api_error
 
@@ -70,6 +71,17 @@ class Cutting:
             return await self.service.load.run(work, self.cancel)
         except TuftError as error:
             raise api_error(error) from error
+
+    async def fetched(self, url: str, code: str) -> bytes:
+        """The picture at `url`.
+
+        Raises:
+            ApiError: `code`, it cannot be fetched.
+        """
+        try:
+            return await self.service.fetched(url)
+        except FetchError as exc:
+            raise ApiError(code, "The picture at that URL cannot be fetched: upload it instead.") from exc
 
     async def photo(self, content: bytes) -> Photo:
         """The photograph in a file, decoded in the sandbox.

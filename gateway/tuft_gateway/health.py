@@ -1,4 +1,4 @@
-"""For operators and orchestrators: `/health` and `/ready`."""
+"""For operators and orchestrators: `/health`, `/ready` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from tuft import contract
 from tuft.errors import TuftError
 from tuft.presets import preset_from_name
 
 if TYPE_CHECKING:
+    from tuft_gateway.metrics import GatewayMetrics
     from tuft_gateway.service import Service
 
 _REMEMBERED_S: Final = 1.0
 
 
-def router(service: Service) -> APIRouter:
+def router(service: Service, metrics: GatewayMetrics) -> APIRouter:
     """The routes."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["operation"])
     readiness = Readiness(service)
 
     @routes.get("/health", summary="Whether the gateway runs")
@@ -32,6 +33,10 @@ def router(service: Service) -> APIRouter:
     async def ready() -> JSONResponse:
         is_ready = await readiness.ask()
         return JSONResponse({"status": "ready" if is_ready else "loading"}, 200 if is_ready else 503)
+
+    @routes.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
+    async def prometheus() -> Response:
+        return metrics.response()
 
     return routes
 

@@ -28,6 +28,7 @@ class Load:
     """
 
     def __init__(self, concurrency: int, queue: int) -> None:
+        self.concurrency = concurrency
         self._places = concurrency + queue
         self._permits = asyncio.Semaphore(concurrency)
         self._threads = ThreadPoolExecutor(concurrency, "tuft-gateway")

@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 
 from tuft import Client, load_settings
 from tuft.errors import OptionError, SetupError
+from tuft.operations.telemetry import Metrics
 from tuft.serve import ServeOptions, background_server
 from tuft_gateway.app import create_app
 from tuft_gateway.connections import protocol
@@ -46,11 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
                 serve_options = ServeOptions(arguments.repository, http_port=0, grpc_port=0, metrics_port=0)
                 addresses = stack.enter_context(background_server(serve_options, server.stop))
                 settings = replace(settings, url=addresses.grpc)
-            client = stack.enter_context(Client.from_settings(settings))
+            registry = CollectorRegistry()
+            client = stack.enter_context(Client.from_settings(settings, observers=[Metrics(registry)]))
             print(
                 f"Serving http://{address_of(listener)} with the models of {settings.url}. Ctrl-C stops it.", flush=True
             )
-            server.run(create_app(client, options))
+            server.run(create_app(client, options, registry=registry))
     return _DONE
 
 

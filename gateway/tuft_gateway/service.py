@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tuft.imaging import IsolatedDecoder
+import numpy as np
+
+from tuft.errors import TuftError
+from tuft.imaging import IsolatedDecoder, encode
 from tuft_gateway.bodies import UploadMemory
 from tuft_gateway.fetch import Fetcher, FetchError
 from tuft_gateway.load import Load
@@ -69,6 +73,11 @@ class Service:
         if self.fetcher is None:
             raise FetchError("switched off")
         return await self.fetcher.fetch(url)
+
+    def warm_up(self) -> None:
+        """Starts a process that decodes; one that cannot start is reported by the first request."""
+        with suppress(TuftError):
+            self.decode(encode(np.zeros((1, 1, 3), np.uint8), "png"))
 
     @property
     def has_keys(self) -> bool:

@@ -8,11 +8,10 @@ from fastapi import APIRouter, Request, Response
 
 from tuft_gateway.bodies import received_form
 from tuft_gateway.cutting import Asked, Cutting, tuft_headers
-from tuft_gateway.fetch import FetchError
 from tuft_gateway.load import unless_disconnected
-from tuft_gateway.problems import ApiError
 from tuft_gateway.removebg import answers
 from tuft_gateway.removebg.fields import request_from_form
+from tuft_gateway.removebg.openapi import OPERATION
 from tuft_gateway.removebg.rendering import render
 from tuft_gateway.sending import BoundedResponse
 
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 
 def router(service: Service) -> APIRouter:
     """The route of remove.bg's protocol."""
-    routes = APIRouter()
+    routes = APIRouter(tags=["remove.bg's protocol"])
 
-    @routes.post("/v1.0/removebg", summary="Remove the background of a photograph")
+    @routes.post("/v1.0/removebg", summary="Remove the background of a photograph", openapi_extra=dict(OPERATION))
     async def removebg(request: Request) -> Response:
         caller = await service.admitted(request)
         with service.load.place():
@@ -66,14 +65,5 @@ async def _answer(cutting: Cutting, request: RemoveBgRequest, *, as_json: bool) 
 
 
 async def _content(cutting: Cutting, source: Source, code: str) -> bytes:
-    """The bytes of a picture, fetched if need be.
-
-    Raises:
-        ApiError: `code`, it cannot be fetched.
-    """
-    if not source.url:
-        return source.content
-    try:
-        return await cutting.service.fetched(source.url)
-    except FetchError as exc:
-        raise ApiError(code, "The picture at that URL cannot be fetched: upload it instead.") from exc
+    """The bytes of a picture, fetched if need be."""
+    return await cutting.fetched(source.url, code) if source.url else source.content
