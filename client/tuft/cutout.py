@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
 from tuft import imaging
 from tuft.errors import OptionError
 from tuft.files import write_atomically
-from tuft.imaging import compose
+from tuft.imaging import compose, layout
+from tuft.imaging import shadow as shadows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from numpy.typing import NDArray
 
-# A colour (name, `#rrggbb` or red, green and blue), `blur`, or an image as `tuft.imaging.load_photo` accepts it.
+# A colour as `tuft.imaging.parse_colour` accepts it, `blur`, or an image as `tuft.imaging.load_photo` accepts it.
 Background = imaging.ImageSource | compose.Colour
+
+# A notebook shows pictures of at most this size: it keeps them in its file.
+_PREVIEW_PIXELS: Final = 512 * 512
+
+
+class _ReadOnly(Mapping[str, float]):
+    """A mapping without means to change it that, unlike `MappingProxyType`, can be pickled and copied."""
+
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, key: str) -> float:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
 
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
     """A subject without its background.
+
+    It can be pickled and copied, and a notebook shows it over a checkerboard. Methods that change it (`cropped`,
+    `placed`, `within`, `resized`, `hardened`, `with_shadow`) return another one, in which the photograph lies as the
+    subject does.
 
     Attributes:
         rgba: (H, W, 4) uint8, sRGB with straight alpha; all zero where alpha is zero.
@@ -57,7 +83,10 @@ class Cutout:
     from_cache: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))
+        object.__setattr__(self, "milliseconds", _ReadOnly(self.milliseconds))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}  # without what is made on demand
 
     @cached_property
     def image(self) -> Image.Image:
@@ -69,16 +98,168 @@ class Cutout:
         """(H, W) uint8: 0 is background, 255 is subject."""
         return self.rgba[..., 3]
 
+    @cached_property
+    def foreground_box(self) -> imaging.Box:
+        """The subject's bounding box: left, top, width and height in pixels, all zero without a subject."""
+        return layout.foreground_box(self.alpha)
+
+    @property
+    def _size_hw(self) -> tuple[int, int]:
+        height, width = self.alpha.shape
+        return height, width
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the cut-out over a checkerboard, reduced to a quarter of a megapixel."""
+        shown = self.resized(_PREVIEW_PIXELS)
+        return imaging.encode(compose.over_checkerboard(shown.rgba), "png")
+
+    def cropped(self, margin: layout.Lengths = 0) -> Cutout:
+        """Crops to the subject.
+
+        Args:
+            margin: Free space around it: one value for all sides, two (top and bottom, left and right) or four (top,
+                right, bottom, left), in pixels (`30px`, 30) or of the subject's height or width (`10%`); at most 500
+                pixels, or half of the subject. Margins reach beyond the photograph where it ends too early.
+
+        Raises:
+            OptionError: There is no such margin.
+            NoSubjectError: The cut-out is empty.
+        """
+        frame = layout.cropped_frame(self.foreground_box, layout.parse_margin(margin))
+        return replace(
+            self,
+            rgba=layout.window(self.rgba, frame),
+            foreground=layout.window(self.foreground, frame, extend=True),
+            photo=layout.window(self.photo, frame, extend=True),
+        )
+
+    def placed(self, scale: str | float = "original", position: layout.Lengths | None = None) -> Cutout:
+        """Scales and moves the subject in its frame, which keeps its size.
+
+        Args:
+            scale: How much of the frame's width or height the subject's bounding box fills, whichever it reaches first:
+                `10%`..`100%` or 0.1..1; or `original`.
+            position: Where the box lies: `original`, `center`, or one or two percentages of the free space to the left
+                of it and above it. By default `original`, or `center` with another scale.
+
+        Raises:
+            OptionError: There is no such scale or position.
+            NoSubjectError: The cut-out is empty.
+        """
+        share = layout.parse_scale(scale)
+        where = layout.parse_position("original" if position is None else position)
+        source, frame_hw = self.foreground_box, self._size_hw
+        if share is not None and position == "original":
+            where = layout.original_position(source, frame_hw)
+        target = layout.placed_box(source, frame_hw, share, where)
+        return replace(
+            self,
+            rgba=layout.placed(self.rgba, source, target, frame_hw),
+            foreground=layout.placed(self.foreground, source, target, frame_hw, extend=True),
+            photo=layout.placed(self.photo, source, target, frame_hw, extend=True),
+        )
+
+    def within(self, region: layout.Lengths) -> Cutout:
+        """Keeps what lies in a region of the frame, which keeps its size; outside it becomes transparent.
+
+        Where another object in the photograph stands out more than the one in the region, use the argument `roi` of
+        `tuft.Client.remove`: the network then sees the region only.
+
+        Args:
+            region: `x1 y1 x2 y2`, each in pixels (`30px`, 30) or of the frame's width or height (`10%`).
+
+        Raises:
+            OptionError: There is no such region, or it reaches beyond the frame.
+        """
+        box = layout.parse_region(region).box(self._size_hw)
+        return replace(self, rgba=layout.only_within(self.rgba, box))
+
+    def resized(self, max_pixels: int) -> Cutout:
+        """Reduces the cut-out, with its aspect ratio, to at most `max_pixels` pixels; it is never enlarged.
+
+        Raises:
+            OptionError: `max_pixels` is not above zero.
+        """
+        height, width = self._size_hw
+        if max_pixels < 1:
+            raise OptionError(f"A picture cannot have {max_pixels} pixels: give a number above zero.")
+        scale = min(1.0, math.sqrt(max_pixels / (height * width)))
+        size_hw = (max(1, int(height * scale)), max(1, int(width * scale)))
+        if height * scale < 1 or width * scale < 1:  # a line: one pixel wide, and as long as is allowed
+            size_hw = (min(size_hw[0], max_pixels), min(size_hw[1], max_pixels))
+        return replace(
+            self,
+            rgba=layout.resized(self.rgba, size_hw),
+            foreground=layout.resized(self.foreground, size_hw),
+            photo=layout.resized(self.photo, size_hw),
+        )
+
+    def hardened(self, threshold: float = 0.5) -> Cutout:
+        """Makes the edge hard: opaque where alpha is above the threshold, transparent elsewhere.
+
+        Args:
+            threshold: 0 or more, below 1.
+
+        Raises:
+            OptionError: There is no such threshold.
+        """
+        if not 0 <= threshold < 1:
+            raise OptionError(f"There is no threshold {threshold}: choose one from 0 to below 1.")
+        return replace(self, rgba=compose.hardened(self.rgba, self.foreground, threshold))
+
+    def with_shadow(self, kind: str = "drop", opacity: float = 50) -> Cutout:
+        """Puts a soft black shadow under the subject; alpha then covers both.
+
+        Crop and place the subject first: its shadow ends at the frame.
+
+        Args:
+            kind: `drop`, as on a wall close behind; or `natural` (or `3D`), as on the ground where it stands.
+            opacity: 0..100, of the shadow where it is darkest.
+
+        Raises:
+            OptionError: There is no such kind or opacity.
+        """
+        kind = shadows.parse_shadow(kind)
+        if not 0 <= opacity <= 100:
+            raise OptionError(f"There is no opacity {opacity}: choose one from 0 to 100.")
+        if not self.foreground_box.width:
+            return self
+        shade = shadows.shadow(self.alpha, self.foreground_box, kind, opacity / 100)
+        rgba = compose.over_translucent(self.rgba, (0, 0, 0), shade)
+        return replace(self, rgba=rgba, foreground=rgba[..., :3])
+
+    def as_type(self, output_type: compose.OutputType = "cutout") -> Image.Image:
+        """What can be shown of the cut-out, in its size.
+
+        Args:
+            output_type: `cutout`, RGBA; `mask`, alpha in grey; `foreground`, the subject's colours without alpha, with
+                the old background removed from its edges, and black elsewhere; `green`, over chroma green (#00b140);
+                `overlay`, the photograph with its background tinted red.
+
+        Raises:
+            OptionError: There is no such type.
+        """
+        require_type(output_type)
+        if output_type == "mask":
+            return Image.fromarray(self.alpha)
+        if output_type == "foreground":
+            return Image.fromarray(self.rgba[..., :3])
+        if output_type == "green":
+            return self.over(compose.CHROMA_GREEN)
+        if output_type == "overlay":
+            return Image.fromarray(compose.overlay(self.photo, self.alpha))
+        return self.image
+
     def over(self, background: Background) -> Image.Image:
         """Composites the subject over another background.
 
         Args:
-            background: A colour (name, `#rrggbb` or red, green and blue); an image (path, bytes, binary file, PIL image
-                or array), which is scaled and cropped to fill the frame; or `blur`, the photograph's own background out
-                of focus.
+            background: A colour, as `tuft.imaging.parse_colour` accepts it; an image (path, bytes, binary file, PIL
+                image or array), which is scaled and cropped to fill the frame; or `blur`, the photograph's own
+                background out of focus.
 
         Returns:
-            RGB, in the size of the photograph.
+            RGB, in the size of the photograph; RGBA over a translucent colour.
 
         Raises:
             OptionError: There is no such colour.
@@ -96,6 +277,7 @@ class Cutout:
         background: Background | None = None,
         lossless: bool = True,
         quality: int = 90,
+        output_type: compose.OutputType = "cutout",
     ) -> bytes:
         """Encodes the cut-out as the bytes of a file.
 
@@ -104,13 +286,19 @@ class Cutout:
             background: The new background, see `over`; transparent by default.
             lossless: Whether WebP is lossless.
             quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
+            output_type: What is encoded, see `as_type`; only a `cutout` goes into a zip or over a background.
 
         Raises:
-            OptionError: There is no such format or quality, or the format cannot represent the cut-out.
+            OptionError: There is no such format, quality or type, or they do not go together.
             ImageError: The background image cannot be used; the class tells why.
         """
-        require_fitting(format, background)
-        picture = self.rgba if background is None else self.over(background)
+        if background is not None:
+            background = resolve_background(background)
+        require_fitting(format, background, output_type)
+        if output_type != "cutout":
+            picture: Image.Image | NDArray[np.uint8] = self.as_type(output_type)
+        else:
+            picture = self.rgba if background is None else self.over(background)
         return imaging.encode(picture, format, lossless=lossless, quality=quality)
 
     def save(
@@ -121,6 +309,7 @@ class Cutout:
         format: str | None = None,
         lossless: bool = True,
         quality: int = 90,
+        output_type: compose.OutputType = "cutout",
     ) -> None:
         """Writes the cut-out to a file atomically.
 
@@ -130,14 +319,15 @@ class Cutout:
             format: One of `tuft.imaging.FORMATS`, instead of the format of the suffix.
             lossless: Whether WebP is lossless.
             quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
+            output_type: What is encoded, see `as_type`; only a `cutout` goes into a zip or over a background.
 
         Raises:
-            OptionError: There is no such format or quality, or the format cannot represent the cut-out.
+            OptionError: There is no such format, quality or type, or they do not go together.
             ImageError: The background image cannot be used; the class tells why.
             OutputError: The file cannot be written.
         """
         format = format or imaging.format_from_path(path)
-        data = self.to_bytes(format, background=background, lossless=lossless, quality=quality)
+        data = self.to_bytes(format, background=background, lossless=lossless, quality=quality, output_type=output_type)
         write_atomically(path, data)
 
 
@@ -148,27 +338,50 @@ def resolve_background(background: Background) -> compose.Background:
         OptionError: There is no such colour.
         ImageError: The image cannot be used; the class tells why.
     """
-    if isinstance(background, tuple):
-        return background
+    if isinstance(background, tuple | list):
+        return compose.parse_colour(background)
     if isinstance(background, str) and not _looks_like_a_path(background):
-        return compose.BLUR if background == compose.BLUR else compose.parse_colour(background)
+        return compose.BLUR if background.lower() == compose.BLUR else compose.parse_colour(background)
     return imaging.load_photo(background).rgb
 
 
 def _looks_like_a_path(text: str) -> bool:
+    if text.startswith(("rgb", "hsl", "hsv")) and text.endswith(")"):  # `rgb(1.5%, 0, 0)` has a suffix
+        return False
     path = Path(text)
     return bool(path.suffix) or len(path.parts) > 1 or path.is_file()
 
 
-def require_fitting(format: str, background: Background | None) -> None:
-    """Checks that `format` can represent a cut-out over `background`, so that a request fails early.
+def require_type(output_type: str) -> None:
+    """Checks that there is such an output type.
 
     Raises:
-        OptionError: There is no such format, or it cannot represent the cut-out.
+        OptionError: There is none.
     """
+    if output_type not in compose.OUTPUT_TYPES:
+        raise OptionError(f"There is no type {output_type!r}: choose one of {', '.join(compose.OUTPUT_TYPES)}.")
+
+
+def require_fitting(format: str, background: compose.Background | None, output_type: str = "cutout") -> None:
+    """Checks that `format` can represent what is asked for, so that a request fails early.
+
+    Args:
+        format: One of `tuft.imaging.FORMATS`.
+        background: As `resolve_background` returns it.
+        output_type: One of `tuft.imaging.compose.OUTPUT_TYPES`.
+
+    Raises:
+        OptionError: There is no such format or type, or they do not go together.
+    """
+    require_type(output_type)
     if format not in imaging.FORMATS:
         raise OptionError(f"There is no format {format!r}: choose one of {', '.join(imaging.FORMATS)}.")
+    if output_type != "cutout" and background is not None:
+        raise OptionError(f"A background goes with the type cutout, not with {output_type}: leave out one of them.")
+    if format == "zip" and output_type != "cutout":
+        raise OptionError(f"A zip holds a cut-out: choose png, webp or jpeg for the type {output_type}.")
     if format == "zip" and background is not None:
         raise OptionError("A zip keeps the cut-out apart from its alpha: choose png or webp for a background.")
-    if format == "jpeg" and background is None:
-        raise OptionError("JPEG has no transparency: choose png or webp, or give a background.")
+    translucent = background is None or (isinstance(background, tuple) and len(background) == 4)
+    if format == "jpeg" and output_type == "cutout" and translucent:
+        raise OptionError("JPEG has no transparency: choose png or webp, or give an opaque background.")

@@ -5,19 +5,32 @@ sRGB with eight bits per channel. Output files are sRGB without an embedded prof
 does not reveal where its photograph was taken.
 """
 
+from tuft.imaging.compose import OUTPUT_TYPES, parse_colour
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, ImageSource, Photo, load_photo
 from tuft.imaging.encoding import FORMATS, encode, format_from_path
+from tuft.imaging.geometry import Box
+from tuft.imaging.layout import parse_margin, parse_position, parse_region, parse_scale
 from tuft.imaging.sandbox.pool import IsolatedDecoder
+from tuft.imaging.shadow import SHADOWS, parse_shadow
 
 __all__ = [
     "FORMATS",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "OUTPUT_TYPES",
     "READABLE_FORMATS",
+    "SHADOWS",
+    "Box",
     "ImageSource",
     "IsolatedDecoder",
     "Photo",
     "encode",
     "format_from_path",
     "load_photo",
+    "parse_colour",
+    "parse_margin",
+    "parse_position",
+    "parse_region",
+    "parse_scale",
+    "parse_shadow",
 ]

@@ -1,11 +1,13 @@
-"""Cut-outs, and compositing them over a colour, an image or the blurred background.
+"""Cut-outs, and compositing them over a colour, an image or the blurred background; what else is shown of them.
 
 Colours are blended as stored, not in linear light, as viewers, browsers and editors blend straight alpha.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import re
+from collections.abc import Sequence
+from typing import Final, Literal, get_args
 
 import cv2
 import numpy as np
@@ -15,9 +17,16 @@ from PIL import ImageColor
 from tuft.errors import OptionError
 from tuft.imaging.pixels import strips
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, int, int] | tuple[int, int, int, int]
 
 BLUR: Final = "blur"
+# What can be shown of a cut-out, see `Cutout.as_type`.
+OutputType = Literal["cutout", "mask", "foreground", "green", "overlay"]
+OUTPUT_TYPES: Final[tuple[OutputType, ...]] = get_args(OutputType)
+CHROMA_GREEN: Final = (0, 177, 64)  # #00b140, the usual green screen
+# The background of `overlay`: half the photograph, half red, as in the quick mask of photo editors.
+_TINT: Final = (255, 0, 0)
+_TINT_SHARE: Final = 0.5
 Background = Colour | NDArray[np.uint8] | Literal["blur"]
 
 # Standard deviation of the background blur as a fraction of the long side: 16 pixels at 1024.
@@ -31,19 +40,46 @@ _SCALES: Final = ((1.0, 1.0), (4.0, 1e-3), (16.0, 1e-6))
 _CERTAINTY: Final = np.rint(255 * (1 - np.arange(256) / 255) ** 4).astype(np.uint8)
 
 
-def parse_colour(text: str) -> Colour:
-    """Parses a CSS colour name, `#rgb` or `#rrggbb` into red, green and blue, 0..255.
+def parse_colour(colour: str | Sequence[int]) -> Colour:
+    """Parses a colour into red, green and blue, 0..255, with alpha where it is translucent.
+
+    Args:
+        colour: A CSS name; 3, 4, 6 or 8 hexadecimal digits, with or without `#`; or red, green, blue and optionally
+            alpha, 0..255.
 
     Raises:
-        OptionError: There is no such colour, or it is translucent.
+        OptionError: There is no such colour.
     """
+    levels = _levels_of_text(colour) if isinstance(colour, str) else _levels(colour)
+    if levels is None:
+        shown = repr(colour)
+        shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
+        raise OptionError(
+            f"There is no colour {shown}: give a name such as white, #rrggbb, #rrggbbaa, or 3 or 4 integers of 0..255."
+        )
+    return levels[:3] if levels[3:] == (255,) else levels
+
+
+def _levels_of_text(text: str) -> Colour | None:
+    text = text.strip()
+    if re.fullmatch(r"[0-9a-fA-F]{3,8}", text):
+        text = f"#{text}"
     try:
-        colour = ImageColor.getrgb(text)
-    except ValueError as exc:
-        raise OptionError(f"There is no colour {text!r}: give a name such as white, #rgb or #rrggbb.") from exc
-    if len(colour) != 3:
-        raise OptionError(f"The colour {text!r} is translucent: give #rgb or #rrggbb.")
-    return colour
+        return _levels(ImageColor.getrgb(text))
+    except ValueError:
+        return None
+
+
+def _levels(numbers: Sequence[int]) -> Colour | None:
+    """The numbers as plain integers; None if they are not 3 or 4 of 0..255. A bool is no level, nor is 1.0."""
+    if not isinstance(numbers, Sequence | np.ndarray) or len(numbers) not in (3, 4):
+        return None
+    if not all(isinstance(number, int | np.integer) and not isinstance(number, bool) for number in numbers):
+        return None
+    if not all(0 <= number <= 255 for number in numbers):
+        return None
+    red, green, blue, *alpha = map(int, numbers)
+    return (red, green, blue, *alpha)  # type: ignore[return-value]
 
 
 def cutout(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -73,9 +109,11 @@ def over(rgba: NDArray[np.uint8], background: Colour | NDArray[np.uint8]) -> NDA
             cut-out.
 
     Returns:
-        uint8 (H, W, 3).
+        uint8 (H, W, 3); (H, W, 4) with straight alpha over a translucent colour.
     """
     height, width = rgba.shape[:2]
+    if isinstance(background, tuple) and len(background) == 4:
+        return over_translucent(rgba, background[:3], background[3])
     if isinstance(background, tuple):
         behind = np.broadcast_to(np.array(background, np.uint8), (height, width, 3))
     else:
@@ -86,6 +124,70 @@ def over(rgba: NDArray[np.uint8], background: Colour | NDArray[np.uint8]) -> NDA
         foreground = cv2.cvtColor(rgba[rows], cv2.COLOR_RGBA2RGB)
         blended[rows] = cv2.blendLinear(foreground, np.ascontiguousarray(behind[rows]), weight, 255 - weight)
     return blended
+
+
+def over_translucent(
+    rgba: NDArray[np.uint8], colour: tuple[int, int, int], opacity: int | NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Composites the cut-out over a layer of one colour: Porter and Duff's `over` with straight alpha, rounded.
+
+    Args:
+        rgba: uint8 (H, W, 4), straight alpha.
+        colour: Red, green and blue of the layer.
+        opacity: 0..255 of the layer, everywhere or uint8 (H, W).
+
+    Returns:
+        uint8 (H, W, 4), straight alpha; zero where alpha is zero.
+    """
+    behind = np.broadcast_to(np.asarray(opacity, np.uint8), rgba.shape[:2])
+    result = np.empty_like(rgba)
+    for rows in strips(len(rgba)):
+        above = rgba[rows, :, 3].astype(np.float32)
+        below = (255 - above) * behind[rows] / np.float32(255)
+        alpha = above + below
+        share = above / np.maximum(alpha, np.finfo(np.float32).tiny)
+        shown = rgba[rows, :, :3] * share[..., None] + np.array(colour, np.float32) * (1 - share)[..., None]
+        result[rows, :, 3] = np.rint(alpha)
+        result[rows, :, :3] = np.rint(shown) * (result[rows, :, 3, None] > 0)
+    return result
+
+
+def overlay(photo: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The photograph with its background tinted red, to judge a matte by: (1 − t)·I + t·red with t = (1 − a) / 2.
+
+    Args:
+        photo: uint8 (H, W, 3).
+        alpha: uint8 (H, W).
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    tinted = np.empty_like(photo)
+    for rows in strips(len(photo)):
+        share = (255 - alpha[rows]).astype(np.float32)[..., None] * np.float32(_TINT_SHARE / 255)
+        tinted[rows] = np.rint(photo[rows] * (1 - share) + np.array(_TINT, np.float32) * share)
+    return tinted
+
+
+def hardened(rgba: NDArray[np.uint8], foreground: NDArray[np.uint8], threshold: float) -> NDArray[np.uint8]:
+    """The cut-out with alpha of 0 or 255 only: opaque where alpha is above the threshold.
+
+    Args:
+        rgba: uint8 (H, W, 4).
+        foreground: uint8 (H, W, 3), the subject's colours.
+        threshold: 0..1.
+
+    Returns:
+        uint8 (H, W, 4), all zero where it is not opaque.
+    """
+    return cutout(foreground, np.where(rgba[..., 3] > 255 * threshold, np.uint8(255), np.uint8(0)))
+
+
+def over_checkerboard(rgba: NDArray[np.uint8], square_px: int = 8) -> NDArray[np.uint8]:
+    """Composites `rgba` (H, W, 4) over the light grey checkerboard that stands for transparency: uint8 (H, W, 3)."""
+    rows, columns = (np.arange(side) // square_px for side in rgba.shape[:2])
+    grey = np.where((rows[:, None] + columns) % 2, np.uint8(204), np.uint8(255))
+    return over(rgba, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB))
 
 
 def _cover(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:

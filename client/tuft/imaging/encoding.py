@@ -39,7 +39,7 @@ def encode(picture: Image.Image | NDArray[np.uint8], format: str, *, lossless: b
     """Encodes `picture` as the bytes of a file, without colour profile and metadata.
 
     Args:
-        picture: RGB, or RGBA with straight alpha: a PIL image, or uint8 (H, W, 3) or (H, W, 4).
+        picture: Grey, RGB, or RGBA with straight alpha: a PIL image, or uint8 (H, W), (H, W, 3) or (H, W, 4).
         format: `png`; `webp`; `zip` of `color.jpg` and `alpha.png`; or `jpeg`, for pictures without alpha.
         lossless: Whether WebP is lossless.
         quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
@@ -61,7 +61,7 @@ def encode(picture: Image.Image | NDArray[np.uint8], format: str, *, lossless: b
         return _saved(pixels, "WEBP", lossless=lossless, quality=0 if lossless else quality, method=0, exact=True)
     if format == "zip":
         return _zip(pixels, quality)
-    if pixels.shape[2] != 3:
+    if pixels.shape[2:] == (4,):
         raise OptionError("JPEG has no transparency: choose png or webp, or give a background.")
     return _saved(pixels, "JPEG", quality=quality, subsampling=0)
 

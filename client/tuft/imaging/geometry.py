@@ -1,12 +1,33 @@
-"""Where a photograph lies in the network's square."""
+"""Rectangles of pixels, and where a photograph lies in the network's square."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tuft.presets import Resize
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels; it may reach beyond the photograph.
+
+    Attributes:
+        left: Of its first column.
+        top: Of its first row.
+        width: Columns.
+        height: Rows.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The box as an index into an array: rows, columns."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -164,12 +166,39 @@ def test_photographs_of_any_shape_can_be_blurred(size_hw: tuple[int, int]) -> No
 
 
 def test_colours_by_name_and_number() -> None:
-    written = ["white", "#fff", "#FFFFFF", "black", "#102030", "Red", "rebeccapurple"]
-    colours = [(255, 255, 255)] * 3 + [(0, 0, 0), (16, 32, 48), (255, 0, 0), (102, 51, 153)]
+    written = ["white", "#fff", "#FFFFFF", "FFF", "ffffff", "#ffff", "ffffffff", "black", "#102030", "102030", "Red"]
+    colours = [(255, 255, 255)] * 7 + [(0, 0, 0), (16, 32, 48), (16, 32, 48), (255, 0, 0)]
     assert [parse_colour(text) for text in written] == colours
+    assert [parse_colour(text) for text in ("rebeccapurple", " navy ", "rgb(1,2,3)")] == [
+        (102, 51, 153),
+        (0, 0, 128),
+        (1, 2, 3),
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "whitish", "#ff", "#12345", "ffffff", "blur", "#11223344", "a" * 1000])
-def test_other_colours_are_option_errors(text: str) -> None:
-    with pytest.raises(OptionError, match="#rrggbb"):
-        parse_colour(text)
+def test_colours_with_alpha() -> None:
+    assert parse_colour("81d4fa77") == parse_colour("#81D4FA77") == (0x81, 0xD4, 0xFA, 0x77)
+    assert parse_colour("#1234") == (0x11, 0x22, 0x33, 0x44)
+    assert parse_colour((1, 2, 3, 0)) == (1, 2, 3, 0)
+    assert parse_colour((1, 2, 3, 255)) == (1, 2, 3)
+
+
+def test_colours_as_numbers_of_any_kind() -> None:
+    for numbers in ((1, 2, 3), [1, 2, 3], np.array([1, 2, 3], np.uint8), tuple(np.array([1, 2, 3]))):
+        parsed = parse_colour(numbers)
+        assert (parsed, {type(level) for level in parsed}) == ((1, 2, 3), {int})
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [
+        *["", "whitish", "#ff", "#12345", "12345", "1234567", "#ggg", "blur", "255,255,255", "a" * 1000, "rgb(300,0,0)"],
+        *[(300, 0, 0), (-1, 0, 0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (True, True, True), (0, 0, 0, 256), (1, 2), ()],
+        *[("a", "b", "c"), (1, 2, 3, 4, 5), (1, 2, None), {1, 2, 3}, None, 7, np.array([300, 0, 0])],
+    ],
+    ids=repr,
+)
+def test_other_colours_are_option_errors(colour: Any) -> None:
+    with pytest.raises(OptionError, match="#rrggbb") as caught:
+        parse_colour(colour)
+    assert len(str(caught.value)) < 200

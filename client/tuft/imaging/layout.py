@@ -1,0 +1,332 @@
+"""Where the subject lies in its frame: its bounding box, cropping to it, placing and scaling it, regions of interest.
+
+Lengths are written as in CSS and as remove.bg's clients send them: `30px`, `10%`, or a number of pixels.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from tuft.errors import NoSubjectError, OptionError
+from tuft.imaging.geometry import Box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# One length, or several: text separated by spaces, or a sequence of numbers (pixels) and texts.
+Lengths = str | float | Sequence[str | float]
+
+MAX_MARGIN_SHARE: Final = 0.5
+MAX_MARGIN_PX: Final = 500
+MIN_SCALE: Final = 0.1
+# Alpha that counts for the bounding box, of 255. Networks leave values below it scattered over the background; they are
+# invisible, but would make the box as large as the photograph.
+VISIBLE: Final = 13
+
+_LENGTH: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(px|%)?")
+_SHOWN_CHARACTERS: Final = 60
+
+
+class Length(NamedTuple):
+    """A number of pixels, or a share of a whole.
+
+    Attributes:
+        value: Pixels, or 0..1.
+        relative: Whether it is a share.
+    """
+
+    value: float
+    relative: bool
+
+    def pixels(self, whole_px: int) -> float:
+        """The length in pixels, where it is a share of `whole_px`."""
+        return self.value * whole_px if self.relative else self.value
+
+
+class Margin(NamedTuple):
+    """The margins of a crop, each in pixels or relative to the subject's height or width."""
+
+    top: Length
+    right: Length
+    bottom: Length
+    left: Length
+
+
+class Region(NamedTuple):
+    """A rectangle of a photograph from (x1, y1) to (x2, y2), in pixels or relative to its width and height."""
+
+    x1: Length
+    y1: Length
+    x2: Length
+    y2: Length
+
+    def box(self, size_hw: tuple[int, int]) -> Box:
+        """The region in a photograph of `size_hw` pixels: all pixels that it touches.
+
+        Raises:
+            OptionError: It reaches beyond the photograph, or it is empty.
+        """
+        height, width = size_hw
+        x1, x2 = (length.pixels(width) for length in (self.x1, self.x2))
+        y1, y2 = (length.pixels(height) for length in (self.y1, self.y2))
+        if x2 > width or y2 > height:
+            raise OptionError(
+                f"The region reaches beyond the photograph of {width} × {height} pixels: make it smaller."
+            )
+        if x1 >= x2 or y1 >= y2:
+            raise OptionError("The region is empty: give x1 y1 x2 y2 with x1 < x2 and y1 < y2.")
+        left, top = math.floor(x1), math.floor(y1)
+        return Box(left, top, math.ceil(x2) - left, math.ceil(y2) - top)
+
+
+def parse_margin(margin: Lengths) -> Margin:
+    """Parses one margin for all sides, two (top and bottom, left and right) or four (top, right, bottom, left).
+
+    Raises:
+        OptionError: It is not that, or larger than half the subject or 500 pixels.
+    """
+    expected = "1, 2 or 4 values such as 10% or 30px, at most 50% or 500px"
+    lengths = _lengths(margin, (1, 2, 4), f"margin {_shown(margin)}", expected)
+    for length in lengths:
+        if length.value > (MAX_MARGIN_SHARE if length.relative else MAX_MARGIN_PX):
+            raise OptionError(f"The margin {_shown(margin)} is too large: give {expected}.")
+    top, right, bottom, left = (lengths * (4 // len(lengths)))[:4]
+    return Margin(top, right, bottom, left)
+
+
+def parse_region(region: Lengths) -> Region:
+    """Parses a region of interest, `x1 y1 x2 y2`.
+
+    Raises:
+        OptionError: It is not that.
+    """
+    expected = "x1 y1 x2 y2, each such as 10% or 30px"
+    return Region(*_lengths(region, (4,), f"region {_shown(region)}", expected))
+
+
+def parse_scale(scale: str | float) -> float | None:
+    """Parses how much of the frame the subject shall fill: a share of 0.1..1; None for `original`.
+
+    Args:
+        scale: `original`, `10%`..`100%`, or a float of 0.1..1.
+
+    Raises:
+        OptionError: It is not that.
+    """
+    if scale == "original":
+        return None
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)%", scale.strip()) if isinstance(scale, str) else None
+    share = float(found[1]) / 100 if found else scale
+    if isinstance(share, bool | str) or not MIN_SCALE <= share <= 1:
+        raise OptionError(f"There is no scale {_shown(scale)}: give original, or 10% to 100%.")
+    return share
+
+
+def parse_position(position: Lengths) -> tuple[float, float] | None:
+    """Parses a position, horizontal and vertical shares of the free space, 0..1; None for `original`.
+
+    Args:
+        position: `original`, `center`, one percentage for both axes, or two.
+
+    Raises:
+        OptionError: It is not that.
+    """
+    if position == "original":
+        return None
+    if position == "center":
+        return 0.5, 0.5
+    expected = "original, center, or one or two values from 0% to 100%"
+    lengths = _lengths(position, (1, 2), f"position {_shown(position)}", expected)
+    if not all(length.value <= 1 and (length.relative or length.value == 0) for length in lengths):
+        raise OptionError(f"There is no position {_shown(position)}: give {expected}.")
+    return lengths[0].value, lengths[-1].value
+
+
+def _lengths(written: Lengths, counts: tuple[int, ...], what: str, expected: str) -> list[Length]:
+    parts = written.split() if isinstance(written, str) else written if isinstance(written, Sequence) else [written]
+    found = [None if isinstance(part, bool) else _LENGTH.fullmatch(str(part)) for part in parts[:5]]
+    lengths = [Length(float(match[1]) / (100 if match[2] == "%" else 1), match[2] == "%") for match in found if match]
+    if len(lengths) != len(parts) or len(lengths) not in counts:
+        raise OptionError(f"There is no {what}: give {expected}.")
+    return lengths
+
+
+def _shown(written: object) -> str:
+    text = repr(written)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def foreground_box(alpha: NDArray[np.uint8]) -> Box:
+    """The bounding box of the subject, all pixels of at least 5 % alpha; of no width if there are none.
+
+    Args:
+        alpha: uint8 (H, W).
+    """
+    (top, height), (left, width) = (_extent(cv2.reduce(alpha, axis, cv2.REDUCE_MAX)) for axis in (1, 0))
+    return Box(left, top, width, height)
+
+
+def _extent(most: NDArray[np.uint8]) -> tuple[int, int]:
+    visible = np.flatnonzero(most >= VISIBLE)
+    return (int(visible[0]), int(visible[-1] - visible[0] + 1)) if len(visible) else (0, 0)
+
+
+def cropped_frame(box: Box, margin: Margin) -> Box:
+    """The frame around the subject's `box`, with its margins; it may reach beyond the photograph.
+
+    Raises:
+        NoSubjectError: The box is empty.
+    """
+    _require_subject(box)
+    top, bottom = (round(length.pixels(box.height)) for length in (margin.top, margin.bottom))
+    left, right = (round(length.pixels(box.width)) for length in (margin.left, margin.right))
+    return Box(box.left - left, box.top - top, box.width + left + right, box.height + top + bottom)
+
+
+def placed_box(box: Box, frame_hw: tuple[int, int], scale: float | None, position: tuple[float, float] | None) -> Box:
+    """Where the subject's `box` comes to lie in a frame.
+
+    Args:
+        box: The subject's bounding box.
+        frame_hw: Height and width of the frame in pixels.
+        scale: The share of the frame's width or height that the box shall fill, whichever it reaches first; None keeps
+            its size.
+        position: Shares of the free space to its left and above it, 0..1; None keeps its place. A subject that is
+            scaled is centred by default.
+
+    Raises:
+        NoSubjectError: The box is empty.
+    """
+    _require_subject(box)
+    width, height = box.width, box.height
+    if scale is not None:
+        factor = scale * min(frame_hw[1] / width, frame_hw[0] / height)
+        width, height = (max(1, round(side * factor)) for side in (width, height))
+        position = position or (0.5, 0.5)
+    if position is None:
+        return Box(box.left, box.top, width, height)
+    left, top = round(position[0] * (frame_hw[1] - width)), round(position[1] * (frame_hw[0] - height))
+    return Box(left, top, width, height)
+
+
+def original_position(box: Box, frame_hw: tuple[int, int]) -> tuple[float, float]:
+    """The position at which the subject's `box` lies in its frame, as `parse_position` returns it."""
+    free_wh = frame_hw[1] - box.width, frame_hw[0] - box.height
+    left, top = (at / free if free else 0.5 for at, free in zip(box, free_wh, strict=False))
+    return left, top
+
+
+def _require_subject(box: Box) -> None:
+    if not (box.width and box.height):
+        raise NoSubjectError("This cut-out is empty, so there is nothing to crop to or to place: give another picture.")
+
+
+def window(pixels: NDArray[np.uint8], box: Box, *, extend: bool = False) -> NDArray[np.uint8]:
+    """What lies in `box`; where it reaches beyond `pixels`, zeros.
+
+    Args:
+        pixels: uint8 (H, W) or (H, W, C).
+        box: The rectangle, which must not be empty.
+        extend: Continues the outermost pixels instead of zeros.
+
+    Returns:
+        uint8 (box.height, box.width) or (box.height, box.width, C), C-contiguous, a copy.
+    """
+    height, width = pixels.shape[:2]
+    if extend:
+        rows = np.clip(np.arange(box.top, box.top + box.height), 0, height - 1)
+        columns = np.clip(np.arange(box.left, box.left + box.width), 0, width - 1)
+        return pixels.take(rows, axis=0).take(columns, axis=1)
+    framed = np.zeros((box.height, box.width, *pixels.shape[2:]), np.uint8)
+    top, left = max(0, box.top), max(0, box.left)
+    bottom, right = min(height, box.top + box.height), min(width, box.left + box.width)
+    if top < bottom and left < right:
+        framed[top - box.top : bottom - box.top, left - box.left : right - box.left] = pixels[top:bottom, left:right]
+    return framed
+
+
+def only_within(rgba: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """`rgba` (H, W, 4) inside `box`, zero outside; a copy of the same size."""
+    kept = np.zeros_like(rgba)
+    kept[box.slices] = rgba[box.slices]
+    return kept
+
+
+def resized(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resizes a picture: area averaging along axes that shrink, bilinear along axes that grow.
+
+    With alpha, colours are averaged with alpha as their weight, so that transparent pixels do not darken an edge.
+
+    Args:
+        pixels: uint8 (H, W), (H, W, 3), or (H, W, 4) with straight alpha.
+        size_hw: Height and width of the result.
+
+    Returns:
+        uint8; with alpha, zero where alpha is zero.
+    """
+    if pixels.shape[:2] == size_hw:
+        return pixels.copy()
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return _resized_plane(np.ascontiguousarray(pixels), size_hw)
+    alpha = np.ascontiguousarray(pixels[..., 3])
+    weight = _resized_plane(alpha.astype(np.uint16) * 255, size_hw)  # 255 · 255 · a, as finely as the products below
+    result = np.empty((*size_hw, 4), np.uint8)
+    result[..., 3] = (weight + np.uint16(127)) // 255
+    for channel in range(3):  # one at a time: three products of 25 megapixels would take 150 MB
+        product = cv2.multiply(pixels[..., channel], alpha, dtype=cv2.CV_16U)
+        colour = cv2.divide(_resized_plane(product, size_hw), weight, scale=255, dtype=cv2.CV_8U)
+        result[..., channel] = cv2.bitwise_and(colour, colour, mask=np.ascontiguousarray(result[..., 3]))
+    return result
+
+
+def _resized_plane(plane: NDArray[Any], size_hw: tuple[int, int]) -> NDArray[Any]:
+    height, width = size_hw
+    smaller = (min(width, plane.shape[1]), min(height, plane.shape[0]))
+    if smaller != plane.shape[1::-1]:
+        plane = cv2.resize(plane, smaller, interpolation=cv2.INTER_AREA)
+    if (width, height) != smaller:
+        plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)
+    return plane
+
+
+def placed(
+    pixels: NDArray[np.uint8], source: Box, target: Box, frame_hw: tuple[int, int], *, extend: bool = False
+) -> NDArray[np.uint8]:
+    """Moves and scales a picture so that `source` comes to lie on `target`, in a frame of another size.
+
+    Only what the frame shows is resized, so that a small subject of a large photograph may grow.
+
+    Args:
+        pixels: uint8 (H, W, 3), or (H, W, 4) with straight alpha.
+        source: Of `pixels`.
+        target: Of the frame.
+        frame_hw: Height and width of the frame.
+        extend: Continues the outermost pixels into what the picture leaves free, instead of zeros.
+
+    Returns:
+        uint8 (*frame_hw, C).
+    """
+    top, bottom, height, start_row = _visible(pixels.shape[0], source[1::2], target[1::2], frame_hw[0])
+    left, right, width, start_column = _visible(pixels.shape[1], source[0::2], target[0::2], frame_hw[1])
+    part = resized(pixels[top:bottom, left:right], (height, width))
+    return window(part, Box(-start_column, -start_row, frame_hw[1], frame_hw[0]), extend=extend)
+
+
+def _visible(side: int, source: tuple[int, ...], target: tuple[int, ...], frame: int) -> tuple[int, int, int, int]:
+    """Along one axis: first and end of the pixels that the frame shows, their size in it, and where they begin.
+
+    The subject itself is shown as a whole, so these pixels contain `source`: its ends lie on the target's to half a
+    pixel.
+    """
+    (begin, length), (onto, size) = source, target
+    factor = size / length
+    first = min(begin, max(0, math.floor(begin - onto / factor)))
+    end = max(begin + length, min(side, math.ceil(begin + (frame - onto) / factor)))
+    start = onto - round((begin - first) * factor)
+    return first, end, max(1, onto + size + round((end - begin - length) * factor) - start), start
