@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tuft import imaging, wiring
 from tuft.concurrency import DEFAULT_CONCURRENCY, MapResult, bounded_map, map_results
 from tuft.cutout import Cutout
 from tuft.errors import OptionError, ServerUnreachableError
-from tuft.imaging import compose
+from tuft.imaging import compose, pipeline
 from tuft.inference.request import Request, observed
 from tuft.inference.resilience import CancelToken, Deadline, linked_token
 from tuft.inference.runner import RunRequest
@@ -135,6 +136,7 @@ class Client:
         model: str | None = None,
         version: str = "",
         refine: Refinement | None = None,
+        roi: imaging.Lengths | None = None,
         timeout_s: float | None = None,
         fallback: bool | None = None,
         cancel: CancelToken | None = None,
@@ -152,6 +154,9 @@ class Client:
                 model states the mode it was trained with.
             version: Another version of the model than the server would choose.
             refine: Another refinement: `none`, `edges` or `edges+colours`.
+            roi: The region of the photograph that holds the subject, `x1 y1 x2 y2`, each in pixels (`30px`, 30) or of
+                its width or height (`10%`). The network sees only this; the cut-out keeps the whole frame, transparent
+                outside of it.
             timeout_s: Seconds that the server may take, all attempts included.
             fallback: Whether a smaller preset may serve when the one asked for cannot (`Settings.fallback_on`).
             cancel: Cancels the request, from any thread.
@@ -169,14 +174,16 @@ class Client:
         if variant is not None:
             preset, model = variant.preset or preset, variant.model or model
             version, refine = variant.version or version, variant.refine or refine
+        region = None if roi is None else imaging.parse_region(roi)
         asked = self._preset(preset, size=size, model=model, refine=refine)
         settings = self.settings.overridden(timeout_s=timeout_s, fallback=fallback)
         with self._request(asked.name, cancel) as request:
             if assigned is not None:
                 request.note(unit=unit, variant=assigned.name)
             photo = self._decoded(image, request)
+            box = None if region is None else region.box(photo.size_hw)
             run_request = RunRequest(
-                photo,
+                photo if box is None else pipeline.part_of(photo, box),
                 asked,
                 request,
                 Deadline(settings.timeout_s),
@@ -187,6 +194,8 @@ class Client:
                 may_step_down=settings.fallback and size is None and model is None,
             )
             result = self._wiring.open().runner.run(run_request)
+            if box is not None:
+                result = replace(result, matte=pipeline.embedded(result.matte, box, photo))
             return self._cutout(photo, result, request)
 
     def map(

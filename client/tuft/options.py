@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from tuft.imaging import Lengths
     from tuft.inference.resilience import CancelToken
     from tuft.presets import Refinement
 
@@ -16,6 +17,7 @@ class RemoveOptions(TypedDict, total=False):
     model: str | None
     version: str
     refine: Refinement | None
+    roi: Lengths | None
     timeout_s: float | None
     fallback: bool | None
     cancel: CancelToken | None

@@ -9,7 +9,7 @@ from tuft.imaging.compose import OUTPUT_TYPES, parse_colour
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, ImageSource, Photo, load_photo
 from tuft.imaging.encoding import FORMATS, encode, format_from_path
 from tuft.imaging.geometry import Box
-from tuft.imaging.layout import parse_margin, parse_position, parse_region, parse_scale
+from tuft.imaging.layout import Lengths, parse_margin, parse_position, parse_region, parse_scale
 from tuft.imaging.sandbox.pool import IsolatedDecoder
 from tuft.imaging.shadow import SHADOWS, parse_shadow
 
@@ -23,6 +23,7 @@ __all__ = [
     "Box",
     "ImageSource",
     "IsolatedDecoder",
+    "Lengths",
     "Photo",
     "encode",
     "format_from_path",

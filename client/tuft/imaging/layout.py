@@ -132,7 +132,7 @@ def parse_position(position: Lengths) -> tuple[float, float] | None:
     """Parses a position, horizontal and vertical shares of the free space, 0..1; None for `original`.
 
     Args:
-        position: `original`, `center`, one percentage for both axes, or two.
+        position: `original`, `center`, one percentage for both axes, or two; a number counts as a percentage.
 
     Raises:
         OptionError: It is not that.
@@ -142,19 +142,25 @@ def parse_position(position: Lengths) -> tuple[float, float] | None:
     if position == "center":
         return 0.5, 0.5
     expected = "original, center, or one or two values from 0% to 100%"
-    lengths = _lengths(position, (1, 2), f"position {_shown(position)}", expected)
-    if not all(length.value <= 1 and (length.relative or length.value == 0) for length in lengths):
+    lengths = _lengths(position, (1, 2), f"position {_shown(position)}", expected, unit="%")
+    if not all(length.relative and length.value <= 1 for length in lengths):
         raise OptionError(f"There is no position {_shown(position)}: give {expected}.")
     return lengths[0].value, lengths[-1].value
 
 
-def _lengths(written: Lengths, counts: tuple[int, ...], what: str, expected: str) -> list[Length]:
+def _lengths(written: Lengths, counts: tuple[int, ...], what: str, expected: str, *, unit: str = "px") -> list[Length]:
+    """The lengths that are written, as many as one of `counts` says; `unit` is that of plain numbers."""
     parts = written.split() if isinstance(written, str) else written if isinstance(written, Sequence) else [written]
     found = [None if isinstance(part, bool) else _LENGTH.fullmatch(str(part)) for part in parts[:5]]
-    lengths = [Length(float(match[1]) / (100 if match[2] == "%" else 1), match[2] == "%") for match in found if match]
+    lengths = [_length(match, unit) for match in found if match]
     if len(lengths) != len(parts) or len(lengths) not in counts:
         raise OptionError(f"There is no {what}: give {expected}.")
     return lengths
+
+
+def _length(match: re.Match[str], unit: str) -> Length:
+    relative = (match[2] or unit) == "%"
+    return Length(float(match[1]) / (100 if relative else 1), relative)
 
 
 def _shown(written: object) -> str:

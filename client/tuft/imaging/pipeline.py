@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuft.imaging import postprocess, preprocess
+from tuft.imaging import layout, postprocess, preprocess
 from tuft.imaging import refine as refinement
+from tuft.imaging.decoding.load import Photo
+from tuft.imaging.geometry import Box
 from tuft.imaging.matte import Matte
 from tuft.imaging.pixels import strips
 from tuft.presets import working_size
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tuft.imaging.decoding.load import Photo
     from tuft.imaging.geometry import Geometry
     from tuft.presets import Preset, Resize
 
@@ -95,3 +96,16 @@ def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -
         for rows in strips(len(own)):
             np.minimum(alpha[rows], own[rows] / np.float32(255), out=alpha[rows])
     return alpha
+
+
+def part_of(photo: Photo, box: Box) -> Photo:
+    """What lies in `box` of a photograph, to cut out a subject there whatever else the photograph shows."""
+    return Photo(layout.window(photo.rgb, box), None if photo.alpha is None else layout.window(photo.alpha, box))
+
+
+def embedded(matte: Matte, box: Box, photo: Photo) -> Matte:
+    """The matte of a part in the frame of its whole photograph: transparent outside of `box`."""
+    height, width = photo.size_hw
+    foreground = photo.rgb.copy()
+    foreground[box.slices] = matte.foreground
+    return Matte(layout.window(matte.alpha, Box(-box.left, -box.top, width, height)), foreground)
