@@ -75,9 +75,16 @@ def signatures() -> dict[str, list[str]]:
     functions: dict[str, Callable[..., object]] = {
         "Client": tuft.Client,
         "Client.remove": tuft.Client.remove,
+        "Cutout.as_type": tuft.Cutout.as_type,
+        "Cutout.cropped": tuft.Cutout.cropped,
+        "Cutout.hardened": tuft.Cutout.hardened,
         "Cutout.over": tuft.Cutout.over,
+        "Cutout.placed": tuft.Cutout.placed,
+        "Cutout.resized": tuft.Cutout.resized,
         "Cutout.save": tuft.Cutout.save,
         "Cutout.to_bytes": tuft.Cutout.to_bytes,
+        "Cutout.with_shadow": tuft.Cutout.with_shadow,
+        "Cutout.within": tuft.Cutout.within,
     }
     return {
         name: [str(each.replace(annotation=each.empty)) for each in inspect.signature(function).parameters.values()]

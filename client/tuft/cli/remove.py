@@ -17,6 +17,7 @@ import tuft
 from tuft import contract, imaging
 from tuft.batch import folder
 from tuft.batch.manifest import Manifest
+from tuft.cli._output import Output, add_output_options
 from tuft.cli._shared import DONE, FAILED, add_command, add_server_options, error_line, positive, print_error
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
@@ -55,6 +56,7 @@ def add_to(commands: Commands) -> None:
         "--model", metavar="NAME", help="served model instead of the preset's, see `tuft-export adopt`"
     )
     parser.add_argument("--refine", choices=REFINEMENTS, help="refinement instead of the preset's")
+    add_output_options(parser)
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument("--format", choices=imaging.FORMATS, help="by default that of OUT's suffix, else png")
     parser.add_argument("--quality", type=_quality, metavar="1..100",
@@ -73,17 +75,18 @@ def add_to(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     background = None if arguments.background is None else resolve_background(arguments.background)
+    output = Output.from_arguments(arguments)
     jobs = _jobs(arguments, background)
     collector = _collector(arguments, jobs)
     settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset, timeout_s=arguments.timeout)
     with Client.from_settings(settings) as client:
         _require_served(client, arguments.model)
         folder.remove_leftovers(jobs)
-        save = partial(_save, background=background, format=arguments.format, quality=arguments.quality)
+        save = partial(_save, output=output, background=background, format=arguments.format, quality=arguments.quality)
         work = folder.resumable(
             partial(_cut_out, client, _options(arguments), save, collector),
             None if folder.names_a_file(arguments.output) else Manifest(arguments.output),
-            options=_digest(client.settings.preset, arguments, background),
+            options=_digest(client.settings.preset, arguments, output, background),
             again=arguments.again or collector is not None,
         )
         report = _run_all(jobs, work, collector, concurrency=arguments.concurrency)
@@ -96,7 +99,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> RemoveOptions:
-    return {"size": arguments.size, "model": arguments.model, "refine": arguments.refine}
+    return {"size": arguments.size, "model": arguments.model, "refine": arguments.refine, "roi": arguments.roi}
 
 
 def _jobs(arguments: argparse.Namespace, background: compose.Background | None) -> tuple[folder.Job, ...]:
@@ -107,7 +110,7 @@ def _jobs(arguments: argparse.Namespace, background: compose.Background | None) 
     """
     jobs = folder.plan(arguments.paths, arguments.output, format=arguments.format)
     for job in jobs[:1]:  # all have the same format
-        require_fitting(arguments.format or imaging.format_from_path(job.target), background)
+        require_fitting(arguments.format or imaging.format_from_path(job.target), background, arguments.output_type)
     return tuple(job for job in jobs if not (arguments.skip_existing and job.target.exists()))
 
 
@@ -160,20 +163,22 @@ def _save(
     cutout: Cutout,
     target: Path,
     *,
+    output: Output,
     background: compose.Background | None,
     format: str | None,
     quality: int | None,
 ) -> None:
     encoding: dict[str, Any] = {} if quality is None else {"lossless": False, "quality": quality}
-    cutout.save(target, background=background, format=format, **encoding)
+    cutout = output.apply(cutout)
+    cutout.save(target, background=background, format=format, output_type=output.output_type, **encoding)
 
 
-def _digest(preset: str, arguments: argparse.Namespace, background: compose.Background | None) -> str:
+def _digest(preset: str, arguments: argparse.Namespace, output: Output, background: compose.Background | None) -> str:
     """SHA-256 of everything but photograph and file name that a cut-out depends on, in hexadecimal."""
     behind: object = background
     if isinstance(background, np.ndarray):
         behind = [background.shape, hashlib.sha256(background.data).hexdigest()]
-    options = [preset, arguments.size, arguments.model, arguments.refine, behind, arguments.quality]
+    options = [preset, *_options(arguments).values(), *output.values, behind, arguments.quality]
     return hashlib.sha256(json.dumps([tuft.__version__, *options]).encode()).hexdigest()
 
 
