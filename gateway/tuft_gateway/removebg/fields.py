@@ -135,7 +135,7 @@ def request_from_form(form: Form) -> RemoveBgRequest:
     _boolean(fields, "semitransparency", default=True)
     _choice(fields, "type", TYPES)
     return RemoveBgRequest(
-        source=_photograph(form),
+        source=photograph_from_form(form),
         size=_choice(fields, "size", tuple(SIZES)),
         format=cast("Format", _choice(fields, "format", get_args(Format), {"jpeg": "jpg"})),
         type_level=_choice(fields, "type_level", TYPE_LEVELS),
@@ -155,7 +155,12 @@ def request_from_form(form: Form) -> RemoveBgRequest:
     )
 
 
-def _photograph(form: Form) -> Source:
+def photograph_from_form(form: Form) -> Source:
+    """Where the photograph of a form comes from.
+
+    Raises:
+        ApiError: There is none, or more than one.
+    """
     files = form.files.get("image_file", ())
     encoded, url = form.fields.get("image_file_b64"), form.fields.get("image_url")
     given = len(files) + (encoded is not None) + (url is not None)

@@ -1,0 +1,91 @@
+"""From the command line and the environment to accounts."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final
+
+from platformdirs import user_data_path
+
+from tuft.errors import OptionError
+from tuft_gateway.accounts.database import open_database
+from tuft_gateway.accounts.hundredths import from_credits
+from tuft_gateway.accounts.keys import KeyStore
+from tuft_gateway.accounts.ledger import Ledger
+from tuft_gateway.accounts.limits import MEGAPIXELS_PER_MINUTE, RateLimiter
+from tuft_gateway.accounts.meter import AccountMeter, Prices
+from tuft_gateway.metering import FreeMeter
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from tuft_gateway.metering import Meter
+
+# In the environment, because their passwords do not belong into a list of processes.
+DATABASE_VARIABLE: Final = "TUFT_GATEWAY_DATABASE"
+LIMITS_VARIABLE: Final = "TUFT_GATEWAY_LIMITS"
+
+
+def data_folder() -> Path:
+    """Where a gateway keeps its database and its reports, unless told otherwise."""
+    return user_data_path("tuft", appauthor=False)
+
+
+def database_from_arguments(arguments: argparse.Namespace) -> Engine:
+    """The database of the command line or of the environment; by default a file of this user.
+
+    Raises:
+        OptionError: Its URL is none.
+        SetupError: It cannot be opened.
+    """
+    url = arguments.database or os.environ.get(DATABASE_VARIABLE)
+    return open_database(url or f"sqlite:///{data_folder() / 'gateway.db'}")
+
+
+def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
+    """Accounts if there are keys, revoked ones included; otherwise the meter that serves this machine only.
+
+    Raises:
+        OptionError: A price or a URL is none.
+        SetupError: The database or the storage of the limits cannot be opened.
+    """
+    engine = database_from_arguments(arguments)
+    keys = KeyStore(engine)
+    if not keys.all():
+        engine.dispose()
+        return FreeMeter()
+    storage = arguments.limits or os.environ.get(LIMITS_VARIABLE) or "memory://"
+    per_minute = arguments.megapixels_per_minute or MEGAPIXELS_PER_MINUTE
+    limiter = RateLimiter(storage, megapixels_per_minute=per_minute)
+    return AccountMeter(keys, Ledger(engine), limiter, prices_from_texts(arguments.price or ()))
+
+
+def prices_from_texts(texts: list[str] | tuple[str, ...]) -> Prices:
+    """Prices from texts such as `maximum=2`.
+
+    Raises:
+        OptionError: A text is none.
+    """
+    prices: dict[str, Decimal] = {}
+    for text in texts:
+        preset, _, amount = text.partition("=")
+        prices[preset.strip()] = credits_from_text(amount)
+    return Prices(prices)
+
+
+def credits_from_text(text: str) -> Decimal:
+    """An amount of credits.
+
+    Raises:
+        OptionError: The text is none.
+    """
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation as exc:
+        raise OptionError(f"{text[:40]!r} is no amount of credits: give a number, as in maximum=2.") from exc
+    from_credits(amount)
+    return amount
