@@ -15,8 +15,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import tuft
-from tuft_gateway import description, health, rembg, removebg
+from tuft_gateway import description, health, improve, rembg, removebg
+from tuft_gateway.accounts import routes as accounts
+from tuft_gateway.accounts.setup import data_folder
 from tuft_gateway.browsers import BrowserPolicy
+from tuft_gateway.improve import ReportStore
 from tuft_gateway.metering import FreeMeter
 from tuft_gateway.metrics import GatewayMetrics, MeasuredAnswers
 from tuft_gateway.options import GatewayOptions
@@ -37,6 +40,7 @@ def create_app(
     options: GatewayOptions | None = None,
     meter: Meter | None = None,
     registry: CollectorRegistry | None = None,
+    reports: ReportStore | None = None,
 ) -> FastAPI:
     """The application, for any server of ASGI.
 
@@ -45,6 +49,7 @@ def create_app(
         options: Limits.
         meter: Says who may ask, and charges; by default only this machine may, free of charge.
         registry: Of the metrics that `/metrics` shows; a new one by default.
+        reports: Keeps reports of bad results; by default in a folder of this user.
     """
     service = Service(client, FreeMeter() if meter is None else meter, options or GatewayOptions())
     metrics = GatewayMetrics(service, CollectorRegistry() if registry is None else registry)
@@ -75,6 +80,8 @@ def create_app(
     app.add_middleware(MeasuredAnswers, metrics=metrics)
     app.include_router(removebg.router(service))
     app.include_router(rembg.router(service))
+    app.include_router(accounts.router(service))
+    app.include_router(improve.router(service, reports or ReportStore(data_folder() / "reports")))
     app.include_router(health.router(service, metrics))
     app.include_router(description.router(app))
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")

@@ -16,7 +16,6 @@ from tuft_gateway.problems import ApiError, api_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from decimal import Decimal
     from typing import TypeVar
 
     from tuft import Cutout
@@ -52,7 +51,7 @@ class Cutting:
     Attributes:
         service: What all requests share.
         caller: Who asks.
-        request_id: Names this request in answers, logs and charges.
+        request_id: Names this request in charges.
         cancel: Cancels its work.
     """
 
@@ -97,7 +96,7 @@ class Cutting:
 
     @asynccontextmanager
     async def charged(self, photo: Photo, asked: Asked) -> AsyncIterator[Charge]:
-        """Credits that are reserved inside the block, and given back if it fails; the block settles the charge.
+        """Credits that are reserved inside the block, and given back if it fails; the answer settles the charge.
 
         Raises:
             ApiError: `insufficient_credits` or `rate_limit_exceeded`.
@@ -112,10 +111,10 @@ class Cutting:
             await charge.refund()
             raise
 
-    def charge_headers(self, charge: Charge, charged: Decimal) -> dict[str, str]:
+    def charge_headers(self, charge: Charge) -> dict[str, str]:
         """What an answer says of its price; clients of remove.bg parse `X-Credits-Charged` as an integer."""
-        rounded = max(int(charged), 1) if charged else 0
-        exact = {"X-Credits-Charged": str(rounded), "X-Tuft-Credits-Charged": f"{charged:f}"}
+        rounded = max(int(charge.credits), 1) if charge.credits else 0
+        exact = {"X-Credits-Charged": str(rounded), "X-Tuft-Credits-Charged": f"{charge.credits:f}"}
         return {**self.caller.headers, **charge.headers, **exact}
 
     def cut_out(self, photo: Photo, asked: Asked) -> Cutout:
@@ -127,7 +126,12 @@ class Cutting:
         """
         try:
             return self.service.client.remove(
-                photo, asked.preset, model=asked.model, refine=asked.refine, cancel=self.cancel
+                photo,
+                asked.preset,
+                model=asked.model,
+                refine=asked.refine,
+                cancel=self.cancel,
+                unit=self.caller.account or None,
             )
         except ModelUnavailableError as error:
             if asked.model is None:
@@ -135,10 +139,10 @@ class Cutting:
             raise ApiError("invalid_tuft_model", f"There is no model {asked.model[:80]} here.") from error
 
 
-def tuft_headers(cutout: Cutout, request_id: str) -> dict[str, str]:
+def tuft_headers(cutout: Cutout) -> dict[str, str]:
     """What every answer says of its origin."""
     return {
-        "X-Tuft-Request-Id": request_id,
+        "X-Tuft-Request-Id": cutout.request_id,
         "X-Tuft-Preset": cutout.preset,
         "X-Tuft-Model": cutout.model,
         "X-Tuft-Model-Version": cutout.model_version,

@@ -49,12 +49,17 @@ class Charge(Protocol):
     """Credits that are reserved for one request; exactly one of `settle` and `refund` is called, at most once."""
 
     @property
+    def credits(self) -> Decimal:
+        """How many."""
+        ...
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """Headers of the answer, such as `X-RateLimit-Remaining`."""
         ...
 
-    async def settle(self) -> Decimal:
-        """Charges what was reserved: the result exists. Returns the credits charged."""
+    async def settle(self) -> None:
+        """Charges what was reserved: the answer has been sent."""
         ...
 
     async def refund(self) -> None:
@@ -89,11 +94,11 @@ class Meter(Protocol):
 class FreeCharge:
     """Nothing is reserved, and nothing charged."""
 
+    credits: Decimal = Decimal(0)
     headers: Mapping[str, str] = {}
 
-    async def settle(self) -> Decimal:
+    async def settle(self) -> None:
         """Charges nothing."""
-        return Decimal(0)
 
     async def refund(self) -> None:
         """Has nothing to give back."""

@@ -183,11 +183,10 @@ async def _answer(cutting: Cutting, request: RembgRequest, content: bytes) -> Re
 
         def work() -> tuple[bytes, dict[str, str]]:
             cutout = cutting.cut_out(photo, request.asked)
-            return _png(cutout, request), tuft_headers(cutout, cutting.request_id)
+            return _png(cutout, request), tuft_headers(cutout)
 
         body, told = await cutting.run(work)
-        charged = await charge.settle()
-    headers = {**told, **cutting.charge_headers(charge, charged)}
+    headers = {**told, **cutting.charge_headers(charge)}
     timeout_s = cutting.service.options.answer_timeout_s
     return BoundedResponse(body, media_type="image/png", headers=headers, timeout_s=timeout_s)
 

@@ -14,10 +14,14 @@ from prometheus_client import CollectorRegistry
 
 from tuft import Client, load_settings
 from tuft.errors import OptionError, SetupError
+from tuft.operations.experiments import Experiment, Recorder
 from tuft.operations.telemetry import Metrics
 from tuft.serve import ServeOptions, background_server
+from tuft_gateway.accounts.setup import data_folder, meter_from_arguments
 from tuft_gateway.app import create_app
 from tuft_gateway.connections import protocol
+from tuft_gateway.improve import ReportStore
+from tuft_gateway.metering import FreeMeter
 from tuft_gateway.options import GatewayOptions
 
 if TYPE_CHECKING:
@@ -38,8 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     options = options_from_arguments(arguments)
     if arguments.serve and arguments.url is not None:
         raise OptionError("--serve starts a model server and --url names another one: give one of them.")
-    if not options.is_loopback:
-        raise OptionError(f"Without keys only this machine is served, not {options.host}: leave out --host.")
+    meter = meter_from_arguments(arguments)
+    if isinstance(meter, FreeMeter) and not options.is_loopback:
+        raise OptionError(
+            f"Without keys only this machine is served, not {options.host}: make one with `tuft gateway keys add NAME`."
+        )
+    recorder = recorder_from_arguments(arguments)
+    reports = ReportStore(arguments.reports or data_folder() / "reports", recorder)
     settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
     with listening_socket(options) as listener:
         server = HttpServer(listener, options)
@@ -49,11 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
                 addresses = stack.enter_context(background_server(serve_options, server.stop))
                 settings = replace(settings, url=addresses.grpc)
             registry = CollectorRegistry()
-            client = stack.enter_context(Client.from_settings(settings, observers=[Metrics(registry)]))
+            client = stack.enter_context(
+                Client.from_settings(settings, observers=[Metrics(registry)], experiment=recorder)
+            )
             print(
                 f"Serving http://{address_of(listener)} with the models of {settings.url}. Ctrl-C stops it.", flush=True
             )
-            server.run(create_app(client, options, registry=registry))
+            server.run(create_app(client, options, meter, registry, reports))
     return _DONE
 
 
@@ -66,6 +77,18 @@ def options_from_arguments(arguments: argparse.Namespace) -> GatewayOptions:
     given: dict[str, Any] = {name: getattr(arguments, name) for name in ("host", "port", "concurrency", "queue")}
     known = {name: value for name, value in given.items() if value is not None}
     return GatewayOptions(**known, fetch=not arguments.no_fetch)
+
+
+def recorder_from_arguments(arguments: argparse.Namespace) -> Recorder | None:
+    """The recorder of the experiment that the command line names, if it names one.
+
+    Raises:
+        OptionError: Only one of the definition and the folder is given, or the definition is none.
+    """
+    definition, folder = arguments.experiment, arguments.experiment_log
+    if (definition is None) != (folder is None):
+        raise OptionError("--experiment FILE and --experiment-log DIR belong together: give both.")
+    return None if definition is None else Recorder(Experiment.from_toml(definition), folder)
 
 
 def listening_socket(options: GatewayOptions) -> socket.socket:

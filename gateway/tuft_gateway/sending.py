@@ -1,4 +1,4 @@
-"""Answers that a slow reader cannot keep in memory for ever."""
+"""Answers that a slow reader cannot keep in memory for ever, and that are charged once they have been sent."""
 
 from __future__ import annotations
 
@@ -8,19 +8,40 @@ import anyio
 from starlette.responses import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import Receive, Scope, Send
 
 _BLOCK_BYTES: Final = 1 << 18
 
 
 class BoundedResponse(Response):
-    """A response whose body must be taken within `timeout_s` seconds; otherwise the connection is closed."""
+    """A response whose body must be taken within `timeout_s` seconds; otherwise the connection is closed.
 
-    def __init__(self, content: bytes, *, timeout_s: float, **options: Any) -> None:
+    Args:
+        content: The body.
+        timeout_s: Seconds for sending it.
+        after: Called when it has been sent, or when the reader broke off.
+        options: Of the response.
+    """
+
+    def __init__(
+        self, content: bytes, *, timeout_s: float, after: Callable[[], Awaitable[None]] | None = None, **options: Any
+    ) -> None:
         super().__init__(content, **options)
         self._timeout_s = timeout_s
+        self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the body, then does what comes after, even if the reader has gone."""
+        try:
+            await self._send(send)
+        finally:
+            if self._after is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._after()
+
+    async def _send(self, send: Send) -> None:
         """Sends the body in blocks, each when the one before has left."""
         body = memoryview(self.body)
         with anyio.fail_after(self._timeout_s):

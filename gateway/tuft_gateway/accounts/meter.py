@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -131,25 +131,19 @@ class AccountCharge:
     credits: Decimal
     headers: Mapping[str, str]
 
-    async def settle(self) -> Decimal:
-        """Charges the price.
-
-        Raises:
-            ApiError: `unavailable`, the database does not answer.
-        """
+    async def settle(self) -> None:
+        """Charges the price. If the database does not answer, the reservation expires: the result was free."""
         use = self.use
-        return await _in_thread(
-            lambda: self.ledger.settle(use.request_id, self.key_id, preset=use.preset, megapixels=use.megapixels)
-        )
+        with suppress(ApiError):
+            await _in_thread(
+                lambda: self.ledger.settle(use.request_id, self.key_id, preset=use.preset, megapixels=use.megapixels)
+            )
 
     async def refund(self) -> None:
         """Gives the price back. If the database does not answer, the reservation expires by itself."""
-        try:
-            # The request may have been cancelled: what is reserved is given back all the same.
-            with anyio.CancelScope(shield=True):
-                await _in_thread(lambda: self.ledger.refund(self.use.request_id))
-        except ApiError:
-            return
+        # The request may have been cancelled: what is reserved is given back all the same.
+        with suppress(ApiError), anyio.CancelScope(shield=True):
+            await _in_thread(lambda: self.ledger.refund(self.use.request_id))
 
 
 @contextmanager

@@ -42,8 +42,7 @@ def database_from_arguments(arguments: argparse.Namespace) -> Engine:
         OptionError: Its URL is none.
         SetupError: It cannot be opened.
     """
-    url = arguments.database or os.environ.get(DATABASE_VARIABLE)
-    return open_database(url or f"sqlite:///{data_folder() / 'gateway.db'}")
+    return open_database(_named_database(arguments) or f"sqlite:///{_own_database()}")
 
 
 def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
@@ -53,6 +52,8 @@ def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
         OptionError: A price or a URL is none.
         SetupError: The database or the storage of the limits cannot be opened.
     """
+    if not _has_database(arguments):
+        return FreeMeter()
     engine = database_from_arguments(arguments)
     keys = KeyStore(engine)
     if not keys.all():
@@ -62,6 +63,19 @@ def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
     per_minute = arguments.megapixels_per_minute or MEGAPIXELS_PER_MINUTE
     limiter = RateLimiter(storage, megapixels_per_minute=per_minute)
     return AccountMeter(keys, Ledger(engine), limiter, prices_from_texts(arguments.price or ()))
+
+
+def _named_database(arguments: argparse.Namespace) -> str | None:
+    return arguments.database or os.environ.get(DATABASE_VARIABLE)
+
+
+def _own_database() -> Path:
+    return data_folder() / "gateway.db"
+
+
+def _has_database(arguments: argparse.Namespace) -> bool:
+    """Whether there may be keys: without, no file is made, and a read-only disk is none of the gateway's business."""
+    return _named_database(arguments) is not None or _own_database().exists()
 
 
 def prices_from_texts(texts: list[str] | tuple[str, ...]) -> Prices:

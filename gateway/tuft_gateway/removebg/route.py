@@ -51,16 +51,16 @@ async def _answer(cutting: Cutting, request: RemoveBgRequest, *, as_json: bool) 
             cutout = cutting.cut_out(photo, asked)
             rendered = render(cutout, request, background)
             body = answers.json_content(rendered) if as_json else rendered.content
-            return rendered, body, tuft_headers(cutout, cutting.request_id)
+            return rendered, body, tuft_headers(cutout)
 
         rendered, body, told = await cutting.run(work)
-        charged = await charge.settle()
-    headers = {**answers.headers(rendered, request), **told, **cutting.charge_headers(charge, charged)}
+    headers = {**answers.headers(rendered, request), **told, **cutting.charge_headers(charge)}
     return BoundedResponse(
         body,
         media_type="application/json" if as_json else rendered.media_type,
         headers=headers,
         timeout_s=cutting.service.options.answer_timeout_s,
+        after=charge.settle,
     )
 
 
