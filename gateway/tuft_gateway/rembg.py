@@ -188,7 +188,7 @@ async def _answer(cutting: Cutting, request: RembgRequest, content: bytes) -> Re
         body, told = await cutting.run(work)
     headers = {**told, **cutting.charge_headers(charge)}
     timeout_s = cutting.service.options.answer_timeout_s
-    return BoundedResponse(body, media_type="image/png", headers=headers, timeout_s=timeout_s)
+    return BoundedResponse(body, media_type="image/png", headers=headers, timeout_s=timeout_s, after=charge.settle)
 
 
 def _png(cutout: Cutout, request: RembgRequest) -> bytes:
