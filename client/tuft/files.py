@@ -5,45 +5,64 @@ At module level only the standard library is imported: `deploy/verify.py` runs w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import secrets
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft.errors import OutputError
+from tuft.replacing import folder_to_write, replace_contents, try_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 CACHE_VARIABLE: Final = "TUFT_CACHE"
 
 _BLOCK_BYTES: Final = 1 << 20
+# Why every further file will fail as well.
+_DISK_FAILURES: Final = frozenset(
+    {errno.ENOSPC, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC), getattr(errno, "ESTALE", errno.EIO)}
+)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes `data` to `path`, wholly or not at all: to a temporary file beside it, then renamed.
 
-    The data is on the disk before it gets its name, so a power failure leaves the old file or the new one.
+    The data is on the disk before it gets its name, so a power failure leaves the old file or the new one. What stands
+    at `path` keeps its nature: of a symbolic link the target is replaced; a file keeps its permissions, owner and
+    access list; devices, pipes and descriptors such as `/dev/stdout` are written to. A file that has several names, or
+    cannot be replaced because of its folder or its owner, is overwritten in place: if that fails it gets its old
+    contents back, but a power failure may leave it incomplete.
 
     Raises:
-        OutputError: The folder is missing or read-only, the disk is full, or `path` is a folder.
+        OutputError: The folder is missing or read-only, the disk is full, or `path` is a folder or a read-only file.
     """
     target = Path(path)
-    temporary = target.parent / f".tuft-{secrets.token_hex(8)}.part"
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        replace_contents(target, data)
     except (OSError, ValueError) as exc:  # ValueError: a path with a null byte
         raise cannot_be_written(target, exc) from exc
-    finally:
-        with suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)
+
+
+def require_writable(paths: Iterable[Path]) -> None:
+    """Checks that `write_atomically` can write `paths` now, before work is done that would be lost.
+
+    Folders that do not exist count as possible if they can be made. Nothing stays behind.
+
+    Raises:
+        OutputError: One of them cannot be written; the message names it.
+    """
+    tried = set()
+    for path in paths:
+        try:
+            folder = folder_to_write(path)
+            if folder is not None and folder not in tried:
+                try_folder(folder)
+                tried.add(folder)
+        except (OSError, ValueError) as exc:
+            raise cannot_be_written(path, exc) from exc
 
 
 def append_lines(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666) -> None:
@@ -85,6 +104,12 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise OutputError(f"The folder {path} cannot be made ({exc.strerror}): give another one.") from exc
+
+
+def ends_all_writing(error: Exception | None) -> bool:
+    """Whether `error` says that every further file would fail as well: the disk is full, read-only or broken."""
+    cause = error.__cause__ if isinstance(error, OutputError) else None
+    return isinstance(cause, OSError) and cause.errno in _DISK_FAILURES
 
 
 def cannot_be_written(path: str | os.PathLike[str], cause: Exception) -> OutputError:
