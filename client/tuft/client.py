@@ -16,8 +16,8 @@ from tuft.inference.request import Request, observed
 from tuft.inference.resilience import CancelToken, Deadline, linked_token
 from tuft.inference.runner import RunRequest
 from tuft.inference.transport.triton import TritonTransport
-from tuft.options import RemoveOptions
-from tuft.presets import overridden, preset_from_name
+from tuft.options import RemoveOptions, require_many, require_option_types
+from tuft.presets import Preset, overridden, preset_from_name
 from tuft.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tuft.inference.resilience import CircuitState
     from tuft.inference.runner import RunResult
     from tuft.inference.transport.base import Transport
-    from tuft.presets import Preset, Refinement
+    from tuft.presets import Refinement
 
 
 class Client:
@@ -174,6 +174,7 @@ class Client:
         if variant is not None:
             preset, model = variant.preset or preset, variant.model or model
             version, refine = variant.version or version, variant.refine or refine
+        require_option_types(model=model, version=version, cancel=cancel, unit=unit)
         region = None if roi is None else imaging.parse_region(roi)
         asked = self._preset(preset, size=size, model=model, refine=refine)
         settings = self.settings.overridden(timeout_s=timeout_s, fallback=fallback)
@@ -225,13 +226,14 @@ class Client:
             An iterator over the results, failures included.
 
         Raises:
-            OptionError: `concurrency` is not above zero; or, when the iterator is advanced, another argument has no
-                such value.
+            OptionError: `photographs` is a single one, or `concurrency` is not above zero; or, when the iterator is
+                advanced, another argument has no such value.
             TypeError: `remove` has no argument of that name.
         """
         unknown = options.keys() - RemoveOptions.__annotations__.keys()
         if unknown:
             raise TypeError(f"remove() got an unexpected keyword argument {min(unknown)!r}")
+        require_many(photographs)
         leaving = CancelToken()
 
         def cut_out(photograph: imaging.ImageSource) -> Cutout:
@@ -264,7 +266,7 @@ class Client:
         """The preset with its overrides; that of the settings by default."""
         if model is not None and size is not None:
             raise OptionError(f"The model {model} has a working size of its own: leave out size, or model.")
-        if preset is None or isinstance(preset, str):
+        if not isinstance(preset, Preset):
             return preset_from_name(preset or self.settings.preset, size=size, refine=refine)
         return overridden(preset, size=size, refine=refine)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from tuft.errors import OptionError
 from tuft.imaging.pixels import THREADS
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -109,8 +110,8 @@ def bounded_map(
     Raises:
         OptionError: `concurrency` is not above zero.
     """
-    if concurrency < 1:
-        raise OptionError(f"{concurrency} at once is nothing at all: give a concurrency above zero.")
+    if not isinstance(concurrency, int) or concurrency < 1:
+        raise OptionError(f"There is no concurrency {shown(repr(concurrency))}: give a whole number above zero.")
     return _results(iter(items), work, concurrency, ordered)
 
 

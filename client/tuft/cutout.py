@@ -14,11 +14,14 @@ from PIL import Image
 
 from tuft import imaging
 from tuft.errors import OptionError
-from tuft.files import write_atomically
+from tuft.files import require_destination, write_atomically, write_into
 from tuft.imaging import compose, layout
 from tuft.imaging import shadow as shadows
+from tuft.text import shown
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -110,8 +113,8 @@ class Cutout:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows: the cut-out over a checkerboard, reduced to a quarter of a megapixel."""
-        shown = self.resized(_PREVIEW_PIXELS)
-        return imaging.encode(compose.over_checkerboard(shown.rgba), "png")
+        preview = self.resized(_PREVIEW_PIXELS)
+        return imaging.encode(compose.over_checkerboard(preview.rgba), "png")
 
     def cropped(self, margin: layout.Lengths = 0) -> Cutout:
         """Crops to the subject.
@@ -303,7 +306,7 @@ class Cutout:
 
     def save(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | BinaryIO,
         *,
         background: Background | None = None,
         format: str | None = None,
@@ -311,10 +314,11 @@ class Cutout:
         quality: int = 90,
         output_type: compose.OutputType = "cutout",
     ) -> None:
-        """Writes the cut-out to a file atomically.
+        """Writes the cut-out to a file, atomically to a path (`tuft.files.write_atomically`).
 
         Args:
-            path: The file; its suffix decides the format.
+            path: The file, or one that is opened for writing bytes and is left open; the suffix of its name decides the
+                format.
             background: The new background, see `over`; transparent by default.
             format: One of `tuft.imaging.FORMATS`, instead of the format of the suffix.
             lossless: Whether WebP is lossless.
@@ -326,9 +330,13 @@ class Cutout:
             ImageError: The background image cannot be used; the class tells why.
             OutputError: The file cannot be written.
         """
-        format = format or imaging.format_from_path(path)
+        require_destination(path)
+        format = format or _format_of(path)
         data = self.to_bytes(format, background=background, lossless=lossless, quality=quality, output_type=output_type)
-        write_atomically(path, data)
+        if isinstance(path, str | os.PathLike):
+            write_atomically(path, data)
+        else:
+            write_into(path, data)
 
 
 def resolve_background(background: Background) -> compose.Background:
@@ -345,11 +353,22 @@ def resolve_background(background: Background) -> compose.Background:
     return imaging.load_photo(background).rgb
 
 
+def _format_of(path: str | os.PathLike[str] | BinaryIO) -> str:
+    """The format that belongs to the name of a file, which some open files have too."""
+    name = path if isinstance(path, str | os.PathLike) else getattr(path, "name", None)
+    if not isinstance(name, str | os.PathLike) or not (isinstance(path, str | os.PathLike) or Path(name).suffix):
+        raise OptionError(f"A {type(path).__name__} has no suffix that tells the format: give format='png', for one.")
+    return imaging.format_from_path(name)
+
+
 def _looks_like_a_path(text: str) -> bool:
     if text.startswith(("rgb", "hsl", "hsv")) and text.endswith(")"):  # `rgb(1.5%, 0, 0)` has a suffix
         return False
     path = Path(text)
-    return bool(path.suffix) or len(path.parts) > 1 or path.is_file()
+    try:
+        return bool(path.suffix) or len(path.parts) > 1 or path.is_file()
+    except (OSError, ValueError):  # too long for a path, or with a null byte
+        return False
 
 
 def require_type(output_type: str) -> None:
@@ -359,7 +378,9 @@ def require_type(output_type: str) -> None:
         OptionError: There is none.
     """
     if output_type not in compose.OUTPUT_TYPES:
-        raise OptionError(f"There is no type {output_type!r}: choose one of {', '.join(compose.OUTPUT_TYPES)}.")
+        raise OptionError(
+            f"There is no type {shown(repr(output_type))}: choose one of {', '.join(compose.OUTPUT_TYPES)}."
+        )
 
 
 def require_fitting(format: str, background: compose.Background | None, output_type: str = "cutout") -> None:
@@ -374,8 +395,7 @@ def require_fitting(format: str, background: compose.Background | None, output_t
         OptionError: There is no such format or type, or they do not go together.
     """
     require_type(output_type)
-    if format not in imaging.FORMATS:
-        raise OptionError(f"There is no format {format!r}: choose one of {', '.join(imaging.FORMATS)}.")
+    format = imaging.format_from_name(format)
     if output_type != "cutout" and background is not None:
         raise OptionError(f"A background goes with the type cutout, not with {output_type}: leave out one of them.")
     if format == "zip" and output_type != "cutout":

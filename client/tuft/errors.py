@@ -25,9 +25,23 @@ TuftError
 
 from __future__ import annotations
 
+from typing import Final
+
+_MOST_CHARACTERS: Final = 2_000
+
 
 class TuftError(Exception):
-    """Base of all errors that tuft raises on purpose."""
+    """Base of all errors that tuft raises on purpose.
+
+    Messages quote what callers and servers have given: as text, one has at most 2,000 characters, the first and the
+    last of a longer one.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) <= _MOST_CHARACTERS:
+            return text
+        return f"{text[: _MOST_CHARACTERS // 2]} … {text[3 - _MOST_CHARACTERS // 2 :]}"
 
 
 class ImageError(TuftError):

@@ -7,16 +7,35 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tuft.errors import OutputError
-from tuft.replacing import folder_to_write, replace_contents, try_folder
+from tuft.errors import OptionError, OutputError
+from tuft.replacing import descriptor_of, folder_to_write, nearest_folder, replace_contents, temporary_in, try_folder
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import BinaryIO
+
+__all__ = [
+    "append_lines",
+    "cache_folder",
+    "cannot_be_written",
+    "config_folder",
+    "descriptor_of",
+    "ends_all_writing",
+    "file_hash",
+    "ignores_case",
+    "make_folder",
+    "require_destination",
+    "require_writable",
+    "write_atomically",
+    "write_into",
+]
 
 CACHE_VARIABLE: Final = "TUFT_CACHE"
 
@@ -46,6 +65,43 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise cannot_be_written(target, exc) from exc
 
 
+def require_destination(destination: object) -> None:
+    """Checks that `destination` is a path, or a file that is open for writing bytes.
+
+    Raises:
+        OptionError: It is neither; the message tells what it is.
+    """
+    if isinstance(destination, str | os.PathLike):
+        return
+    kind = type(destination).__name__
+    if isinstance(destination, io.TextIOBase):
+        raise OptionError(f"This {kind} is open for text: open it as 'wb', or give its path.")
+    if not callable(getattr(destination, "write", None)):
+        raise OptionError(f"A {kind} is no place for a file: give a path, or a file that is opened as 'wb'.")
+    if getattr(destination, "closed", False):
+        raise OptionError(f"This {kind} is closed: save before it is closed, or give its path.")
+    if isinstance(destination, io.BufferedReader):
+        raise OptionError(f"This {kind} is open for reading alone: open it as 'wb', or give its path.")
+
+
+def write_into(file: BinaryIO, data: bytes) -> None:
+    """Writes all of `data` to an open file, which is left open.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    rest = memoryview(data)
+    try:
+        while rest:
+            count = file.write(rest)
+            rest = rest[len(rest) if count is None else count :]  # unbuffered files may take a part of it
+        flush = getattr(file, "flush", None)
+        if callable(flush):
+            flush()
+    except (OSError, ValueError) as exc:
+        raise cannot_be_written(str(getattr(file, "name", f"This {type(file).__name__}")), exc) from exc
+
+
 def require_writable(paths: Iterable[Path]) -> None:
     """Checks that `write_atomically` can write `paths` now, before work is done that would be lost.
 
@@ -63,6 +119,19 @@ def require_writable(paths: Iterable[Path]) -> None:
                 tried.add(folder)
         except (OSError, ValueError) as exc:
             raise cannot_be_written(path, exc) from exc
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names that differ in case alone are one file in `folder`, or in the folder above it that exists."""
+    try:
+        probe = temporary_in(nearest_folder(folder))
+        probe.touch()
+    except OSError:
+        return False
+    try:
+        return probe.with_name(probe.name.upper()).exists()
+    finally:
+        probe.unlink()
 
 
 def append_lines(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666) -> None:
@@ -102,8 +171,9 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputError(f"The folder {path} cannot be made ({exc.strerror}): give another one.") from exc
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise OutputError(f"The folder {shown(path)} cannot be made ({reason}): give another one.") from exc
 
 
 def ends_all_writing(error: Exception | None) -> bool:
@@ -114,8 +184,10 @@ def ends_all_writing(error: Exception | None) -> bool:
 
 def cannot_be_written(path: str | os.PathLike[str], cause: Exception) -> OutputError:
     """The error for a file that cannot be written."""
+    if isinstance(cause, IsADirectoryError):
+        return OutputError(f"{shown(path)} is a folder: give the name of a file.")
     reason = getattr(cause, "strerror", None) or cause
-    return OutputError(f"{path} cannot be written ({reason}): check its folder and the space left.")
+    return OutputError(f"{shown(path)} cannot be written ({shown(reason)}): check its folder and the space left.")
 
 
 def file_hash(path: Path, algorithm: str = "sha256") -> str:

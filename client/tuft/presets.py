@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
+from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from tuft import contract
 from tuft.errors import OptionError
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,12 +51,16 @@ class Preset:
     reference: bool = False
 
     def __post_init__(self) -> None:
-        if self.size is not None and self.size not in contract.SIZES:
-            raise OptionError(f"There is no working size {self.size}: choose one of {_listed(contract.SIZES)}.")
+        if self.size is not None and not (isinstance(self.size, Integral) and self.size in contract.SIZES):
+            raise OptionError(
+                f"There is no working size {shown(repr(self.size))}: choose one of {_listed(contract.SIZES)}."
+            )
         if self.resize not in RESIZES:
-            raise OptionError(f"There is no resize {self.resize!r}: choose one of {_listed(RESIZES)}.")
+            raise OptionError(f"There is no resize {shown(repr(self.resize))}: choose one of {_listed(RESIZES)}.")
         if self.refine not in REFINEMENTS:
-            raise OptionError(f"There is no refinement {self.refine!r}: choose one of {_listed(REFINEMENTS)}.")
+            raise OptionError(
+                f"There is no refinement {shown(repr(self.refine))}: choose one of {_listed(REFINEMENTS)}."
+            )
 
 
 def _listed(values: tuple[object, ...]) -> str:
@@ -94,10 +100,11 @@ def preset_from_name(name: str, *, size: int | None = None, refine: Refinement |
     Raises:
         OptionError: There is no such preset, size or refinement.
     """
-    if name not in PRESETS:
-        near = difflib.get_close_matches(str(name), PRESETS, n=1)
+    if not isinstance(name, str) or name not in PRESETS:
+        near = difflib.get_close_matches(shown(name), PRESETS, n=1)
         suggested = f"write {near[0]}, or " if near else ""
-        raise OptionError(f"There is no preset {name!r}: {suggested}choose one of {_listed(tuple(PRESETS))}.")
+        known = _listed(tuple(PRESETS))
+        raise OptionError(f"There is no preset {shown(repr(name))}: {suggested}choose one of {known}.")
     return overridden(PRESETS[name], size=size, refine=refine)
 
 

@@ -91,7 +91,7 @@ def _require_access(path: Path) -> None:
 
 def _replace(target: Path, data: bytes, old: os.stat_result | None) -> None:
     """Renames a complete temporary file to `target`, with the rights of the `old` file."""
-    temporary = _temporary_in(target.parent)
+    temporary = temporary_in(target.parent)
     try:
         with open(temporary, "xb", opener=None if old is None else _private) as file:
             file.write(data)
@@ -105,7 +105,8 @@ def _replace(target: Path, data: bytes, old: os.stat_result | None) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _temporary_in(folder: Path) -> Path:
+def temporary_in(folder: Path) -> Path:
+    """A new name in `folder` for a file that is soon renamed or deleted."""
     return folder / f".tuft-{secrets.token_hex(8)}.part"
 
 
@@ -161,15 +162,19 @@ def folder_to_write(path: Path) -> Path | None:
         return None
     status = _status(path)
     if status is None:
-        return _nearest_folder(Path(os.path.realpath(path)).parent)
+        return nearest_folder(Path(os.path.realpath(path)).parent)
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     _require_access(path)
     return None
 
 
-def _nearest_folder(folder: Path) -> Path:
-    """`folder`, or the nearest one above it that exists."""
+def nearest_folder(folder: Path) -> Path:
+    """`folder`, or the nearest one above it that exists.
+
+    Raises:
+        NotADirectoryError: The path leads through a file.
+    """
     while (status := _status(folder)) is None and folder != folder.parent:
         folder = folder.parent
     if status is None or not stat.S_ISDIR(status.st_mode):
@@ -178,8 +183,12 @@ def _nearest_folder(folder: Path) -> Path:
 
 
 def try_folder(folder: Path) -> None:
-    """Makes a small file in `folder` and deletes it: permissions alone do not tell of full disks and read-only ones."""
-    temporary = _temporary_in(folder)
+    """Makes a small file in `folder` and deletes it: permissions alone do not tell of full disks and read-only ones.
+
+    Raises:
+        OSError: No file can be made.
+    """
+    temporary = temporary_in(folder)
     try:
         with temporary.open("xb") as file:
             file.write(bytes(_TRIED_BYTES))

@@ -1,11 +1,13 @@
-"""Plain text for terminals."""
+"""Plain text for terminals and messages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+MOST_SHOWN: Final = 200
 
 
 def aligned_table(rows: Sequence[Sequence[str]]) -> str:
@@ -13,3 +15,11 @@ def aligned_table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def shown(value: object, most: int = MOST_SHOWN) -> str:
+    """`value` as text for a message; of one longer than `most` characters, beginning and end."""
+    text = value if isinstance(value, str) else str(value)
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3]} … {text[-most // 4 :]}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tuft import Client, FakeTransport, contract
-from tuft.errors import NotAnImageError, OptionError, ServerUnreachableError
+from tuft.errors import NotAnImageError, OptionError, ServerUnreachableError, TuftError
 from tuft.inference.transport.triton import TritonTransport
 from tuft.presets import PRESETS, REFINEMENTS
 from tuft.stopwatch import STAGES
@@ -179,3 +179,37 @@ def test_leaving_the_block_closes_the_connection(fake: FakeTransport, scene: Any
         client.remove(scene.rgb, size=384)
     with pytest.raises(ServerUnreachableError):
         client.remove(scene.rgb, size=384)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"preset": 5},
+        {"preset": ["high"]},
+        {"preset": "x" * 3_000_000},
+        {"size": "384"},
+        {"size": 384.0},
+        {"model": 5},
+        {"version": 2},
+        {"refine": 1},
+        {"refine": ["none"]},
+        {"timeout_s": "5"},
+        {"fallback": "no"},
+        {"cancel": True},
+        {"unit": 7},
+    ],
+    ids=lambda options: str(options)[:30],
+)
+def test_options_of_another_type_are_told_in_one_sentence(client: Client, scene: Any, options: Any) -> None:
+    with pytest.raises(OptionError) as caught:
+        client.remove(scene.rgb, **options)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("length", [1_999, 2_000, 2_001, 3_000_000])
+def test_no_message_is_without_bound(length: int) -> None:
+    text = str(TuftError("a" * (length - 1) + "z"))
+    assert len(text) <= 2_000
+    assert text[0] == "a"
+    assert text[-1] == "z"
+    assert ("…" in text) == (length > 2_000)

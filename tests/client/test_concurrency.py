@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import gc
+import io
 import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tuft import Client, FakeTransport, Settings
 from tuft.concurrency import MapResult, bounded_map
@@ -163,9 +166,30 @@ def test_a_source_that_breaks_is_told_after_what_it_gave(ordered: bool) -> None:
 
 
 def test_no_concurrency_is_refused_at_once() -> None:
-    for concurrency in (0, -1):
-        with pytest.raises(OptionError, match="concurrency above zero"):
-            bounded_map([1], lambda item: item, concurrency=concurrency)
+    for concurrency in (0, -1, 1.5, "2", None):
+        with pytest.raises(OptionError, match="concurrency"):
+            bounded_map([1], lambda item: item, concurrency=concurrency)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["text", "path", "bytes", "file", "picture", "array", "none", "number"])
+def test_a_single_photograph_is_not_taken_apart(client: Client, scene: Any, tmp_path: Path, kind: str) -> None:
+    single = {
+        "text": "dog.jpg",
+        "path": tmp_path / "dog.jpg",
+        "bytes": b"dog",
+        "file": io.BytesIO(b"dog"),
+        "picture": Image.fromarray(scene.rgb),
+        "array": scene.rgb,
+        "none": None,
+        "number": 5,
+    }[kind]
+    with pytest.raises(OptionError, match="map takes many"):
+        client.map(single)
+
+
+def test_an_array_of_photographs_is_many(client: Client, scene: Any) -> None:
+    results = list(client.map(np.stack([scene.rgb, scene.rgb]), **QUICK))
+    assert [result.error for result in results] == [None, None]
 
 
 def test_the_client_maps_what_it_would_remove(client: Client, scene: Any) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,6 @@ from tuft import Client, Cutout
 from tuft.cutout import resolve_background
 from tuft.errors import NotAnImageError, OptionError, OutputError
 from tuft.imaging import compose
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -83,6 +81,38 @@ def test_a_background_can_be_decoded_once_for_many(cutout: Cutout) -> None:
     np.testing.assert_array_equal(np.asarray(cutout.over(picture)), np.asarray(cutout.over("#090909")))
 
 
+@pytest.mark.parametrize(
+    "colour",
+    [
+        (300, 0, 0),
+        (-1, 0, 0),
+        (1.0, 1.0, 1.0),
+        (0.5, 0.5, 0.5),
+        (True, True, True),
+        (255, 255, 255, 128),
+        (1, 2),
+        (),
+        ("a", "b", "c"),
+        [0, 0, 256],
+        (None, 0, 0),
+        "rgba(255,0,0,0.5)",
+        "#12",
+        "x" * 100_000,
+    ],
+    ids=lambda colour: repr(colour)[:30],
+)
+def test_what_is_no_colour_is_told_and_not_wrapped(cutout: Cutout, colour: Any) -> None:
+    for use in (cutout.over, lambda it: cutout.to_bytes("png", background=it), resolve_background):
+        with pytest.raises(OptionError) as caught:
+            use(colour)
+        assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("colour", [[1, 2, 3], (1, 2, 3, 255), tuple(np.array([1, 2, 3], np.uint8)), "#010203"])
+def test_a_colour_in_every_form(cutout: Cutout, colour: Any) -> None:
+    np.testing.assert_array_equal(np.asarray(cutout.over(colour)), np.asarray(cutout.over((1, 2, 3))))
+
+
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
 def test_lossless_files_give_back_every_value(cutout: Cutout, tmp_path: Path, suffix: str) -> None:
     cutout.save(tmp_path / f"disk{suffix}")
@@ -131,6 +161,68 @@ def test_what_cannot_be_saved_leaves_nothing(
     with pytest.raises(OptionError):
         cutout.save(tmp_path / name, **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("quality", [0, 101, 95.5, "90", None, True, float("nan")])
+def test_a_quality_that_is_none_is_told(cutout: Cutout, quality: Any) -> None:
+    for format in ("webp", "zip", "png"):
+        with pytest.raises(OptionError, match="quality"):
+            cutout.to_bytes(format, quality=quality)
+
+
+@pytest.mark.parametrize("name", ["jpg", "JPG", "jpeg"])
+def test_jpg_is_a_name_of_jpeg(cutout: Cutout, tmp_path: Path, name: str) -> None:
+    cutout.save(tmp_path / "disk.data", format=name, background="white")
+    wanted = cutout.to_bytes("jpeg", background="white")
+    assert cutout.to_bytes(name, background="white") == (tmp_path / "disk.data").read_bytes() == wanted
+    with pytest.raises(OptionError, match="transparency"):
+        cutout.to_bytes(name)
+
+
+def test_it_is_saved_into_open_files(cutout: Cutout, tmp_path: Path) -> None:
+    memory = io.BytesIO(b"before")
+    memory.seek(0, io.SEEK_END)
+    cutout.save(memory, format="png")
+    assert memory.getvalue() == b"before" + cutout.to_bytes("png")
+    for buffering in (-1, 0):
+        with (tmp_path / "disk.webp").open("wb", buffering=buffering) as file:
+            cutout.save(file)  # its name tells the format
+            assert not file.closed
+        assert (tmp_path / "disk.webp").read_bytes() == cutout.to_bytes("webp")
+
+
+def test_a_file_that_takes_a_part_at_a_time_gets_all(cutout: Cutout) -> None:
+    parts: list[bytes] = []
+
+    class Slow:
+        def write(self, data: memoryview) -> int:
+            parts.append(bytes(data[:1000]))
+            return min(len(data), 1000)
+
+    cutout.save(Slow(), format="png")  # type: ignore[arg-type]
+    assert b"".join(parts) == cutout.to_bytes("png")
+
+
+def test_what_nothing_can_be_saved_into_is_told(cutout: Cutout, tmp_path: Path) -> None:
+    closed = io.BytesIO()
+    closed.close()
+    (tmp_path / "a.png").touch()
+    with (tmp_path / "t.png").open("w") as text, (tmp_path / "a.png").open("rb") as reading:
+        for wrong, slip in [
+            (io.BytesIO(), "format="),
+            (io.StringIO(), "text"),
+            (text, "text"),
+            (closed, "closed"),
+            (reading, "reading"),
+            (5, "int"),
+            (None, "NoneType"),
+            (["a.png"], "list"),
+        ]:
+            with pytest.raises(OptionError, match=slip):
+                cutout.save(wrong, **({} if slip == "format=" else {"format": "png"}))  # type: ignore[arg-type]
+    assert (tmp_path / "a.png").read_bytes() == b""
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OutputError, match="No space left"):
+        cutout.save(full, format="png")
 
 
 def test_a_missing_folder_is_told(cutout: Cutout, tmp_path: Path) -> None:

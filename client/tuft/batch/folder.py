@@ -1,43 +1,30 @@
-"""Batches of photographs: plans which file each cut-out goes to, and runs the jobs."""
+"""Runs the jobs of a plan, and skips those that an earlier run has done."""
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tuft import imaging
+from tuft.batch.inputs import is_stream
 from tuft.batch.manifest import DONE, Entry, Source
 from tuft.concurrency import DEFAULT_CONCURRENCY, bounded_map
-from tuft.errors import OptionError
-from tuft.files import file_hash
+from tuft.files import ends_all_writing, file_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    import threading
+    from collections.abc import Callable, Iterable, Sequence
 
     from tuft.batch.manifest import Manifest
+    from tuft.batch.plan import Job
     from tuft.cutout import Cutout
-
-# Suffixes of photographs in folders; a file that is given by name may have any suffix.
-SUFFIXES: Final = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".mpo", ".heic", ".heif"),
-)
 
 # Temporary files of `tuft.files.write_atomically` that a killed run has left; files in use are younger than this.
 _LEFTOVERS: Final = ".tuft-*.part"
 _LEFTOVER_AGE_S: Final = 600.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """A photograph and the file for its cut-out."""
-
-    source: Path
-    target: Path
 
 
 @dataclass(frozen=True)
@@ -59,9 +46,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcomes of all jobs, in order; true if none failed."""
+    """The outcomes of all jobs, in order; true if none failed.
+
+    Attributes:
+        outcomes: The outcomes.
+        dropped: How many jobs were not run, because their cut-outs could not have been written.
+    """
 
     outcomes: tuple[Outcome, ...]
+    dropped: int = 0
 
     @property
     def failures(self) -> tuple[Outcome, ...]:
@@ -82,59 +75,38 @@ class Report:
         return not self.failures
 
 
-def plan(paths: Sequence[Path], output: Path, *, format: str | None = None) -> tuple[Job, ...]:
-    """Plans which files are read and written, before any work starts.
-
-    Folders are searched recursively, and their structure is kept below `output`. Hidden files, symbolic links to
-    folders and `output` itself are skipped. For a single photograph, `output` may be a file with the suffix of one of
-    `tuft.imaging.FORMATS`.
-
-    Args:
-        paths: Photographs and folders of photographs.
-        output: The folder for the cut-outs, or the file for a single one.
-        format: One of `tuft.imaging.FORMATS`; by default the one of the suffix of `output`, or PNG.
-
-    Raises:
-        OptionError: A path does not exist, two cut-outs would have the same file, or one would overwrite a photograph.
-    """
-    if len(paths) == 1 and paths[0].is_file() and names_a_file(output):
-        jobs = [Job(paths[0], output)]
-    else:
-        if output.is_file() or names_a_file(output):
-            raise OptionError(f"{output} is a file, and several cut-outs need a folder: give a folder.")
-        suffix = ".jpg" if format == "jpeg" else f".{format or 'png'}"
-        named = _unique(pair for path in paths for pair in _photographs(path, output))
-        jobs = [Job(source, output / relative.with_suffix(suffix)) for source, relative in named]
-    _require_no_collision(jobs)
-    _require_no_overwritten_source(jobs)
-    return tuple(jobs)
-
-
 def run(
     jobs: Sequence[Job],
     work: Callable[[Job], Outcome],
     *,
     concurrency: int = DEFAULT_CONCURRENCY,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    stop: threading.Event | None = None,
 ) -> Report:
     """Runs jobs with bounded concurrency; a failure does not stop the other jobs.
+
+    An exception is a disk that is full or has become read-only: it ends the run, as no other cut-out could be written.
 
     Args:
         jobs: The jobs.
         work: Runs one job; called from several threads.
         concurrency: Maximum number of jobs at the same time.
         on_outcome: Called in this thread after each job, in the order of `jobs`.
+        stop: Once it is set, no further job is started; those that have been are completed.
 
     Raises:
         KeyboardInterrupt: Jobs that have not been started are dropped, the others finish on their own.
     """
     outcomes = []
-    with closing(bounded_map(jobs, work, concurrency=concurrency)) as results:
+    begun = takewhile(lambda _: stop is None or not stop.is_set(), jobs)
+    with closing(bounded_map(begun, work, concurrency=concurrency)) as results:
         for result in results:
             outcome = result.value or Outcome(result.item, error=result.error)
             on_outcome(outcome)
             outcomes.append(outcome)
-    return Report(tuple(outcomes))
+            if ends_all_writing(outcome.error):
+                break
+    return Report(tuple(outcomes), dropped=len(jobs) - len(outcomes))
 
 
 def resumable(
@@ -152,9 +124,10 @@ def resumable(
     def work(job: Job) -> Outcome:
         if manifest is None:
             return Outcome(job, fallback_reason=cut_out(job).fallback_reason)
-        if not again and manifest.is_done(job.source, job.target, options):
+        file = None if is_stream(job.source) else Path(str(job.source))
+        if file is not None and not again and manifest.is_done(file, job.target, options):
             return Outcome(job, earlier=True)
-        source = _source(job)
+        source = _source(file)
         name = manifest.name_of(job.target)
         try:
             cutout = cut_out(job)
@@ -168,9 +141,9 @@ def resumable(
     return work
 
 
-def _source(job: Job) -> Source | None:
+def _source(file: Path | None) -> Source | None:
     try:
-        return Source.of(job.source)
+        return None if file is None else Source.of(file)
     except OSError:  # decoding it will report the error
         return None
 
@@ -183,64 +156,3 @@ def remove_leftovers(jobs: Iterable[Job]) -> None:
             with suppress(OSError):
                 if leftover.stat().st_mtime < oldest_s:
                     leftover.unlink()
-
-
-def names_a_file(output: Path) -> bool:
-    """Whether `output` means a file, not a folder: it has the suffix of a format and is not an existing folder."""
-    try:
-        imaging.format_from_path(output)
-    except OptionError:
-        return False
-    return not output.is_dir()
-
-
-def _photographs(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
-    """Each photograph at or below `path` with its path relative to `path`, sorted."""
-    if path.is_file():
-        yield path, Path(path.name)
-    elif path.is_dir():
-        found = sorted(_below(path, output.resolve()))
-        if not found:
-            raise OptionError(f"There is no photograph in {path}: give a folder with pictures that tuft reads.")
-        yield from ((file, file.relative_to(path)) for file in found)
-    else:
-        raise OptionError(f"There is no file or folder {path}: check its name.")
-
-
-def _below(folder: Path, output: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        here = Path(parent)
-        folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() != output]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield here / name
-
-
-def _unique(pairs: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, Path]]:
-    """Drops photographs that were given twice."""
-    seen = set()
-    for source, relative in pairs:
-        if (place := (source.resolve(), relative)) not in seen:
-            seen.add(place)
-            yield source, relative
-
-
-def _require_no_collision(jobs: Sequence[Job]) -> None:
-    sources: dict[str, Path] = {}
-    for job in jobs:
-        _require_same(sources.setdefault(os.path.normcase(job.target), job.source), job)
-    for job in jobs:
-        for folder in job.target.parents:
-            _require_same(sources.get(os.path.normcase(folder), job.source), job)
-
-
-def _require_same(source: Path, job: Job) -> None:
-    if source != job.source:
-        raise OptionError(f"{source} and {job.source} would both become {job.target}: rename one of them.")
-
-
-def _require_no_overwritten_source(jobs: Sequence[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
-    for job in jobs:
-        if job.target.resolve() in sources:
-            raise OptionError(f"The cut-out of {job.source} would overwrite {job.target}: give another output.")

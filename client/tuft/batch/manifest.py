@@ -111,9 +111,14 @@ class Manifest:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = folder / NAME
-        self._entries = _entries_in(self._file)
+        self._entries = entries_in(self._file)
         self._unwritten = b""
         self._lock = threading.Lock()
+
+    @property
+    def file(self) -> Path:
+        """The file of the manifest."""
+        return self._file
 
     def name_of(self, target: Path) -> str:
         """The name of the cut-out `target` in an `Entry`."""
@@ -148,7 +153,7 @@ class Manifest:
                 self._unwritten = b""
 
 
-def _entries_in(file: Path) -> dict[str, Entry]:
+def entries_in(file: Path) -> dict[str, Entry]:
     """The last entry of each cut-out; empty if the file cannot be read, so that all jobs are run again."""
     try:
         with file.open("rb") as lines:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -16,13 +18,18 @@ from tqdm import tqdm
 import tuft
 from tuft import contract, imaging
 from tuft.batch import folder
+from tuft.batch.inputs import Input, image_from, input_from
 from tuft.batch.manifest import Manifest
+from tuft.batch.own_outputs import OwnOutputs
+from tuft.batch.plan import STDOUT, Job, Plan, format_of, plan
 from tuft.cli._output import Output, add_output_options
 from tuft.cli._shared import DONE, FAILED, add_command, add_server_options, error_line, positive, print_error
+from tuft.cli._watch import watch
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
 from tuft.cutout import require_fitting, resolve_background
-from tuft.errors import OptionError, OutputError
+from tuft.errors import OptionError
+from tuft.files import descriptor_of, make_folder, require_writable
 from tuft.presets import REFINEMENTS
 from tuft.report import Collector
 from tuft.settings import load_settings
@@ -36,14 +43,18 @@ if TYPE_CHECKING:
     from tuft.options import RemoveOptions
 
 REPORT_NAME: Final = "report.html"
+STDOUT_DESCRIPTOR: Final = 1
 _BESIDE_THE_CUTOUTS: Final = Path()  # --report without a file
 
 
 def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = add_command(commands, "remove", _run, "cut the subjects out of photographs")
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="photograph, or folder of photographs")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="folder, or file for one")
+    parser.add_argument("paths", nargs="+", type=_input, metavar="PATH",
+                        help="photograph, folder of photographs, http(s) URL, or - for the standard input")  # fmt: skip
+    parser.add_argument("-o", "--output", metavar="OUT",
+                        help="folder (write it with / at its end if it has a suffix), file for one, or - for the "
+                             "standard output; by default NAME-cutout.png beside each photograph")  # fmt: skip
     add_server_options(parser)
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="time that the server may take for a photograph"
@@ -58,7 +69,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--refine", choices=REFINEMENTS, help="refinement instead of the preset's")
     add_output_options(parser)
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
-    parser.add_argument("--format", choices=imaging.FORMATS, help="by default that of OUT's suffix, else png")
+    parser.add_argument(
+        "--format", type=_format, choices=imaging.FORMATS, help="by default that of OUT's suffix, else png"
+    )
     parser.add_argument("--quality", type=_quality, metavar="1..100",
                         help="of JPEG; makes WebP smaller and its colours inexact")  # fmt: skip
     parser.add_argument("--concurrency", type=positive, default=DEFAULT_CONCURRENCY, metavar="N",
@@ -68,6 +81,8 @@ def add_to(commands: Commands) -> None:
                       help="process photographs again that an earlier run has done with the same options")  # fmt: skip
     done.add_argument("--skip-existing", action="store_true",
                       help="skip photographs whose cut-out exists in OUT, whatever its options")  # fmt: skip
+    parser.add_argument("--watch", action="store_true",
+                        help="go on, and cut out what arrives in the folders, until Ctrl-C or SIGTERM")  # fmt: skip
     parser.add_argument("--report", type=_html_file, nargs="?", const=_BESIDE_THE_CUTOUTS, metavar="FILE",
                         help=f"write a page that shows every cut-out, {REPORT_NAME} in OUT by default; "
                              "photographs that an earlier run has done are processed again")  # fmt: skip
@@ -76,8 +91,12 @@ def add_to(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     background = None if arguments.background is None else resolve_background(arguments.background)
     output = Output.from_arguments(arguments)
-    jobs = _jobs(arguments, background)
-    collector = _collector(arguments, jobs)
+    planned = _plan(arguments)
+    jobs = _jobs(planned, arguments, background)
+    collector = _collector(arguments, planned, jobs)
+    manifest = None if planned.folder is None else Manifest(planned.folder)
+    written = [job.target for job in jobs]
+    require_writable([*written, *(one.file for one in (manifest, collector) if one is not None)])
     settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset, timeout_s=arguments.timeout)
     with Client.from_settings(settings) as client:
         _require_served(client, arguments.model)
@@ -85,33 +104,59 @@ def _run(arguments: argparse.Namespace) -> int:
         save = partial(_save, output=output, background=background, format=arguments.format, quality=arguments.quality)
         work = folder.resumable(
             partial(_cut_out, client, _options(arguments), save, collector),
-            None if folder.names_a_file(arguments.output) else Manifest(arguments.output),
+            manifest,
             options=_digest(client.settings.preset, arguments, output, background),
             again=arguments.again or collector is not None,
         )
+        if arguments.watch:
+            return watch(partial(_plan, arguments), work, concurrency=arguments.concurrency)
         report = _run_all(jobs, work, collector, concurrency=arguments.concurrency)
-    print(_summary(report, arguments.output))
+    if STDOUT not in written:
+        print(_summary(report, planned, arguments.output))
     if collector is not None:
-        _make_folder(collector.file.parent)
+        make_folder(collector.file.parent)
         collector.write()
         print(f"The page that shows them is {collector.file}")
     return DONE if report else FAILED
+
+
+def _plan(arguments: argparse.Namespace, watching: OwnOutputs | None = None) -> Plan:
+    """What is read and written.
+
+    Raises:
+        OptionError: The arguments do not fit together.
+    """
+    if arguments.watch and not any(isinstance(path, Path) and path.is_dir() for path in arguments.paths):
+        raise OptionError("There is no folder to watch: give one, or leave --watch out.")
+    if arguments.watch and arguments.report is not None:
+        raise OptionError("A report is written at the end of a run, and --watch has none: leave one of them out.")
+    text = arguments.output
+    output = None if text is None else Path(text)
+    if output is not None and (text == "-" or descriptor_of(output) == STDOUT_DESCRIPTOR):
+        output = STDOUT
+    is_folder = text is not None and text.endswith(("/", os.sep))
+    if arguments.watch and watching is None:
+        watching = OwnOutputs()
+    return plan(arguments.paths, output, format=arguments.format, is_folder=is_folder, watching=watching)
 
 
 def _options(arguments: argparse.Namespace) -> RemoveOptions:
     return {"size": arguments.size, "model": arguments.model, "refine": arguments.refine, "roi": arguments.roi}
 
 
-def _jobs(arguments: argparse.Namespace, background: compose.Background | None) -> tuple[folder.Job, ...]:
-    """The photographs to cut out.
+def _jobs(planned: Plan, arguments: argparse.Namespace, background: compose.Background | None) -> tuple[Job, ...]:
+    """The photographs to cut out; with --watch they are found later.
 
     Raises:
-        OptionError: The paths, or the background and the format, do not fit together.
+        OptionError: Background and format do not fit together, or a terminal is to show a cut-out.
     """
-    jobs = folder.plan(arguments.paths, arguments.output, format=arguments.format)
-    for job in jobs[:1]:  # all have the same format
-        require_fitting(arguments.format or imaging.format_from_path(job.target), background, arguments.output_type)
-    return tuple(job for job in jobs if not (arguments.skip_existing and job.target.exists()))
+    for job in planned.jobs[:1]:  # all have the same format
+        require_fitting(format_of(job.target, arguments.format), background, arguments.output_type)
+        if job.target == STDOUT and sys.stdout.isatty():
+            raise OptionError("A cut-out is no text for a terminal: give -o a file, or redirect the output.")
+    if arguments.watch:
+        return ()
+    return tuple(job for job in planned.jobs if not (arguments.skip_existing and job.target.exists()))
 
 
 def _require_served(client: Client, model: str | None) -> None:
@@ -122,8 +167,8 @@ def _require_served(client: Client, model: str | None) -> None:
 
 
 def _run_all(
-    jobs: Sequence[folder.Job],
-    work: Callable[[folder.Job], folder.Outcome],
+    jobs: Sequence[Job],
+    work: Callable[[Job], folder.Outcome],
     collector: Collector | None,
     *,
     concurrency: int,
@@ -134,6 +179,8 @@ def _run_all(
         def on_outcome(outcome: folder.Outcome) -> None:
             bar.update()
             if outcome.error is not None:
+                if outcome.job.target == STDOUT and isinstance(outcome.error.__cause__, BrokenPipeError):
+                    raise outcome.error.__cause__  # the reader has seen enough
                 line = error_line(outcome.error, subject=str(outcome.job.source))
                 print_error(line)
                 if collector is not None:
@@ -147,11 +194,13 @@ def _cut_out(
     options: RemoveOptions,
     save: Callable[[Cutout, Path], None],
     collector: Collector | None,
-    job: folder.Job,
+    job: Job,
 ) -> Cutout:
     """Makes one cut-out and writes it."""
-    cutout = client.remove(job.source, **options)
-    _make_folder(job.target.parent)
+    image = image_from(job.source, max_bytes=client.settings.max_bytes)
+    cutout = client.remove(image, **options)
+    if job.target != STDOUT:
+        make_folder(job.target.parent)
     began_s = time.perf_counter()
     save(cutout, job.target)
     if collector is not None:
@@ -169,8 +218,11 @@ def _save(
     quality: int | None,
 ) -> None:
     encoding: dict[str, Any] = {} if quality is None else {"lossless": False, "quality": quality}
-    cutout = output.apply(cutout)
-    cutout.save(target, background=background, format=format, output_type=output.output_type, **encoding)
+    destination = sys.stdout.buffer if target == STDOUT else target
+    format = format_of(target, format)
+    output.apply(cutout).save(
+        destination, background=background, format=format, output_type=output.output_type, **encoding
+    )
 
 
 def _digest(preset: str, arguments: argparse.Namespace, output: Output, background: compose.Background | None) -> str:
@@ -182,32 +234,47 @@ def _digest(preset: str, arguments: argparse.Namespace, output: Output, backgrou
     return hashlib.sha256(json.dumps([tuft.__version__, *options]).encode()).hexdigest()
 
 
-def _collector(arguments: argparse.Namespace, jobs: Sequence[folder.Job]) -> Collector | None:
-    """Collects the report if one is asked for; its path is checked before any photograph is sent."""
+def _collector(arguments: argparse.Namespace, planned: Plan, jobs: Sequence[Job]) -> Collector | None:
+    """Collects the report if one is asked for."""
     if arguments.report is None:
         return None
-    beside = arguments.output.parent if folder.names_a_file(arguments.output) else arguments.output
+    beside = planned.folder or (planned.jobs[0].target.parent if planned.jobs else Path())
+    if arguments.report is _BESIDE_THE_CUTOUTS and any(job.target == STDOUT for job in jobs):
+        raise OptionError("There is no folder for the report: give --report a file that ends in .html.")
     file: Path = beside / REPORT_NAME if arguments.report is _BESIDE_THE_CUTOUTS else arguments.report
-    if file.is_dir():
-        raise OptionError(f"{file} is a folder: give --report a file that ends in .html.")
     return Collector(file, [job.target for job in jobs])
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputError(f"The folder {path} cannot be made ({exc.strerror}): give another output.") from exc
-
-
-def _summary(report: folder.Report, output: Path) -> str:
+def _summary(report: folder.Report, planned: Plan, output: str | None) -> str:
     done = len(report.outcomes) - len(report.failures)
-    text = f"{done} of {len(report.outcomes)} photographs cut out into {output}"
+    where = f"into {planned.folder or output}" if output is not None else "beside the photographs"
+    if output is None and len(planned.jobs) == 1:
+        where = f"into {planned.jobs[0].target}"
+    text = f"{done} of {len(report.outcomes) + report.dropped} photographs cut out {where}"
     if report.earlier:
         text += f", {len(report.earlier)} by an earlier run (--again does them anew)"
     if report.fallbacks:
         text += f", {len(report.fallbacks)} by a smaller preset"
+    if planned.left_out:
+        text += f"; not taken for photographs: {len(planned.left_out)} cut-outs of earlier runs"
+    if report.dropped:
+        text += f"; stopped, as nothing more can be written: {report.dropped} are left"
     return text
+
+
+def _input(text: str) -> Input:
+    try:
+        return input_from(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _format(text: str) -> str:
+    """Parses a format; argparse names the choices if there is no such."""
+    try:
+        return imaging.format_from_name(text)
+    except OptionError:
+        return text
 
 
 def _quality(text: str) -> int:

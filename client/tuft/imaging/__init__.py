@@ -7,7 +7,7 @@ does not reveal where its photograph was taken.
 
 from tuft.imaging.compose import OUTPUT_TYPES, parse_colour
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, ImageSource, Photo, load_photo
-from tuft.imaging.encoding import FORMATS, encode, format_from_path
+from tuft.imaging.encoding import FORMAT_OF_SUFFIX, FORMATS, encode, format_from_name, format_from_path
 from tuft.imaging.geometry import Box
 from tuft.imaging.layout import Lengths, parse_margin, parse_position, parse_region, parse_scale
 from tuft.imaging.sandbox.pool import IsolatedDecoder
@@ -15,6 +15,7 @@ from tuft.imaging.shadow import SHADOWS, parse_shadow
 
 __all__ = [
     "FORMATS",
+    "FORMAT_OF_SUFFIX",
     "MAX_BYTES",
     "MAX_PIXELS",
     "OUTPUT_TYPES",
@@ -26,6 +27,7 @@ __all__ = [
     "Lengths",
     "Photo",
     "encode",
+    "format_from_name",
     "format_from_path",
     "load_photo",
     "parse_colour",

@@ -15,10 +15,25 @@ from PIL import Image
 
 from tuft.errors import OptionError
 from tuft.imaging.png import encode_png
+from tuft.text import shown
 
 FORMATS: Final = ("png", "webp", "zip", "jpeg")
-_FORMAT_OF_SUFFIX: Final = {".png": "png", ".webp": "webp", ".zip": "zip", ".jpg": "jpeg", ".jpeg": "jpeg"}
+FORMAT_OF_SUFFIX: Final = {".png": "png", ".webp": "webp", ".zip": "zip", ".jpg": "jpeg", ".jpeg": "jpeg"}
+_OTHER_NAMES: Final = {"jpg": "jpeg"}
 _MAX_SIDE: Final = {"webp": 16_383, "jpeg": 65_500, "zip": 65_500}
+
+
+def format_from_name(name: str) -> str:
+    """The output format called `name`, one of `FORMATS`; `jpg` is a name for `jpeg`, and case does not matter.
+
+    Raises:
+        OptionError: tuft writes no such format.
+    """
+    format = name.lower() if isinstance(name, str) else ""
+    format = _OTHER_NAMES.get(format, format)
+    if format not in FORMATS:
+        raise OptionError(f"There is no format {shown(repr(name))}: choose one of {', '.join(FORMATS)}.")
+    return format
 
 
 def format_from_path(path: str | os.PathLike[str]) -> str:
@@ -28,11 +43,10 @@ def format_from_path(path: str | os.PathLike[str]) -> str:
         OptionError: tuft writes no format with this suffix.
     """
     suffix = Path(path).suffix
-    if suffix.lower() not in _FORMAT_OF_SUFFIX:
-        raise OptionError(
-            f"tuft writes no {suffix or 'files without a suffix'}: end the name in {', '.join(_FORMAT_OF_SUFFIX)}."
-        )
-    return _FORMAT_OF_SUFFIX[suffix.lower()]
+    if suffix.lower() not in FORMAT_OF_SUFFIX:
+        what = shown(suffix) if suffix else "files without a suffix"
+        raise OptionError(f"tuft writes no {what}: end the name in {', '.join(FORMAT_OF_SUFFIX)}.")
+    return FORMAT_OF_SUFFIX[suffix.lower()]
 
 
 def encode(picture: Image.Image | NDArray[np.uint8], format: str, *, lossless: bool = True, quality: int = 90) -> bytes:
@@ -48,10 +62,8 @@ def encode(picture: Image.Image | NDArray[np.uint8], format: str, *, lossless: b
         OptionError: There is no such format or quality, or the format cannot represent this picture.
     """
     pixels = np.asarray(picture)
-    if format not in FORMATS:
-        raise OptionError(f"There is no format {format!r}: choose one of {', '.join(FORMATS)}.")
-    if not 1 <= quality <= 100:
-        raise OptionError(f"There is no quality {quality}: choose one from 1 to 100.")
+    format = format_from_name(format)
+    quality = _quality(quality)
     if max(pixels.shape[:2]) > _MAX_SIDE.get(format, max(pixels.shape[:2])):
         raise OptionError(f"{format} holds at most {_MAX_SIDE[format]} pixels a side: choose png.")
     if format == "png":
@@ -64,6 +76,13 @@ def encode(picture: Image.Image | NDArray[np.uint8], format: str, *, lossless: b
     if pixels.shape[2:] == (4,):
         raise OptionError("JPEG has no transparency: choose png or webp, or give a background.")
     return _saved(pixels, "JPEG", quality=quality, subsampling=0)
+
+
+def _quality(quality: object) -> int:
+    """The quality as an `int`; NumPy's integers are accepted."""
+    if not isinstance(quality, int | np.integer) or isinstance(quality, bool) or not 1 <= quality <= 100:
+        raise OptionError(f"There is no quality {shown(repr(quality))}: choose a whole number from 1 to 100.")
+    return int(quality)
 
 
 def _saved(pixels: NDArray[np.uint8], pillow_format: str, **options: object) -> bytes:

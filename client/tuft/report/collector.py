@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from PIL import Image
 
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tuft.cutout import Cutout
+
+
+class Named(Protocol):
+    """A photograph that has a name: a path, or what stands for one."""
+
+    @property
+    def name(self) -> str:
+        """Its name without folders."""
+
 
 MAX_SHOWN: Final = 200  # photographs; browsers scroll through so many without effort
 
@@ -55,7 +64,7 @@ class Collector:
         self._long_side_px = fitting_px(min(len(targets), shown))
         self._exhibits: dict[int, Exhibit] = {}
 
-    def add(self, source: Path, target: Path, cutout: Cutout, *, encode_ms: float) -> None:
+    def add(self, source: Named, target: Path, cutout: Cutout, *, encode_ms: float) -> None:
         """Adds a photograph whose cut-out has been encoded and written to `target` in `encode_ms` milliseconds."""
         number = self._place[target]
         if number >= self._shown:
@@ -66,7 +75,7 @@ class Collector:
         exhibit = Exhibit(self._name(source, target), layers=(photograph, *layers_of(cutout)), runs=(run,))
         self._exhibits[number] = exhibit.reduced(self._long_side_px)
 
-    def fail(self, source: Path, target: Path, sentence: str) -> None:
+    def fail(self, source: Named, target: Path, sentence: str) -> None:
         """Adds a photograph that has no cut-out, with the reason; all failures are shown."""
         self._exhibits[self._place[target]] = Exhibit(self._name(source, target), sentence, status="fail")
 
@@ -80,7 +89,7 @@ class Collector:
         page = html_report(exhibits, title="Cut-outs", subtitle=self._subtitle())
         write_atomically(self.file, page.encode())
 
-    def _name(self, source: Path, target: Path) -> str:
+    def _name(self, source: Named, target: Path) -> str:
         """Path of the photograph relative to the folder that contains all cut-outs."""
         return (target.parent.relative_to(self._root) / source.name).as_posix()
 

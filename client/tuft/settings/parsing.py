@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, get_origin, get_type_hints
 
 from tuft.errors import OptionError
 from tuft.settings.values import Settings
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ def value_from_text(name: str, text: str, variable: str) -> Any:
     try:
         return KINDS[name].parse(text.strip())
     except ValueError as exc:
-        raise OptionError(f"{variable} is {text!r}: set it to {KINDS[name].name}, or unset it.") from exc
+        raise OptionError(f"{variable} is {shown(repr(text))}: set it to {KINDS[name].name}, or unset it.") from exc
 
 
 def value_from_toml(name: str, value: Any, file: str) -> Any:
@@ -74,5 +75,5 @@ def value_from_toml(name: str, value: Any, file: str) -> Any:
     # In Python, True is an int.
     if not isinstance(value, kind.toml) or (isinstance(value, bool) and bool not in kind.toml):
         expected = {"yes or no": "true or false", "names, separated by commas": "a list of names"}
-        raise OptionError(f"{name} is {value!r} in {file}: set it to {expected.get(kind.name, kind.name)}.")
+        raise OptionError(f"{name} is {shown(repr(value))} in {file}: set it to {expected.get(kind.name, kind.name)}.")
     return kind.convert(value)

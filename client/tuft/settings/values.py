@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from numbers import Real
+from os import PathLike
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from tuft import imaging
 from tuft.errors import OptionError
 from tuft.presets import DEFAULT_PRESET, FALLBACK_CAUSES, FallbackCause, preset_from_name
+from tuft.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+# From the type of a default to what is accepted, and its name in messages. Numbers may be NumPy's.
+_TYPES: Final[Mapping[type, tuple[tuple[type, ...], str]]] = MappingProxyType(
+    {
+        str: ((str, PathLike), "a text"),
+        float: ((Real,), "a number"),
+        int: ((Real,), "a number"),  # also 1e8, and math.inf for no limit
+        bool: ((bool,), "True or False"),
+        tuple: ((tuple, list), "a tuple of names"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +85,7 @@ class Settings:
     tracing: bool = False
 
     def __post_init__(self) -> None:
+        self._require_types()
         preset_from_name(self.preset)
         self._require_seconds("timeout_s")
         self._require_between("max_pixels", 1, math.inf)
@@ -80,7 +100,7 @@ class Settings:
         for cause in self.fallback_on:
             if cause not in FALLBACK_CAUSES:
                 choices = ", ".join(FALLBACK_CAUSES)
-                raise OptionError(f"There is no reason {cause!r} for fallback_on: choose some of {choices}.")
+                raise OptionError(f"There is no reason {shown(repr(cause))} for fallback_on: choose some of {choices}.")
 
     def overridden(self, **arguments: Any) -> Settings:
         """These settings with other values for the attributes named, except where the value is None.
@@ -89,6 +109,14 @@ class Settings:
             OptionError: A value is out of its range.
         """
         return replace(self, **{name: value for name, value in arguments.items() if value is not None})
+
+    def _require_types(self) -> None:
+        """Without this, `timeout_s="5"` would raise a TypeError of Python's, or worse be used."""
+        for field in fields(self):
+            accepted, meaning = _TYPES[type(field.default)]
+            value = getattr(self, field.name)
+            if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
+                raise OptionError(f"{field.name} is {shown(repr(value))}: give {meaning}.")
 
     def _require_seconds(self, name: str) -> None:
         value = getattr(self, name)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuft.batch.folder import Job, Outcome, plan, run
+from tuft.batch.folder import Outcome, run
+from tuft.batch.plan import Job, plan
 from tuft.errors import OptionError, ServerBusyError
 
 
@@ -38,7 +39,7 @@ def out(tmp_path: Path) -> Path:
 
 def test_a_folder_keeps_its_structure(photos: Path, out: Path) -> None:
     touch(photos, "b.JPG", "a.png", "cats/tom.jpeg", "cats/old/tom.tif", "notes.txt", "movie.mp4")
-    assert names(plan([photos], out), photos, out) == [
+    assert names(plan([photos], out).jobs, photos, out) == [
         ("a.png", "a.png"),
         ("b.JPG", "b.png"),
         ("cats/old/tom.tif", "cats/old/tom.png"),
@@ -48,40 +49,40 @@ def test_a_folder_keeps_its_structure(photos: Path, out: Path) -> None:
 
 def test_hidden_things_are_left_out(photos: Path, out: Path) -> None:
     touch(photos, "a.jpg", ".b.jpg", ".cache/c.jpg", "._a.jpg")
-    assert names(plan([photos], out), photos, out) == [("a.jpg", "a.png")]
+    assert names(plan([photos], out).jobs, photos, out) == [("a.jpg", "a.png")]
 
 
 def test_results_are_not_read_again(photos: Path) -> None:
     touch(photos, "a.jpg", "out/a.png", "out/deep/b.png")
-    assert names(plan([photos], photos / "out"), photos, photos / "out") == [("a.jpg", "a.png")]
+    assert names(plan([photos], photos / "out").jobs, photos, photos / "out") == [("a.jpg", "a.png")]
 
 
 def test_folders_that_are_links_are_not_followed(photos: Path, out: Path) -> None:
     touch(photos, "a.jpg")
     (photos / "again").symlink_to(photos)
     (photos / "b.jpg").symlink_to(photos / "a.jpg")
-    assert names(plan([photos], out), photos, out) == [("a.jpg", "a.png"), ("b.jpg", "b.png")]
+    assert names(plan([photos], out).jobs, photos, out) == [("a.jpg", "a.png"), ("b.jpg", "b.png")]
 
 
 def test_one_photograph_goes_to_a_file_or_into_a_folder(photos: Path, out: Path) -> None:
     touch(photos, "a.jpg")
     photo = photos / "a.jpg"
-    assert plan([photo], photos / "cut.webp") == (Job(photo, photos / "cut.webp"),)
-    assert plan([photo], out) == (Job(photo, out / "a.png"),)
+    assert plan([photo], photos / "cut.webp").jobs == (Job(photo, photos / "cut.webp"),)
+    assert plan([photo], out).jobs == (Job(photo, out / "a.png"),)
     (photos / "folder.png").mkdir()
-    assert plan([photo], photos / "folder.png") == (Job(photo, photos / "folder.png" / "a.png"),)
+    assert plan([photo], photos / "folder.png").jobs == (Job(photo, photos / "folder.png" / "a.png"),)
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("webp", ".webp"), ("zip", ".zip"), ("jpeg", ".jpg"), (None, ".png")])
 def test_the_format_gives_the_suffix(photos: Path, out: Path, format: str | None, suffix: str) -> None:
     touch(photos, "a.b.jpg", "plain")
-    jobs = plan([photos / "a.b.jpg", photos / "plain"], out, format=format)
+    jobs = plan([photos / "a.b.jpg", photos / "plain"], out, format=format).jobs
     assert [job.target.name for job in jobs] == [f"a.b{suffix}", f"plain{suffix}"]
 
 
 def test_naming_a_photograph_twice_is_once(photos: Path, out: Path) -> None:
     touch(photos, "a.jpg")
-    assert names(plan([photos / "a.jpg", photos, photos], out), photos, out) == [("a.jpg", "a.png")]
+    assert names(plan([photos / "a.jpg", photos, photos], out).jobs, photos, out) == [("a.jpg", "a.png")]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_photograph_is_never_overwritten(photos: Path) -> None:
     (photos / "link.png").symlink_to(photos / "a.png")
     with pytest.raises(OptionError, match="overwrite"):
         plan([photos / "a.png"], photos / "link.png")
-    assert plan([photos / "b.jpg"], photos) == (Job(photos / "b.jpg", photos / "b.png"),)
+    assert plan([photos / "b.jpg"], photos).jobs == (Job(photos / "b.jpg", photos / "b.png"),)
 
 
 def test_what_is_not_there(photos: Path, out: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_plan_never_writes_two_to_one_file_nor_over_a_source(stems: set[str]) 
         photos = Path(folder)
         touch(photos, *(f"{stem}.jpg" for stem in stems), "z.png")
         try:
-            jobs = plan([photos], photos / "out")
+            jobs = plan([photos], photos / "out").jobs
         except OptionError:
             return
         targets = [job.target for job in jobs]

@@ -172,5 +172,5 @@ def test_a_manifest_that_cannot_be_read_is_empty_and_one_that_cannot_be_written_
     (out / NAME).mkdir()
     manifest = Manifest(out)
     assert not manifest.is_done(source, target, "x")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="is a folder"):
         manifest.record(done(source, target))

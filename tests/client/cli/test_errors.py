@@ -123,7 +123,9 @@ def test_a_folder_that_cannot_be_made_is_told(
 ) -> None:
     (tmp_path / "file").touch()
     assert remove(photos, "-o", tmp_path / "file" / "out") == 1
-    assert "cannot be made" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be written (Not a directory)" in line
+    assert not server.requests
 
 
 def test_nobody_at_the_port_is_one_line_and_soon(

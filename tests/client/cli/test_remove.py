@@ -95,7 +95,6 @@ def test_existing_files_are_replaced_or_skipped(server: FakeTransport, photos: P
         [],
         ["unknown"],
         ["remove"],
-        ["remove", "a.jpg"],
         ["remove", "-o", "out"],
         ["remove", "a.jpg", "-o", "out", "--preset", "best"],
         ["remove", "a.jpg", "-o", "out", "--size", "1000"],

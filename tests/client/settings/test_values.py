@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tuft import Settings
@@ -55,3 +57,33 @@ def test_none_overrides_nothing() -> None:
     assert Settings().overridden(url=None, fallback=False) == Settings(fallback=False)
     with pytest.raises(OptionError):
         Settings().overridden(preset="best")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout_s", "5"),
+        ("timeout_s", True),
+        ("max_pixels", "100"),
+        ("retries", [1]),
+        ("url", 5),
+        ("preset", ["standard"]),
+        ("fallback", "no"),
+        ("fallback", 1),
+        ("fallback_on", "memory"),
+        ("fallback_on", (5,)),
+        ("cache_mb", "1" * 1_000_000),
+        ("metrics_port", None),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_value_of_another_type_is_told_by_name(name: str, value: Any) -> None:
+    with pytest.raises(OptionError) as caught:
+        Settings(**{name: value})
+    assert name in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_numbers_of_numpy_and_integral_floats_are_numbers() -> None:
+    settings = Settings(timeout_s=np.float32(2), max_pixels=1e8, max_bytes=math.inf)  # type: ignore[arg-type]
+    assert settings.timeout_s == 2

@@ -24,6 +24,7 @@ from tuft.imaging.decoding import colour, ppm
 from tuft.imaging.decoding.bombs import check_structure, harmless_profile, is_harmless_exif
 from tuft.imaging.decoding.pillow_noise import quieten, silenced
 from tuft.imaging.decoding.sources import FileSource, name_of, opened
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -46,6 +47,7 @@ _PILLOW_NAMES: Final = {
     "avif": ("AVIF",),
     "heif": ("HEIF",),
 }
+_OTHER_NAMES: Final = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 READABLE_FORMATS: Final = tuple(_PILLOW_NAMES)
 
 
@@ -149,9 +151,10 @@ def _too_large(name: str) -> ImageTooLargeError:
 
 
 def _pillow_formats(formats: Collection[str]) -> list[str]:
+    formats = [_OTHER_NAMES.get(name, name) for name in formats]
     unknown = [name for name in formats if name not in _PILLOW_NAMES]
     if unknown:
-        raise OptionError(f"tuft reads no format {unknown[0]!r}: choose from {', '.join(READABLE_FORMATS)}.")
+        raise OptionError(f"tuft reads no format {shown(repr(unknown[0]))}: choose from {', '.join(READABLE_FORMATS)}.")
     Image.init()
     return [name for format in formats for name in _PILLOW_NAMES[format] if name in Image.OPEN]
 
@@ -168,6 +171,7 @@ def _check_size(size_hw: tuple[int, int], max_pixels: int) -> None:
 
 
 def _photo_from_pil(image: Image.Image, max_pixels: int) -> Photo:
+    _require_open(image)
     _check_size((image.height, image.width), max_pixels)
     if ppm.is_slow(image):
         image = ppm.decoded(image)
@@ -179,6 +183,20 @@ def _photo_from_pil(image: Image.Image, max_pixels: int) -> Photo:
     orientation = _orientation(image)
     rgb = pixels.upright(pixels.array_from(colours), orientation)
     return _photo(rgb, None if alpha is None else pixels.upright(pixels.array_from(alpha), orientation))
+
+
+def _require_open(image: Image.Image) -> None:
+    """Checks that the caller has not closed the file of a picture that Pillow has yet to decode."""
+    file = getattr(image, "fp", None)
+    closed = bool(getattr(image, "tile", None)) and (file is None or getattr(file, "closed", False))
+    try:
+        _ = image.im
+    except ValueError:  # close() has been called
+        closed = True
+    except AssertionError:  # it has not been decoded yet
+        pass
+    if closed:
+        raise NotAnImageError("This PIL image is closed: load() it before its with block ends, or give its path.")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from tuft.errors import ImageTooLargeError, NotAnImageError
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
 FileSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 _BLOCK_BYTES: Final = 1 << 20
+# A URL of the web or of data, of which a path with a drive letter is none.
+_ADDRESS: Final = re.compile(r"(?:[a-z][a-z0-9+.-]+:/{1,2}|data:)", re.IGNORECASE)
 
 
 def name_of(source: object) -> str:
     """The name of `source` in error messages: its path, if it is one."""
-    return str(Path(source)) if isinstance(source, str | os.PathLike) else "The picture given"
+    return shown(Path(source)) if isinstance(source, str | os.PathLike) else "The picture given"
 
 
 @contextmanager
@@ -37,12 +41,22 @@ def opened(source: FileSource, max_bytes: int) -> Iterator[BinaryIO]:
         NotAnImageError: It is empty, or not readable as bytes.
         ImageTooLargeError: It has more than `max_bytes`.
     """
+    at_end = _is_at_its_end(source)
     file = _file(source, max_bytes)
     with file:
         if not file.read(1):
-            raise NotAnImageError(f"{name_of(source)} is empty: give a picture.")
+            remedy = "has been read to its end: rewind it with seek(0)" if at_end else "is empty: give a picture"
+            raise NotAnImageError(f"{name_of(source)} {remedy}.")
         file.seek(0)
         yield file
+
+
+def _is_at_its_end(source: FileSource) -> bool:
+    """Whether `source` is a file that has bytes, but only before its position."""
+    try:
+        return not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) and source.tell() > 0
+    except (OSError, ValueError, AttributeError):  # a pipe, a closed file, or something that is no file
+        return False
 
 
 def _file(source: FileSource, max_bytes: int) -> BinaryIO:
@@ -56,6 +70,9 @@ def _file(source: FileSource, max_bytes: int) -> BinaryIO:
 
 def _file_at(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
     name = name_of(path)
+    if _ADDRESS.match(os.fspath(path)):
+        text = "is an address, and no path: fetch it first, and give what it holds as bytes."
+        raise NotAnImageError(f"{shown(os.fspath(path), 80)} {text}")
     try:
         file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - `opened` closes it
     except ValueError as exc:
@@ -75,16 +92,32 @@ def _file_at(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
 
 def _content(stream: BinaryIO, max_bytes: int, name: str) -> io.BytesIO:
     """The rest of `stream`."""
-    if not callable(getattr(stream, "read", None)):
-        raise _no_picture(stream)
+    _require_readable(stream)
     content = io.BytesIO()
-    while block := stream.read(_BLOCK_BYTES):
-        if not isinstance(block, bytes | bytearray):
-            raise _no_picture(stream)
-        content.write(block)
-        _check_bytes(content.tell(), max_bytes, name)
+    try:
+        while block := stream.read(_BLOCK_BYTES):
+            if not isinstance(block, bytes | bytearray):
+                raise _opened_as_text(stream)
+            content.write(block)
+            _check_bytes(content.tell(), max_bytes, name)
+    except io.UnsupportedOperation as exc:
+        raise NotAnImageError(f"This {type(stream).__name__} is open for writing alone: open it as 'rb'.") from exc
     content.seek(0)
     return content
+
+
+def _require_readable(stream: object) -> None:
+    """Checks that `stream` is a file that gives bytes, before it is blamed for not being a picture."""
+    if not callable(getattr(stream, "read", None)):
+        raise _no_picture(stream)
+    if isinstance(stream, io.TextIOBase):
+        raise _opened_as_text(stream)
+    if getattr(stream, "closed", False):
+        raise NotAnImageError(f"This {type(stream).__name__} is closed: pass it on before it is closed, or its path.")
+
+
+def _opened_as_text(stream: object) -> NotAnImageError:
+    return NotAnImageError(f"This {type(stream).__name__} gives text, not bytes: open it as 'rb', or give its path.")
 
 
 def _no_picture(source: object) -> NotAnImageError:

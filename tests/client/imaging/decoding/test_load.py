@@ -465,3 +465,82 @@ def test_warnings_stay_silent_and_filters_as_they_were_with_several_threads(png:
         thread.join()
     assert failures == []
     assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("slip", ["text", "text in memory", "closed", "closed memory", "writing", "at its end"])
+def test_a_file_that_is_given_wrongly_is_not_called_damaged(tmp_path: Path, slip: str) -> None:
+    path = tmp_path / "good.png"
+    Image.new("RGB", (8, 8), "navy").save(path)
+    closed = io.BytesIO(path.read_bytes())
+    closed.close()
+    at_end = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(at_end, "PNG")
+    with path.open() as text, path.open("rb") as shut, (tmp_path / "other").open("wb") as writing:
+        shut.close()
+        source: Any = {
+            "text": text,
+            "text in memory": io.StringIO("dog"),
+            "closed": shut,
+            "closed memory": closed,
+            "writing": writing,
+            "at its end": at_end,
+        }[slip]
+        with pytest.raises(NotAnImageError) as caught:
+            load_photo(source)
+    assert slip.split()[0] in str(caught.value) or "read to its end" in str(caught.value)
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("slip", ["with", "close before", "close after", "file", "new"])
+def test_a_closed_pil_image_is_not_called_damaged(tmp_path: Path, slip: str) -> None:
+    path = tmp_path / "good.jpg"
+    Image.new("RGB", (8, 8), "navy").save(path)
+    if slip == "new":
+        image = Image.new("RGB", (8, 8))
+        image.close()
+    elif slip == "file":
+        with path.open("rb") as file:
+            image = Image.open(file)
+    else:
+        with Image.open(path) as image:
+            if slip == "close after":
+                image.load()
+        if slip.startswith("close"):
+            image.close()
+    with pytest.raises(NotAnImageError, match="closed"):
+        load_photo(image)
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp", "tif", "bmp"])
+def test_a_pil_image_that_was_loaded_may_be_left(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"good.{suffix}"
+    Image.new("RGB", (8, 8), "navy").save(path)
+    with Image.open(path) as image:
+        assert load_photo(image).size_hw == (8, 8)
+    assert load_photo(image).size_hw == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://example.com/dog.jpg", "HTTP://example.com", "s3://bucket/dog.jpg", f"data:image/png,{'A' * 3_000_000}"],
+    ids=["https", "upper case", "s3", "data"],
+)
+def test_an_address_is_told_from_a_path_in_few_words(address: str) -> None:
+    with pytest.raises(NotAnImageError, match="address") as caught:
+        load_photo(address)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("path", ["a" * 100_000 + ".jpg", "dir/" * 50_000, "x\0" * 10_000], ids=["a", "b", "c"])
+def test_a_path_is_quoted_with_bound(path: str) -> None:
+    with pytest.raises(NotAnImageError) as caught:
+        load_photo(path)
+    assert len(str(caught.value)) < 500
+
+
+def test_names_that_people_use_for_formats(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    assert load_photo(tmp_path / "a.jpg", formats=["jpg", "tif"]).size_hw == (8, 8)
+    with pytest.raises(OptionError) as caught:
+        load_photo(tmp_path / "a.jpg", formats=["x" * 1_000_000])
+    assert len(str(caught.value)) < 500
