@@ -311,7 +311,7 @@ def test_a_new_file_has_the_permissions_asked_for_less_the_umask(tmp_path: Path)
 
 def test_lines_that_cannot_be_appended_are_an_output_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing" / "log", tmp_path / "a\0"):
-        with pytest.raises(OutputError, match="check its folder|is a folder"):
+        with pytest.raises(OutputError, match=r"check its folder|is a folder"):
             append_lines(path, b"one\n")
     with pytest.raises(OutputError, match="No space left"):
         append_lines("/dev/full", b"one\n")

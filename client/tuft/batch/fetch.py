@@ -53,8 +53,9 @@ def fetch(address: str, *, max_bytes: int, timeout_s: float = TIMEOUT_S) -> byte
     """
     ends_s = time.monotonic() + timeout_s
     # Characters that a browser's address line shows but HTTP does not allow, such as spaces and umlauts.
-    request = Request(quote(address, safe="%/:=&?~#+!$,;'@()*[]"), headers={"User-Agent": f"tuft/{tuft.__version__}"})
+    quoted = quote(address, safe="%/:=&?~#+!$,;'@()*[]")
     try:
+        request = Request(quoted, headers={"User-Agent": f"tuft/{tuft.__version__}"})
         with build_opener(_Redirects).open(request, timeout=min(_SILENCE_S, timeout_s)) as answer:
             return _content(answer, address, max_bytes, ends_s)
     except ImageError:

@@ -52,7 +52,9 @@ class Url:
     def name(self) -> str:
         """The last part of its path, or its host."""
         parts = urlsplit(self.address)
-        return Path(unquote(parts.path)).name or parts.hostname or "picture"
+        name = unquote(parts.path).rpartition("/")[2]
+        usable = name not in ("", ".", "..") and name.isprintable()
+        return name if usable else parts.hostname or "picture"
 
     def __str__(self) -> str:
         return shown(self.address)
@@ -84,6 +86,12 @@ def input_from(text: str) -> Input:
         return Path(text)
     if match["scheme"].lower() not in ("http", "https"):
         raise OptionError(f"tuft fetches only http and https, and not {shown(text)}: give a path, or such a URL.")
+    try:
+        host = urlsplit(text).hostname
+    except ValueError:  # brackets of which one is missing
+        host = None
+    if not host:
+        raise OptionError(f"{shown(text)} names no server: write it as https://example.com/dog.jpg.")
     return Url(text)
 
 

@@ -44,6 +44,10 @@ class Arrivals:
         self._before = now
         return complete
 
+    def has_taken(self, source: Input) -> bool:
+        """Whether a job of `source` has been returned."""
+        return source in self._taken
+
     def retry(self, source: Input) -> None:
         """Lets `complete` return the job of `source` again, after `RETRY_S`."""
         self._taken.pop(source, None)

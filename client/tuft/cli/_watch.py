@@ -32,7 +32,8 @@ def watch(plan: Callable[[OwnOutputs], Plan], work: Callable[[Job], folder.Outco
     Returns:
         The exit code: a photograph that fails does not fail the watch.
     """
-    arrivals, own, refused = Arrivals(), OwnOutputs(), set[Input]()
+    arrivals, own = Arrivals(), OwnOutputs()
+    refused: set[Input] = set()
     count = 0
 
     def on_outcome(outcome: folder.Outcome) -> None:
@@ -49,7 +50,7 @@ def watch(plan: Callable[[OwnOutputs], Plan], work: Callable[[Job], folder.Outco
     with _stopped_by_signals() as stop:
         print("Watching; Ctrl-C ends it.", flush=True)
         while not stop.is_set():
-            jobs = plan(own).jobs
+            jobs = sorted(plan(own).jobs, key=lambda job: not arrivals.has_taken(job.source))  # a target's first stays
             colliding = dict(collisions(jobs))
             for job, error in colliding.items():
                 if job.source not in refused:
