@@ -378,9 +378,8 @@ def require_type(output_type: str) -> None:
         OptionError: There is none.
     """
     if output_type not in compose.OUTPUT_TYPES:
-        raise OptionError(
-            f"There is no type {shown(repr(output_type))}: choose one of {', '.join(compose.OUTPUT_TYPES)}."
-        )
+        known = ", ".join(compose.OUTPUT_TYPES)
+        raise OptionError(f"There is no type {shown(repr(output_type))}: choose one of {known}.")
 
 
 def require_fitting(format: str, background: compose.Background | None, output_type: str = "cutout") -> None:
