@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Starts Triton for production; Compose and Kubernetes both run this file, so they use the same flags.
+# Starts Triton for production; Compose and Kubernetes both run this file, so they use the same flags. At each start,
+# restarts included, the model repository is verified first. Arguments are those of verify.py: with --digest=, an empty
+# digest is refused, and with --digest=05c9... any other repository.
 #
 # TUFT_HOST           address of HTTP, gRPC and metrics; loopback, unless a proxy or network policy protects them
-# TUFT_MODELS         the model repository, verified beforehand (verify.py) and mounted read-only
+# TUFT_MODELS         the model repository, mounted read-only
+# TUFT_DIGEST         what `tuft-export verify` printed; set, no other repository is served
 # TUFT_RUNTIME        one of the configs/<runtime>.pbtxt; TensorRT's configuration if empty
 # TUFT_KEY            key of the restricted APIs below; a random, unknown one if empty
 # TUFT_MODEL_CONTROL  `explicit` lets clients with the key load and unload versions while others are served
@@ -15,6 +18,7 @@ MODEL_CONTROL=${TUFT_MODEL_CONTROL:-none}
 KEY=${TUFT_KEY:-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')}
 RUNTIME=${TUFT_RUNTIME:-}
 OTLP_URL=${TUFT_OTLP_URL:-}
+DIGEST=${TUFT_DIGEST:-}
 unset TUFT_KEY
 
 # Older releases have vulnerabilities for any client that reaches a port: path traversal (CVE-2026-47627, below 26.06),
@@ -43,6 +47,9 @@ for version in "$MODELS"/*/[0-9]*/; do
 done
 [[ -n $(ls "$published") ]] ||
     refuse "Nothing is published in $MODELS: run 'make engines', or 'tuft-export publish'."
+
+# With the standard library only: nothing of the environment is imported.
+python3 -I -S -B "$(dirname "${BASH_SOURCE[0]}")/verify.py" "$MODELS" ${DIGEST:+"--digest=$DIGEST"} "$@" || exit 1
 
 # Loading a model executes code; traces and logs are files at paths of the caller's choice; the other restricted APIs
 # disclose internals. The client needs health, metadata, inference and model-config, over gRPC. It reads the resize mode

@@ -1,4 +1,4 @@
-"""Checks a model repository with the standard library only: in the serving container, before Triton starts.
+"""Checks a model repository with the standard library only: in the serving container, by triton.sh.
 
 python3 deploy/verify.py model_repository --digest 05c9...
 """
@@ -25,11 +25,13 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description="Check every file of a model repository.")
     parser.add_argument("repository", type=Path)
-    parser.add_argument("--digest", default="", help="the repository's digest, as printed; another one is refused")
+    parser.add_argument("--digest", help="the repository's digest, as printed; another one is refused, as is none")
     options = parser.parse_args()
     try:
         records = check_repository(options.repository)
-        if options.digest:
+        if options.digest == "":
+            raise SetupError("The digest is empty: pin one, on Kubernetes with deploy/kubernetes/pin.sh.")
+        if options.digest is not None:
             require_digest(records, options.digest)
     except (SetupError, OSError) as exc:
         print(f"verify: {exc}", file=sys.stderr)

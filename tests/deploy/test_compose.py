@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,26 @@ def services(**environment: str) -> dict[str, Any]:
     return loaded
 
 
-def verify(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command line of the service `verify` in `root`, which has what its volumes put there and no more."""
-    service = services(**environment)["verify"]
+def start(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command of the service `triton` in `root`, which has what its volumes put there and no more.
+
+    Its tritonserver prints its arguments.
+    """
+    service = services(**environment)["triton"]
     for volume in service["volumes"]:
         source, target, mode = volume.split(":")
         assert mode == "ro"
         if target != "/models":
             place(FILE.parent / source, root / target[1:])
-    executable, *arguments = service["command"]
-    assert executable == "python3"
-    inside = [str(root / argument[1:]) if argument.startswith("/") else argument for argument in arguments]
-    # Bare: without a single package, as in the container.
-    command = [sys.executable, "-I", "-S", *inside]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    program = root / "bin" / "tritonserver"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text('#!/bin/sh\necho started "$@"\n')
+    program.chmod(0o755)
+    shell, script = service["command"]
+    inside = {"PATH": f"{program.parent}:{os.environ['PATH']}", "NVIDIA_TRITON_SERVER_VERSION": "26.07"}
+    inside |= {"TUFT_MODELS": str(root / "models"), "TUFT_DIGEST": service["environment"]["TUFT_DIGEST"] or ""}
+    command = [shell, str(root / script[1:])]
+    return subprocess.run(command, env=inside, capture_output=True, text=True, check=False)
 
 
 def place(source: Path, target: Path) -> None:
@@ -64,30 +70,29 @@ def repository(root: Path) -> Path:
     return root / "models"
 
 
-def test_a_sound_repository_passes_and_is_described(root: Path, repository: Path) -> None:
-    done = verify(root)
+def test_a_sound_repository_is_described_and_served(root: Path, repository: Path) -> None:
+    done = start(root)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == f"digest {repository_digest(check_repository(repository))}"
+    *_, digest, started = done.stdout.splitlines()
+    assert digest == f"digest {repository_digest(check_repository(repository))}"
+    assert started.startswith("started --model-repository=")
 
 
-def test_a_tampered_repository_does_not_pass(root: Path, repository: Path) -> None:
+def test_every_start_verifies_so_a_restart_does_not_serve_what_was_tampered_with(root: Path, repository: Path) -> None:
+    assert start(root).returncode == 0
     model = repository / "inspyrenet_384" / "1" / "model.onnx"
     model.write_bytes(model.read_bytes()[::-1])
-    done = verify(root)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert f"{model} is not the file that was published" in done.stderr
+    again = start(root)  # what `restart: unless-stopped` runs
+    assert (again.returncode, again.stdout, again.stderr.count("\n")) == (1, "", 1)
+    assert f"{model} is not the file that was published" in again.stderr
 
 
-def test_another_repository_than_the_pinned_one_does_not_pass(root: Path, repository: Path) -> None:
+def test_another_repository_than_the_pinned_one_is_not_served(root: Path, repository: Path) -> None:
     digest = repository_digest(check_repository(repository))
-    assert verify(root, TUFT_DIGEST=digest).returncode == 0
-    assert verify(root, TUFT_DIGEST="0" * 64).returncode == 1
-
-
-def test_triton_starts_only_on_what_was_verified() -> None:
-    triton = services()["triton"]
-    assert triton["depends_on"] == {"verify": {"condition": "service_completed_successfully"}}
-    assert triton["volumes"][0] == services()["verify"]["volumes"][0] == "../model_repository:/models:ro"
+    assert start(root, TUFT_DIGEST=digest).returncode == 0
+    done = start(root, TUFT_DIGEST="0a" * 32)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"has the digest {digest} instead of {'0a' * 32}" in done.stderr
 
 
 def test_triton_is_started_by_the_script_that_kubernetes_uses_as_well() -> None:
@@ -101,7 +106,6 @@ def test_nothing_listens_beyond_this_machine() -> None:
     for service in services().values():
         for port in service.get("ports", ()):
             assert port.startswith("127.0.0.1:")
-    assert services()["verify"]["network_mode"] == "none"
     on_the_machines_network = {name for name, service in services().items() if service.get("network_mode") == "host"}
     assert on_the_machines_network == {"prometheus", "grafana"}
     assert "--web.listen-address=127.0.0.1:9090" in services()["prometheus"]["command"]
@@ -121,8 +125,7 @@ def test_every_service_is_confined() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"]
         written = [volume for volume in service["volumes"] if not volume.endswith(":ro")]
         assert written in ([], ["prometheus:/prometheus"], ["grafana:/var/lib/grafana"])
-    for name in ("verify", "triton"):
-        assert services()[name]["user"] == "1000:1000"
+    assert services()["triton"]["user"] == "1000:1000"
     assert services()["triton"]["deploy"]["resources"]["limits"]
 
 
@@ -138,7 +141,6 @@ def test_what_is_mounted_exists() -> None:
             assert not source.startswith(".") or (FILE.parent / source).exists()
 
 
-def test_both_services_are_of_one_release_that_can_be_chosen() -> None:
+def test_the_release_can_be_chosen() -> None:
     for environment, release in (({}, "26.07"), ({"TRITON": "26.08"}, "26.08")):
-        images = {services(**environment)[name]["image"] for name in ("verify", "triton")}
-        assert images == {f"nvcr.io/nvidia/tritonserver:{release}-py3"}
+        assert services(**environment)["triton"]["image"] == f"nvcr.io/nvidia/tritonserver:{release}-py3"

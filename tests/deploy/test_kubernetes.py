@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ import yaml
 from support.prometheus import RULES
 from support.tiny import tiny_repository
 
+from tuft.provenance import check_repository, repository_digest
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 SCRIPT = (ROOT / "deploy" / "triton.sh").read_text()
+DOCKERFILE = (ROOT / "deploy" / "serving.Dockerfile").read_text()
 NOT_SENT = ("Kustomization", "Component", None)  # read by kustomize and helm, not by the cluster
 
 OLDEST_CLUSTER = "1.29"
@@ -81,7 +84,7 @@ def test_every_container_is_confined(pod: dict[str, Any]) -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in (*pod["initContainers"], *pod["containers"]):
+    for container in pod["containers"]:
         context = container["securityContext"]
         assert context["allowPrivilegeEscalation"] is False
         assert context["readOnlyRootFilesystem"] is True
@@ -97,18 +100,17 @@ def test_the_pod_cannot_talk_to_the_cluster(pod: dict[str, Any]) -> None:
     assert pod["enableServiceLinks"] is False
 
 
-def test_nothing_is_served_that_was_not_verified(pod: dict[str, Any], triton: dict[str, Any]) -> None:
-    (verify,) = pod["initContainers"]
-    assert verify["image"] == triton["image"]
-    assert verify["args"] == ["python3", "/tuft/deploy/verify.py", "/models", "--digest=$(TUFT_DIGEST)"]
-    release = verify["env"][0]["valueFrom"]["configMapKeyRef"]
+def test_the_digest_of_the_release_is_what_triton_is_started_with(triton: dict[str, Any]) -> None:
+    variables = {variable["name"]: variable for variable in triton["env"]}
+    release = variables["TUFT_DIGEST"]["valueFrom"]["configMapKeyRef"]
     (made,) = load("kustomization.yaml")["configMapGenerator"]
     assert (release["name"], f"{release['key']}=") == (made["name"], made["literals"][0])
 
 
-def test_the_flags_are_those_of_compose_and_the_key_is_a_secret(triton: dict[str, Any]) -> None:
+def test_the_script_is_that_of_compose_and_the_key_is_a_secret(triton: dict[str, Any]) -> None:
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]["triton"]
-    assert triton["args"] == compose["command"] == ["bash", "/tuft/deploy/triton.sh"]
+    assert triton["args"] == [*compose["command"], "--digest=$(TUFT_DIGEST)"]
+    assert compose["command"] == ["bash", "/tuft/deploy/triton.sh"]
     variables = {variable["name"]: variable for variable in triton["env"]}
     assert "secretKeyRef" in variables["TUFT_KEY"]["valueFrom"]
     for name in {*variables, *compose["environment"]} - {"HOME"}:
@@ -170,23 +172,61 @@ def test_the_autoscaler_follows_a_number_that_prometheus_records() -> None:
     assert f"record: {rule['seriesQuery'].partition('{')[0]}\n" in RULES.read_text()
 
 
-def test_the_image_has_what_the_pod_runs(tmp_path: Path, pod: dict[str, Any]) -> None:
-    """Its COPY lines put together a folder in which the init container's command passes a sound repository."""
-    dockerfile = (ROOT / "deploy" / "serving.Dockerfile").read_text()
-    for line in re.findall(r"^COPY (.+)$", dockerfile, re.MULTILINE):
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """What the image's COPY lines put together, with a small repository and a tritonserver that prints its flags."""
+    for line in re.findall(r"^COPY (.+)$", DOCKERFILE, re.MULTILINE):
         *sources, target = line.split()
         for source in sources:
             place(ROOT / source, tmp_path / target[1:] / ("" if target.endswith("/") else "."), target.endswith("/"))
-    (verify,) = pod["initContainers"]
-    program, *arguments = verify["args"]
-    assert program == "python3"
-    inside = [str(tmp_path / argument[1:]) if argument.startswith("/") else argument for argument in arguments[:-1]]
-    command = [sys.executable, "-I", "-S", *inside, "--digest="]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    program = tmp_path / "bin" / "tritonserver"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho started "$@"\n')
+    program.chmod(0o755)
+    return tmp_path
+
+
+def start(image: Path, triton: dict[str, Any], digest: str) -> subprocess.CompletedProcess[str]:
+    """Runs the container's arguments in the image."""
+    shell, script, *arguments = triton["args"]
+    command = [shell, str(image / script[1:]), *(one.replace("$(TUFT_DIGEST)", digest) for one in arguments)]
+    inside = {"PATH": f"{image / 'bin'}:{os.environ['PATH']}", "NVIDIA_TRITON_SERVER_VERSION": "26.07"}
+    inside |= {"TUFT_MODELS": str(image / "models"), "TUFT_DIGEST": digest}
+    return subprocess.run(command, env=inside, capture_output=True, text=True, check=False)
+
+
+def test_the_pod_starts_on_the_pinned_models_only(image: Path, triton: dict[str, Any]) -> None:
+    digest = repository_digest(check_repository(image / "models"))
+    done = start(image, triton, digest)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "tuft" / "deploy" / "triton.sh").exists()
-    assert re.search(r"^USER 1000:1000$", dockerfile, re.MULTILINE)
-    assert '"/tuft/deploy/triton.sh"' in dockerfile
+    assert done.stdout.splitlines()[-1].startswith("started --model-repository=")
+    for other, told in (("", "The digest is empty: pin one"), ("0a" * 32, f"has the digest {digest} instead of")):
+        done = start(image, triton, other)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert told in done.stderr
+    assert re.search(r"^USER 1000:1000$", DOCKERFILE, re.MULTILINE)
+    assert '"/tuft/deploy/triton.sh"' in DOCKERFILE
+
+
+def checkout(folder: Path) -> Path:
+    """As much of a checkout as pin.sh needs."""
+    shutil.copytree(ROOT / "deploy", folder / "deploy")
+    shutil.copytree(ROOT / "client" / "tuft", folder / "client" / "tuft")
+    return folder / "deploy" / "kubernetes"
+
+
+def test_one_command_pins_the_models_and_kustomize_gives_the_pod_their_digest(tmp_path: Path) -> None:
+    folder, repository = checkout(tmp_path), tiny_repository(tmp_path / "model_repository")
+    before = (folder / "kustomization.yaml").read_text()
+    digest = repository_digest(check_repository(repository))
+    for _ in range(2):  # again changes nothing
+        subprocess.run([folder / "pin.sh"], check=True, capture_output=True)
+        assert (folder / "kustomization.yaml").read_text() == before.replace("digest=]", f"digest={digest}]")
+    assert before.count("digest=]") == 1, "none is pinned in the project itself"
+    (repository / "inspyrenet_384" / "1" / "model.onnx").write_bytes(b"another")
+    done = subprocess.run([folder / "pin.sh"], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert digest in (folder / "kustomization.yaml").read_text()
 
 
 def place(source: Path, target: Path, into: bool) -> None:

@@ -101,6 +101,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(production, repository)
 
 
+@pytest.fixture(autouse=True)
+def no_other_rollouts(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUFT_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def controller(tmp_path: Path) -> RolloutController:
     return RolloutController(tmp_path / "state", KEY, settle_s=0.3)
@@ -263,6 +268,13 @@ def test_the_command(served: Served, tmp_path: Path, capsys: pytest.CaptureFixtu
     where = ["--repository", str(served.repository), "--url", served.url]
     assert main(["rollout", "start", MODEL, new, *where, *state, *key, "--detach"]) == 0
     assert f"version {new} is given 1%" in capsys.readouterr().out
+    another = ["--state", str(tmp_path / "another")]
+    assert main(["rollout", "start", MODEL, served.publish(), *where, *another, *key, "--detach"]) == 1
+    refused = capsys.readouterr().err
+    assert refused == (
+        f"tuft: A rollout of {MODEL} to version {new} is running on {served.url} with --state {tmp_path / 'state'}: "
+        "finish or abort that one first.\n"
+    )
     assert main(["rollout", "status", *state]) == 0
     assert "requests that failed" in capsys.readouterr().out
     assert main(["rollout", "promote", "--all", *state, *key]) == 0

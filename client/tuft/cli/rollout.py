@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_url
+from tuft.errors import ServerError
 from tuft.operations.rollout import Guards, Outcomes, Plan, RolloutController
 from tuft.settings import load_settings
 from tuft.text import aligned_table
@@ -75,12 +76,17 @@ def _start(arguments: argparse.Namespace) -> int:
     guards = Guards(**{name: getattr(arguments, name) for name in _GUARDS})
     url = arguments.url or load_settings().url
     plan = _controller(arguments).start(arguments.repository, arguments.model, arguments.version, url, guards)
+    if not arguments.detach:
+        return _watch(arguments)
     _print_state(plan)
-    return DONE if arguments.detach else _watch(arguments)
+    return DONE
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    return _exit_code(_controller(arguments).watch(every_s=60 * arguments.every, on_change=_print_state))
+    controller = _controller(arguments)
+    plan, _ = controller.status()
+    _print_state(plan)
+    return _exit_code(controller, controller.watch(every_s=60 * arguments.every, on_change=_print_state))
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -90,22 +96,24 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _promote(arguments: argparse.Namespace) -> int:
-    plan = _controller(arguments).promote(all_at_once=arguments.all)
+    controller = _controller(arguments)
+    plan = controller.promote(all_at_once=arguments.all)
     _print_state(plan)
-    return _exit_code(plan)
+    return _exit_code(controller, plan)
 
 
 def _abort(arguments: argparse.Namespace) -> int:
-    plan = _controller(arguments).abort()
-    print(f"{_sentence(plan)}\n{_warning(plan)}")
+    controller = _controller(arguments)
+    plan = controller.abort()
+    print(f"{_sentence(plan)}\n{_advice(controller, plan)}")
     return DONE
 
 
-def _exit_code(plan: Plan) -> int:
+def _exit_code(controller: RolloutController, plan: Plan) -> int:
     """`FAILED`, after printing what to do, if the version was withdrawn; else `DONE`."""
     if plan.phase != "withdrawn":
         return DONE
-    print(_warning(plan))
+    print(_advice(controller, plan))
     return FAILED
 
 
@@ -131,8 +139,17 @@ def _report(folder: Path, plan: Plan, verdicts: Sequence[Verdict]) -> str:
     return "\n".join([_sentence(plan), counts, "", aligned_table(rows)])
 
 
-def _warning(plan: Plan) -> str:
-    """What the operator must do after a version was withdrawn."""
+def _advice(controller: RolloutController, plan: Plan) -> str:
+    """What the operator must do after a version was withdrawn; never to delete one that the server has loaded."""
+    try:
+        loaded = controller.loaded(plan)
+    except ServerError as error:
+        return f"Keep {plan.model}/{plan.new} until `tuft rollout abort` has unloaded it ({error})"
+    if plan.new in loaded:
+        return (
+            f"Keep {plan.model}/{plan.new}: {plan.url} still has it loaded. `tuft rollout abort` with this --state "
+            "unloads it, unless a later rollout needs it."
+        )
     return (
         f"Delete {plan.model}/{plan.new} from the model repository before the server is started again: "
         "it loads the highest version that it finds."

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = add_command(commands, "serve", _run, "start a model server and wait")
+    parser.epilog = (
+        "The variable TUFT_KEY is the key to the server's model control, at least 32 signs of A-Z, a-z, 0-9, '.', '_' "
+        "and '-' (openssl rand -hex 32): `tuft rollout` needs the same one. Without it, each start makes a key of its "
+        "own, which no other program has."
+    )
     add_repository(parser)
     parser.add_argument(
         "--runtime", choices=contract.RUNTIMES, help="by default the best that is published and runs here"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tuft import provenance
 from tuft.errors import OptionError, ServerError, SetupError, TuftError
+from tuft.operations.rollout.claim import claimed, require_latest
 from tuft.operations.rollout.guardrails import evaluate_guardrails
 from tuft.operations.rollout.model_control import ModelControl
 from tuft.operations.rollout.outcomes import Outcomes
@@ -64,7 +65,8 @@ class RolloutController:
             guards: Limits on how much worse the new version may be.
 
         Raises:
-            OptionError: Another rollout is running, or the version is not higher than the one that serves.
+            OptionError: Another rollout of this model is running, in whatever folder, or the version is not higher than
+                the one that serves.
             SetupError: The version is not published, or was changed since.
             ServerError: The server cannot load it, or its answer is wrong; the old version serves as before.
         """
@@ -73,9 +75,11 @@ class RolloutController:
             _require_none_running(read_plan(self._folder))
             control = self._connect(url, self._key)
             try:
-                plan = _new_plan(model, _only_version(control, model, url), version, url, guards or Guards())
-                # From now on clients name the old version. Without a version the server would serve the new one.
-                self._publish(plan)
+                with claimed(url, model, self._folder):
+                    plan = _new_plan(model, _only_version(control, model, url), version, url, guards or Guards())
+                    # From now on clients name the old version. Without a version the server would serve the new one.
+                    write_plan(self._folder, plan)
+                time.sleep(self._settle_s)
                 try:
                     control.serve(model, (plan.old, plan.new))
                     control.warm_up(model, plan.new)
@@ -124,12 +128,25 @@ class RolloutController:
         """Gives all requests back to the old version, which is loaded again if necessary, and unloads the new one.
 
         Raises:
-            OptionError: There is no rollout.
+            OptionError: There is no rollout, or another one has changed the versions since.
             ServerError: The server did not load or unload a version.
         """
         with exclusive_lock(self._folder):
             plan = self._plan()
-            return self._with_control(plan, lambda control: self._withdraw(plan, control, plan.reason or reason))
+            require_latest(plan, self._folder)
+            return self._with_control(plan, lambda control: self._take_back(plan, control, plan.reason or reason))
+
+    def loaded(self, plan: Plan) -> tuple[str, ...]:
+        """The versions of the plan's model that the server has loaded, in ascending order.
+
+        Raises:
+            ServerError: The server did not answer.
+        """
+        control = self._connect(plan.url, self._key)
+        try:
+            return control.versions(plan.model)
+        finally:
+            control.close()
 
     def watch(
         self,
@@ -185,6 +202,15 @@ class RolloutController:
             if self._plan() == plan:  # no other process has changed it meanwhile
                 control.serve(plan.model, (plan.old, plan.new))
         return plan
+
+    def _take_back(self, plan: Plan, control: ModelControl, reason: str) -> Plan:
+        loaded = control.versions(plan.model)
+        if plan.phase != "running" and not {plan.old, plan.new}.issuperset(loaded):  # a rollout from another machine
+            raise OptionError(
+                f"{plan.url} serves version {', '.join(loaded)} of {plan.model}, and this rollout was from {plan.old} "
+                f"to {plan.new}: abort the later one; nothing was changed."
+            )
+        return self._withdraw(plan, control, reason)
 
     def _withdraw(self, plan: Plan, control: ModelControl, reason: str) -> Plan:
         if plan.phase == "finished":

@@ -51,6 +51,11 @@ class Server:
         return
 
 
+@pytest.fixture(autouse=True)
+def no_other_rollouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUFT_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     folder = tmp_path / "state"
@@ -209,3 +214,76 @@ def test_a_rollout_from_another_folder_is_noticed(
     with pytest.raises(OptionError, match=r"has versions 1, 2 of .* loaded, as in a rollout from another folder"):
         controller.start(repository, TINY, "2", "localhost:8001")
     assert server.loaded == ("1", "2")
+
+
+def in_another_folder(tmp_path: Path, server: Server) -> RolloutController:
+    return RolloutController(
+        tmp_path / "another", "key", settle_s=0, connect=lambda url, key: cast("ModelControl", server)
+    )
+
+
+def publish(repository: Path, version: str) -> None:
+    shutil.copytree(repository / TINY / "2", repository / TINY / version)
+    seal(repository / TINY / version)
+
+
+@pytest.mark.parametrize("url", ["localhost:8001", "127.0.0.1:8001", "grpc://localhost"])
+def test_two_folders_cannot_roll_out_at_one_server(
+    controller: RolloutController, server: Server, state: Path, repository: Path, tmp_path: Path, url: str
+) -> None:
+    start(controller, repository)
+    publish(repository, "3")
+    server.loaded = ("2",)  # as after a restart: the server itself shows no rollout
+    other = in_another_folder(tmp_path, server)
+    told = rf"^A rollout of {TINY} to version 2 is running on {url} with --state {state}: finish or abort that one"
+    with pytest.raises(OptionError, match=told):
+        other.start(repository, TINY, "3", url)
+    assert server.loaded == ("2",)
+    assert read_plan(tmp_path / "another") is None
+    server.loaded = ("1", "2")
+    controller.abort()
+    assert other.start(repository, TINY, "3", url).new == "3"
+
+
+def test_another_server_and_a_folder_that_is_gone_stop_no_rollout(
+    controller: RolloutController, server: Server, state: Path, repository: Path, tmp_path: Path
+) -> None:
+    start(controller, repository)
+    server.loaded = ("1",)
+    assert in_another_folder(tmp_path, server).start(repository, TINY, "2", "localhost:9001").new == "2"
+    shutil.rmtree(state)
+    server.loaded = ("1",)
+    shutil.rmtree(tmp_path / "another")
+    assert in_another_folder(tmp_path, server).start(repository, TINY, "2", "localhost:8001").new == "2"
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["running", "finished"])
+def test_what_a_later_rollout_serves_is_not_taken_away(
+    controller: RolloutController, server: Server, repository: Path, tmp_path: Path, ends: bool
+) -> None:
+    start(controller, repository)
+    controller.abort()
+    publish(repository, "3")
+    other = in_another_folder(tmp_path, server)
+    other.start(repository, TINY, "3", "localhost:8001")
+    if ends:
+        other.promote(all_at_once=True)
+        other.promote()
+    serving = server.loaded
+    phase = "finished" if ends else "running"
+    told = rf"^A later rollout of {TINY} to version 3 is {phase} on .* with --state .*another: abort that one"
+    with pytest.raises(OptionError, match=told):
+        controller.abort()
+    assert server.loaded == serving
+
+
+def test_a_later_rollout_from_another_machine_is_seen_by_what_the_server_serves(
+    controller: RolloutController, server: Server, repository: Path
+) -> None:
+    start(controller, repository)
+    controller.promote(all_at_once=True)
+    controller.promote()
+    server.loaded = ("2", "3")
+    with pytest.raises(OptionError, match=r"serves version 2, 3 of .*, .* was from 1 to 2: .* nothing was changed"):
+        controller.abort()
+    assert server.loaded == ("2", "3")
