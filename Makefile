@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast check format docs lock train-demo serve gateway engines quality accept-mattes clean
+.PHONY: demo test test-fast walk check format docs lock train-demo serve gateway engines quality accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -25,6 +25,10 @@ test: $(VENV)/dev.stamp
 
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m "not slow and not server"
+
+# Every command of the README and the docs, in order, with the wheel in a fresh environment and folder.
+walk: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests/test_docs.py
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
