@@ -27,7 +27,7 @@ PAGES = (
     "training/README.md",
 )
 SOURCES = "repository"  # the folder of the site with copies of linked source files
-_KIND = re.compile(r"^(```\w+) \w+$", re.MULTILINE)  # ```sh elsewhere: the kind is for tests/test_docs.py
+_KIND = re.compile(r"^(```\w+) \w+$", re.MULTILINE)  # ```sh gpu: the kind is for tests/test_docs.py
 _LINK = re.compile(r"\[([^\]]+)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
