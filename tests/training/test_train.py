@@ -12,7 +12,7 @@ from tuft_export.checkpoints import checkpoint_from_name, load_network
 from tuft_export.inspyrenet import InSPyReNet, NetworkConfig, SwinConfig
 from tuft_training.averages import MovingAverage
 from tuft_training.rebase import balanced, rebased
-from tuft_training.samples import SceneDataset, loader
+from tuft_training.samples import TrainingSet, loader
 from tuft_training.train import Plan, Trainer
 
 TINY = NetworkConfig(SwinConfig(8, (2, 2, 2, 2), (1, 1, 2, 2), 4), depth=8, base_size=64)
@@ -48,8 +48,8 @@ def test_resumed_equals_uninterrupted(tmp_path):
     whole = trained(_fresh(), long, tmp_path / "whole")
 
     first = Trainer(_fresh(), long, tmp_path / "parts")
-    for images, alphas in itertools.islice(first._batches(), 3):
-        first.advance(images, alphas)
+    for batch in itertools.islice(first._batches(), 3):
+        first.advance(*batch)
     first._save()
     second = Trainer(_fresh(seed=5), long, tmp_path / "parts")
     assert second.resume()
@@ -73,7 +73,13 @@ def _fresh(seed=0):
 
 def test_run_leaves_weights_curves_and_state(network, tmp_path):
     trainer = trained(network, plan(), tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"best.safetensors", "curves.csv", "curves.png", "state.pt"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "averages",
+        "best.safetensors",
+        "curves.csv",
+        "curves.png",
+        "state.pt",
+    }
     stored = load_network(checkpoint_from_name(str(tmp_path / "best.safetensors")))
     assert stored.config == TINY
     assert 0 <= trainer.best_iou <= 1
@@ -112,12 +118,11 @@ def test_average_follows_by_the_decay(network):
 
 
 def test_scenes_do_not_depend_on_where_the_loader_starts():
-    dataset = SceneDataset(100, 6, 64)
+    dataset = TrainingSet(100, 6, 64)
     whole, rest = list(loader(dataset, 2)), list(loader(dataset, 2, skip=2))
     assert len(whole) == 3
-    for (image, alpha), (other_image, other_alpha) in zip(whole[1:], rest, strict=True):
-        torch.testing.assert_close(image, other_image)
-        torch.testing.assert_close(alpha, other_alpha)
+    for batch, other in zip(whole[1:], rest, strict=True):
+        torch.testing.assert_close(batch, other)
 
 
 def test_rebased_network_computes_nearly_the_same(network):
@@ -153,6 +158,6 @@ def test_balanced_network_fits_into_half_precision_and_computes_the_same(network
 @pytest.mark.slow
 def test_loss_falls_on_a_few_scenes(network, tmp_path):
     trainer = Trainer(network, plan(steps=1000, warm_up=5, learning_rate=3e-3), tmp_path)
-    images, alphas = next(iter(loader(SceneDataset(0, 4, 64), 4)))
-    losses = [trainer.advance(images, alphas) for _ in range(60)]
+    batch = next(iter(loader(TrainingSet(0, 4, 64), 4)))
+    losses = [trainer.advance(*batch) for _ in range(60)]
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:3])

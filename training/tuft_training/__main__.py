@@ -12,6 +12,7 @@ import torch
 
 from tuft_export.checkpoints import checkpoint_from_name, load_network
 from tuft_training.evaluate import scenes_sheet
+from tuft_training.pets import pets_folder
 from tuft_training.pretrained import pretrained
 from tuft_training.scenery.cutouts import cutouts_folder
 from tuft_training.scenery.photographs import photographs_folder
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--minutes", type=float, default=240, help="training time of all stages together (default: 240)"
     )
+    result.add_argument("--steps", type=int, help="length of each stage in steps, instead of in minutes")
     result.add_argument(
         "--output", type=Path, default=Path("out/training"), help="folder for weights, curves and states"
     )
@@ -70,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--held-out", type=int, default=48, help="held-out scenes in each evaluation")
     result.add_argument("--threads", type=int, default=1, help="threads of the network; more help on idle cores")
     result.add_argument("--learning-rate", type=float, help="instead of each stage's own")
-    result.add_argument("--no-photographs", action="store_true", help="scenes without real backgrounds and subjects")
+    result.add_argument(
+        "--no-photographs", action="store_true", help="scenes without real backgrounds and subjects, alone"
+    )
     return result
 
 
@@ -88,10 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             batch=stage.batch,
             learning_rate=options.learning_rate or stage.learning_rate,
             minutes=options.minutes * stage.share / whole,
+            steps=options.steps,
             first_seed=(options.seed * 1000 + stage.size_px) * 10**6,
             photographs=None if options.no_photographs else photographs_folder() / "backgrounds",
             workers=options.workers,
             cutouts=None if options.no_photographs else cutouts_folder(),
+            pets=None if options.no_photographs else pets_folder(),
             whole_every=options.whole_every or stage.whole_every,
             evaluate_every=options.evaluate_every,
             held_out=options.held_out,

@@ -1,20 +1,24 @@
-"""Measure a checkpoint on held-out scenes and on composites of real photographs, and show it on photographs.
+"""Measure a checkpoint on what training never sees, and show it on photographs.
 
-python -m tuft_training.evaluate --checkpoint F [--composites DIR] [--photos DIR --output sheet.png]
+python -m tuft_training.evaluate --checkpoint F [--scenes N] [--pets DIR] [--composites DIR] [--json results.json]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from tuft.files import file_hash, write_atomically
 from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_training.measures import Measures, mean, measures
+from tuft_training.measures import Measures, intersection_over_union, mean, measures
+from tuft_training.pets import split_sets
 from tuft_training.predict import predict
 from tuft_training.samples import HELD_OUT_SEED
 from tuft_training.scenes import scene
@@ -24,9 +28,50 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tuft_export.inspyrenet import InSPyReNet
-    from tuft_training.scenery.arrays import RGB
+    from tuft_training.pets import Labelled
+    from tuft_training.scenery.arrays import RGB, Field
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+
+
+class Score(NamedTuple):
+    """How well an alpha agrees with a mask where the mask knows it.
+
+    Attributes:
+        iou: Intersection over union of the alpha above 0.5 and the mask.
+        mae: Mean absolute error.
+    """
+
+    iou: float
+    mae: float
+
+
+def score(alpha: Field, truth: Labelled) -> Score:
+    """Compares an alpha [h, w] with what a mask knows."""
+    known = truth.known > 0
+    ours, theirs = alpha[known], truth.alpha[known]
+    return Score(intersection_over_union(ours > 0.5, theirs > 0.5), float(abs(ours - theirs).mean()))
+
+
+def evaluate_photographs(
+    network: InSPyReNet, folder: Path, size_px: int, each: int | None = None
+) -> dict[str, list[Score]]:
+    """The scores on the held-out tenth of each set of real photographs, by set.
+
+    Args:
+        network: In evaluation mode.
+        folder: Of the sets, see `tuft_training.pets`.
+        size_px: Working size.
+        each: At most so many photographs of each set, evenly spread; all by default.
+    """
+    results: dict[str, list[Score]] = {}
+    for name, split in split_sets(folder).items():
+        spread = -(-len(split.held_out) // each) if each else 1
+        for photograph in split.held_out[::spread]:
+            truth = photograph.read(edge=0)
+            found = score(predict(network, truth.image, size_px), truth)
+            results.setdefault(name, []).append(found)
+    return results
 
 
 def evaluate_scenes(network: InSPyReNet, size_px: int, count: int) -> Measures:
@@ -101,6 +146,20 @@ def table(results: dict[str, list[Measures]]) -> str:
     return "\n".join(lines)
 
 
+def scores_table(results: dict[str, list[Score]]) -> str:
+    """The mean scores of each set as lines of text; the last two lines are the mean of all, and how many are good."""
+    everything = [one for several in results.values() for one in several]
+    lines = [f"{'':24} {'n':>3}    IoU     MAE  above 0.9  below 0.5"]
+    for name, several in {**results, "all": everything}.items():
+        ious = np.array([one.iou for one in several])
+        mae = np.mean([one.mae for one in several])
+        lines.append(
+            f"{name:24} {len(several):3} {ious.mean():6.3f}  {mae:6.4f}  {(ious > 0.9).mean():9.0%}"
+            f"  {(ious < 0.5).mean():9.0%}"
+        )
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tuft_training.evaluate", description=__doc__.splitlines()[0])
@@ -108,17 +167,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, help="working size in pixels (default: the base size); above it, blended")
     parser.add_argument("--scenes", type=int, default=0, help="number of held-out scenes to measure on")
     parser.add_argument("--scene-size", type=int, help="side of the scenes in pixels (default: the working size)")
+    parser.add_argument("--pets", type=Path, help="folder of the real sets, to measure on their held-out tenth")
+    parser.add_argument("--each", type=int, help="at most so many photographs of each set (default: all)")
     parser.add_argument("--composites", type=Path, help="folder of composites to measure on")
+    parser.add_argument("--json", type=Path, help="file for all results as JSON")
     parser.add_argument("--photos", type=Path, help="folder of photographs to show")
     parser.add_argument("--output", type=Path, default=Path("sheet.png"), help="contact sheet of the photographs")
     options = parser.parse_args(arguments)
     network = load_network(checkpoint_from_name(str(options.checkpoint)))
     size_px = options.size or network.config.base_size
+    record: dict[str, Any] = {"checkpoint": file_hash(options.checkpoint), "size": size_px}
     if options.scenes:
-        print(table(evaluate_categories(network, size_px, options.scenes, options.scene_size)))
+        scenes = evaluate_categories(network, size_px, options.scenes, options.scene_size)
+        record["scenes"] = {name: [asdict(one) for one in several] for name, several in sorted(scenes.items())}
+        print(table(scenes), flush=True)
+    if options.pets:
+        sets = evaluate_photographs(network, options.pets, size_px, options.each)
+        record["photographs"] = {name: [one._asdict() for one in several] for name, several in sets.items()}
+        print(scores_table(sets), flush=True)
     if options.composites:
         composites = evaluate_composites(network, options.composites, size_px)
-        print(table({name: [one] for name, one in composites.items()}))
+        record["composites"] = {name: asdict(one) for name, one in composites.items()}
+        print(table({name: [one] for name, one in composites.items()}), flush=True)
+    if options.json:
+        write_atomically(options.json, json.dumps(record, indent=1).encode() + b"\n")
     if options.photos:
         paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in _PICTURES)
         save_sheet(photographs_sheet(network, paths, size_px), options.output)

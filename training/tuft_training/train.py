@@ -1,4 +1,4 @@
-"""Trains one stage: a network at one size on a stream of scenes, keeping the best moving average."""
+"""Trains one stage: a network at one size on a stream of samples, keeping moving averages and the best of them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tuft_export.inspyrenet.efficientnet import EfficientNet
 from tuft_training.averages import MovingAverage
 from tuft_training.coarse import partial_pyramid
 from tuft_training.curves import save_curves
-from tuft_training.evaluate import evaluate_scenes
+from tuft_training.evaluate import evaluate_photographs, evaluate_scenes
 from tuft_training.features import Features, is_late
 from tuft_training.losses import pyramid_loss
 from tuft_training.rebase import balanced
-from tuft_training.samples import SceneDataset, loader
+from tuft_training.samples import Sample, TrainingSet, loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from tuft_export.inspyrenet import InSPyReNet
 
 _BACKBONE_SHARE = 0.3
-_WEIGHTS, _STATE, _CURVES = "best.safetensors", "state.pt", "curves.csv"
+_WEIGHTS, _STATE, _CURVES, _AVERAGES = "best.safetensors", "state.pt", "curves.csv", "averages"
+_SAVE_EVERY_S = 300
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,12 @@ class Plan:
         first_seed: Seed of the first scene.
         photographs: Folder of photographs without a subject, or None.
         cutouts: Folder of real subjects with alpha, or None.
+        pets: Folder of real photographs with masks, or None.
         whole_every: Every how many steps the finest stage is trained. The next step stops at half size, the one after
             at a quarter, and all others at an eighth.
         workers: Processes that generate scenes.
         evaluate_every: Steps between evaluations.
-        held_out: Scenes in each evaluation.
+        held_out: Scenes in each evaluation, and at most as many photographs of each set.
     """
 
     size_px: int
@@ -69,6 +71,7 @@ class Plan:
     first_seed: int = 0
     photographs: Path | None = None
     cutouts: Path | None = None
+    pets: Path | None = None
     whole_every: int = 1
     workers: int = 1
     evaluate_every: int = 200
@@ -104,6 +107,7 @@ class Trainer:
         self.elapsed_s = 0.0
         self.best_iou = -1.0
         self._losses: list[float] = []
+        self._saved_s = 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -117,41 +121,44 @@ class Trainer:
         """Trains to the end of the stage; returns the file of the best weights."""
         bar = tqdm(total=100, unit="%", desc=f"{self.plan.size_px} px", mininterval=10)
         start_s = time.monotonic() - self.elapsed_s
-        for images, alphas in self._batches():
-            if self.progress >= 1:
-                break
-            loss = self.advance(images.to(self.device), alphas.to(self.device))
+        for batch in self._batches() if self.progress < 1 else ():
+            loss = self.advance(*(part.to(self.device) for part in batch))
             self.elapsed_s = time.monotonic() - start_s
             if self.step % self.plan.evaluate_every == 0:
                 self._review()
+            elif self.elapsed_s - self._saved_s > _SAVE_EVERY_S:
+                self._save()
             bar.n = round(100 * min(self.progress, 1), 1)
             bar.set_postfix_str(f"loss {loss:.3f}, best IoU {self.best_iou:.3f}, {self.step} steps")
+            if self.progress >= 1:
+                break
         bar.close()
         if self._losses:
             self._review()
         return self.folder / _WEIGHTS
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images and alphas of the remaining steps: each batch of scenes twice, the second time mirrored."""
-        count = self.plan.batch * (self.plan.steps or 10**7)
-        dataset = SceneDataset(self.plan.first_seed, count, self.plan.size_px, self.plan.photographs, self.plan.cutouts)
+    def _batches(self) -> Iterator[Sample]:
+        """The samples of the remaining steps, in batches: each twice, the second time mirrored."""
+        plan = self.plan
+        count = plan.batch * (plan.steps or 10**7)
+        dataset = TrainingSet(plan.first_seed, count, plan.size_px, plan.photographs, plan.cutouts, plan.pets)
         made, half = divmod(self.step, 2)
         mirrored = bool(half)
-        for images, alphas in loader(dataset, self.plan.batch, made * self.plan.batch, self.plan.workers):
+        for images, alphas, known in loader(dataset, plan.batch, made * plan.batch, plan.workers):
             if not mirrored:
-                yield images, alphas
+                yield images, alphas, known
             mirrored = False
-            yield images.flip(3), alphas.flip(3)
+            yield images.flip(3), alphas.flip(3), known.flip(3)
 
-    def advance(self, images: Tensor, alphas: Tensor) -> float:
-        """One step on images [n, 3, H, W] and alphas [n, 1, H, W]; returns the loss per stage."""
+    def advance(self, images: Tensor, alphas: Tensor, known: Tensor) -> float:
+        """One step on images [n, 3, H, W], alphas and where they are known [n, 1, H, W]; returns the loss per stage."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["share"] * self.plan.learning_rate_at(self.step, self.progress)
         stages = self._stages()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=_gains_from_bfloat16(self.device, stages)):
             features = self.features(images)
             pyramid = partial_pyramid(self.network, features, (images.shape[2], images.shape[3]), stages)
-        loss = pyramid_loss(pyramid, alphas, self.network.image_pyramid)
+        loss = pyramid_loss(pyramid, alphas, self.network.image_pyramid, known)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.requires_grad], 1.0)
@@ -167,15 +174,27 @@ class Trainer:
         return max(1, 4 - self.step % self.plan.whole_every)
 
     def _review(self) -> None:
-        """Evaluates the average on held-out scenes, saves it if it is the best, and saves curves and state."""
+        """Measures the average on what is held out, keeps it, marks it if it is the best, saves curves and state.
+
+        The best has the highest mean of both IoUs: on scenes and, if there are any, on real photographs.
+        """
         average = self.average.network
         result = evaluate_scenes(average, self.plan.size_px, self.plan.held_out)
-        if result.iou > self.best_iou:
-            self.best_iou = result.iou
-            save_weights(balanced(average).cpu(), self.folder / _WEIGHTS)
-        loss = sum(self._losses) / len(self._losses)
+        row = {"step": self.step, "minutes": self.elapsed_s / 60, "loss": sum(self._losses) / len(self._losses)}
+        row |= asdict(result)
+        ious = [result.iou]
+        if self.plan.pets:
+            sets = evaluate_photographs(average, self.plan.pets, self.plan.size_px, self.plan.held_out)
+            found = [one for several in sets.values() for one in several]
+            row["photographs_iou"] = sum(one.iou for one in found) / len(found)
+            row["photographs_mae"] = sum(one.mae for one in found) / len(found)
+            ious.append(row["photographs_iou"])
+        kept = balanced(average).cpu()
+        save_weights(kept, self.folder / _AVERAGES / f"step_{self.step:06}.safetensors")
+        if sum(ious) / len(ious) > self.best_iou:
+            self.best_iou = sum(ious) / len(ious)
+            save_weights(kept, self.folder / _WEIGHTS)
         self._losses.clear()
-        row = {"step": self.step, "minutes": self.elapsed_s / 60, "loss": loss, **asdict(result)}
         self._note({name: round(value, 5) for name, value in row.items()})
         self._save()
 
@@ -193,6 +212,7 @@ class Trainer:
         temporary = self.folder / (_STATE + ".part")
         torch.save(self.state_dict(), temporary)
         temporary.replace(self.folder / _STATE)
+        self._saved_s = self.elapsed_s
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs."""
@@ -203,6 +223,7 @@ class Trainer:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "best_iou": self.best_iou,
+            "losses": self._losses,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -211,6 +232,7 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.elapsed_s, self.best_iou = state["step"], state["elapsed_s"], state["best_iou"]
+        self._losses, self._saved_s = list(state["losses"]), self.elapsed_s
 
     def resume(self) -> bool:
         """Loads the state in `folder`; returns False if there is none."""
