@@ -56,8 +56,9 @@ gateway: $(VENV)/dev.stamp
 engines: $(VENV)/dev.stamp
 	deploy/engines.sh
 
+# Continues where out/training ended. TUFT_PETS=DIR or ../shared/pets: real photographs with masks, beside the scenes.
 train-demo: $(VENV)/dev.stamp
-	PYTHONPATH=training $(BIN)/python -m tuft_training $(if $(MINUTES),--minutes $(MINUTES))
+	PYTHONPATH=training $(BIN)/python -m tuft_training --resume $(if $(MINUTES),--minutes $(MINUTES))
 
 # Every preset on pictures with exact alpha: out/quality/index.html.
 quality: $(VENV)/dev.stamp

@@ -8,7 +8,15 @@ import torch
 from PIL import Image
 
 from tuft_export.inspyrenet import SMALL
-from tuft_training.evaluate import evaluate_composites, photographs_sheet, table
+from tuft_training.evaluate import (
+    evaluate_composites,
+    evaluate_photographs,
+    photographs_sheet,
+    score,
+    scores_table,
+    table,
+)
+from tuft_training.pets import Labelled
 from tuft_training.predict import predict
 from tuft_training.sheets import contact_sheet, row_of_cells, save_sheet
 
@@ -49,6 +57,24 @@ def test_knowing_network_scores_full_marks(composites):
     assert results["square"].iou > 0.9
     assert results["square"].mae < 0.05
     assert table({"square": [results["square"]]}).splitlines()[-1].startswith("all")
+
+
+def test_knowing_network_scores_full_marks_on_held_out_photographs(pets):
+    results = evaluate_photographs(RedIsForeground(), pets, 64)
+    assert {name: len(several) for name, several in results.items()} == {"feral_cats": 3, "oxford_pets": 1}
+    assert all(one.iou > 0.9 and one.mae < 0.02 for several in results.values() for one in several)
+    assert len(evaluate_photographs(RedIsForeground(), pets, 64, each=2)["feral_cats"]) == 2
+    assert scores_table(results).splitlines()[-1].split()[:2] == ["all", "4"]
+
+
+def test_a_score_leaves_out_what_the_mask_does_not_know():
+    truth = Labelled(
+        np.zeros((2, 4, 3), np.uint8), np.array([[1, 1, 0, 0]] * 2, np.float32), np.ones((2, 4), np.float32)
+    )
+    alpha = np.array([[0.9, 0.2, 0.8, 0.0]] * 2, np.float32)
+    assert score(alpha, truth) == pytest.approx((1 / 3, (0.1 + 0.8 + 0.8) / 4))
+    truth.known[:, 1:3] = 0
+    assert score(alpha, truth) == pytest.approx((1.0, 0.05))
 
 
 def test_sheets(composites, tmp_path):

@@ -102,3 +102,30 @@ def test_consistency_term_by_hand(alpha):
         stages += float(weighted_bce(flat, shown) + pixel_iou(flat, shown) + region_iou(flat, shown))
     expected = stages + CONSISTENCY * (0.5 + 1.5 + 3.0)
     assert float(pyramid_loss(pyramid, alpha, image_pyramid)) == pytest.approx(expected, abs=2e-5)
+
+
+def test_what_is_unknown_changes_no_loss_and_gets_no_gradient(alpha):
+    image_pyramid, known = ImagePyramid(), torch.ones_like(alpha)
+    known[..., 20:40, 10:30] = 0
+    for stages in (1, 4):
+        logits = [torch.randn(1, 1, s, s, requires_grad=True) for s in (8, 16, 32, 64)[:stages]]
+        pyramid = SaliencyPyramid(tuple(logits), ())
+        loss = pyramid_loss(pyramid, alpha, image_pyramid, known)
+        loss.backward()
+        loss, pyramid = loss.detach(), SaliencyPyramid(tuple(one.detach() for one in logits), ())
+        other = torch.where(known > 0, alpha, 1 - alpha)
+        assert float(pyramid_loss(pyramid, other, image_pyramid, known)) == pytest.approx(float(loss), abs=1e-5)
+        assert float(pyramid_loss(pyramid, other, image_pyramid)) > float(loss) + 1e-3
+    assert not logits[-1].grad[known == 0].any(), "the finest stage"
+    assert logits[-1].grad[known > 0].abs().min() > 0
+
+
+def test_all_known_is_the_plain_loss(alpha):
+    pyramid, image_pyramid = perfect_pyramid(alpha), ImagePyramid()
+    plain = float(pyramid_loss(pyramid, alpha, image_pyramid))
+    assert float(pyramid_loss(pyramid, alpha, image_pyramid, torch.ones_like(alpha))) == plain
+
+
+def test_nothing_known_is_no_loss_but_consistency(alpha):
+    pyramid = SaliencyPyramid(tuple(torch.full((1, 1, s, s), 2.0) for s in (8, 16, 32, 64)), ())
+    assert float(pyramid_loss(pyramid, alpha, ImagePyramid(), torch.zeros_like(alpha))) == pytest.approx(0, abs=1e-6)

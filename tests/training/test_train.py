@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tuft_export.checkpoints import checkpoint_from_name, load_network
+from tuft_export.checkpoints import checkpoint_from_name, load_network, save_weights
 from tuft_export.inspyrenet import InSPyReNet, NetworkConfig, SwinConfig
-from tuft_training.averages import MovingAverage
+from tuft_training.averages import MovingAverage, main, mean_network
 from tuft_training.rebase import balanced, rebased
 from tuft_training.samples import TrainingSet, loader
 from tuft_training.train import Plan, Trainer
@@ -43,8 +44,8 @@ def trained(network, the_plan, folder):
     return trainer
 
 
-def test_resumed_equals_uninterrupted(tmp_path):
-    long = plan(evaluate_every=4)
+def test_resumed_equals_uninterrupted(tmp_path, pets):
+    long = plan(evaluate_every=4, pets=pets)
     whole = trained(_fresh(), long, tmp_path / "whole")
 
     first = Trainer(_fresh(), long, tmp_path / "parts")
@@ -87,6 +88,12 @@ def test_run_leaves_weights_curves_and_state(network, tmp_path):
     assert lines[0] == "step,minutes,loss,iou,mae,sad,gradient,connectivity,boundary_f"
     assert [line.split(",")[0] for line in lines[1:]] == ["2", "4"]
 
+    again = Trainer(_fresh(), plan(), tmp_path)
+    assert again.resume()
+    again.run()
+    assert again.step == 4, "a finished stage is not continued"
+    assert (tmp_path / "curves.csv").read_text().splitlines() == lines
+
 
 def test_no_state_to_resume(network, tmp_path):
     assert not Trainer(network, plan(), tmp_path).resume()
@@ -115,6 +122,24 @@ def test_average_follows_by_the_decay(network):
     average.update(network)
     torch.testing.assert_close(average.network.state_dict(), network.state_dict())
     assert not average.network.training
+
+
+def test_mean_of_networks_is_the_mean_of_their_weights(tmp_path):
+    networks = [_fresh(seed).eval() for seed in range(3)]
+    truth = torch.stack([n.state_dict()["context1.branch0.conv.weight"] for n in networks]).mean(0)
+    torch.testing.assert_close(mean_network(networks).state_dict()["context1.branch0.conv.weight"], truth)
+    paths = [str(tmp_path / f"{i}.safetensors") for i in range(3)]
+    for network, path in zip(networks, paths, strict=True):
+        save_weights(network, Path(path))
+    assert main([*paths, "-o", str(tmp_path / "mean.safetensors")]) == 0
+    stored = load_network(checkpoint_from_name(str(tmp_path / "mean.safetensors"))).state_dict()
+    torch.testing.assert_close(stored["context1.branch0.conv.weight"], truth, rtol=2e-3, atol=1e-4)
+
+
+def test_half_of_the_samples_are_photographs_that_do_not_know_their_edges(pets):
+    dataset = TrainingSet(100, 40, 64, pets=pets)
+    known = [float(dataset[i][2].mean()) for i in range(40)]
+    assert 10 <= sum(share < 1 for share in known) <= 30
 
 
 def test_scenes_do_not_depend_on_where_the_loader_starts():
