@@ -123,7 +123,7 @@ def parse_scale(scale: str | float) -> float | None:
         return None
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)%", scale.strip()) if isinstance(scale, str) else None
     share = float(found[1]) / 100 if found else scale
-    if isinstance(share, bool | str) or not MIN_SCALE <= share <= 1:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not MIN_SCALE <= share <= 1:
         raise OptionError(f"There is no scale {_shown(scale)}: give original, or 10% to 100%.")
     return share
 
