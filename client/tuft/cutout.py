@@ -172,7 +172,8 @@ class Cutout:
             region: `x1 y1 x2 y2`, each in pixels (`30px`, 30) or of the frame's width or height (`10%`).
 
         Raises:
-            OptionError: There is no such region, or it reaches beyond the frame.
+            OptionError: There is no such region.
+            ImageError: It reaches beyond the frame.
         """
         box = layout.parse_region(region).box(self._size_hw)
         return replace(self, rgba=layout.only_within(self.rgba, box))

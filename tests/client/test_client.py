@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tuft import Client, FakeTransport, contract
-from tuft.errors import NotAnImageError, OptionError, ServerUnreachableError, TuftError
+from tuft.errors import (
+    ImageError,
+    NoSubjectError,
+    NotAnImageError,
+    OptionError,
+    ServerUnreachableError,
+    TuftError,
+)
 from tuft.inference.transport.triton import TritonTransport
 from tuft.presets import PRESETS, REFINEMENTS
 from tuft.stopwatch import STAGES
@@ -213,3 +220,72 @@ def test_no_message_is_without_bound(length: int) -> None:
     assert text[0] == "a"
     assert text[-1] == "z"
     assert ("…" in text) == (length > 2_000)
+
+
+# --- a region of interest
+
+
+def two_disks() -> np.ndarray:
+    """A photograph with a disk on its left that stands out, and a fainter one on its right."""
+    rows, columns = np.indices((120, 240))
+    photo = np.full((120, 240, 3), 10, np.uint8)
+    photo[np.hypot(rows - 60, columns - 60) < 30] = 250
+    photo[np.hypot(rows - 60, columns - 180) < 30] = 150
+    return photo
+
+
+def brightest(image: np.ndarray) -> np.ndarray:
+    """A network that finds only what is as bright as the brightest pixel."""
+    return (image[..., 1] > 0.9 * image.max()).astype(np.float32)
+
+
+def test_in_a_region_another_object_does_not_stand_out_more() -> None:
+    photo = two_disks()
+    with Client(transport=FakeTransport(brightest)) as client:
+        everywhere = client.remove(photo, size=384, refine="none")
+        within = client.remove(photo, size=384, refine="none", roi="50% 0 100% 100%")
+        alone = client.remove(photo[:, 120:], size=384, refine="none")
+    assert not everywhere.alpha[:, 120:].any()
+    assert within.alpha.shape == everywhere.alpha.shape
+    assert not within.rgba[:, :120].any()
+    np.testing.assert_array_equal(within.rgba[:, 120:], alone.rgba)
+    np.testing.assert_array_equal(within.photo, photo)
+    assert within.alpha[60, 180] == 255
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_nothing_is_kept_outside_of_a_region(data: st.DataObject) -> None:
+    photo = two_disks()
+    (left, right), (top, bottom) = (
+        sorted((data.draw(st.integers(0, side - 1)), data.draw(st.integers(1, side)))) for side in (240, 120)
+    )
+    with Client(transport=FakeTransport()) as client:
+        cutout = client.remove(photo, size=384, refine="edges+colours", roi=(left, top, right + 1, bottom + 1))
+    outside = np.ones((120, 240), bool)
+    outside[top : bottom + 1, left : right + 1] = False
+    assert not cutout.rgba[outside].any()
+    assert cutout.alpha.any()
+    np.testing.assert_array_equal(cutout.foreground[outside], photo[outside])
+
+
+def test_the_photographs_own_alpha_holds_in_a_region() -> None:
+    rgba = np.dstack([two_disks(), np.full((120, 240), 100, np.uint8)])
+    with Client(transport=FakeTransport()) as client:
+        assert client.remove(rgba, size=384, roi="25% 0 75% 100%").alpha.max() == 100
+
+
+def test_regions_that_do_not_fit_are_told_before_the_server_is_asked(client: Client, fake: FakeTransport) -> None:
+    for roi in ("0 0 10", "5 5 5 9"):
+        with pytest.raises(OptionError, match="region"):
+            client.remove(two_disks(), roi=roi)
+    small, large = client.map([two_disks()[:, :100], two_disks()], size=384, roi="0 0 120 100%")
+    assert type(small.error) is ImageError
+    assert len(fake.requests) == 1
+    assert large.cutout is not None
+
+
+def test_a_region_without_a_subject_is_told() -> None:
+    nothing = FakeTransport(lambda image: np.zeros(image.shape[:2], np.float32))
+    with Client(transport=nothing) as client, pytest.raises(NoSubjectError):
+        client.remove(two_disks(), size=384, roi="0 0 10 10")

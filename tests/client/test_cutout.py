@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import copy
 import io
+import multiprocessing
+import pickle
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tuft import Client, Cutout
+from tuft import Client, Cutout, FakeTransport
 from tuft.cutout import resolve_background
-from tuft.errors import NotAnImageError, OptionError, OutputError
+from tuft.errors import NoSubjectError, NotAnImageError, OptionError, OutputError
 from tuft.imaging import compose
 
 
@@ -228,3 +233,265 @@ def test_what_nothing_can_be_saved_into_is_told(cutout: Cutout, tmp_path: Path) 
 def test_a_missing_folder_is_told(cutout: Cutout, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="folder"):
         cutout.save(tmp_path / "missing" / "disk.png")
+
+
+# --- the frame, edge and shadow
+
+
+def assert_aligned(changed: Cutout) -> None:
+    """The three arrays of a changed cut-out have one size, and colours are zero where alpha is."""
+    assert changed.foreground.shape == changed.photo.shape == (*changed.alpha.shape, 3)
+    assert not changed.rgba[changed.alpha == 0].any()
+
+
+def test_a_crop_contains_the_subject_and_its_margins(cutout: Cutout) -> None:
+    box = cutout.foreground_box
+    for margin, size in ((0, (box.width, box.height)), ("7px 9px", (box.width + 18, box.height + 14))):
+        cropped = cutout.cropped(margin)
+        assert cropped.image.size == size
+        assert cropped.foreground_box[2:] == box[2:]
+        assert_aligned(cropped)
+    rows, columns = box.slices
+    for whole, part in zip(layers(cutout), layers(cutout.cropped()), strict=True):
+        np.testing.assert_array_equal(part, whole[rows, columns])
+
+
+def layers(cutout: Cutout) -> tuple[np.ndarray, ...]:
+    return cutout.rgba, cutout.foreground, cutout.photo
+
+
+def test_margins_reach_beyond_the_photograph(cutout: Cutout) -> None:
+    cropped = cutout.cropped("50%")
+    assert cropped.image.size == (2 * cutout.foreground_box.width, 2 * cutout.foreground_box.height)
+    assert cropped.image.height > cutout.image.height
+    np.testing.assert_array_equal(cropped.photo[0], cropped.photo[1])  # the photograph's border goes on
+    assert_aligned(cropped)
+
+
+def test_a_cropped_subject_placed_at_its_full_size_stays_as_it_is(cutout: Cutout) -> None:
+    cropped = cutout.cropped()
+    for placed in (cropped.placed("100%"), cropped.placed(1.0, "0% 100%"), cropped.placed(position="center")):
+        for before, after in zip(layers(cropped), layers(placed), strict=True):
+            np.testing.assert_array_equal(after, before)
+
+
+def test_nothing_changes_where_nothing_is_asked_for(cutout: Cutout) -> None:
+    for same in (
+        cutout.placed(),
+        cutout.placed("original", "original"),
+        cutout.resized(10**9),
+        cutout.within("0 0 100% 100%"),
+    ):
+        for before, after in zip(layers(cutout), layers(same), strict=True):
+            np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("position", [None, "0%", "30% 100%", "original"])
+def test_a_placed_subject_is_where_it_is_wanted(cutout: Cutout, position: str | None) -> None:
+    placed = cutout.placed("40%", position)
+    box, (width, height) = placed.foreground_box, cutout.image.size
+    assert placed.image.size == (width, height)
+    assert max(box.width / width, box.height / height) == pytest.approx(0.4, abs=2 / height)
+    before = cutout.foreground_box
+    shares = {
+        None: (0.5, 0.5),
+        "0%": (0, 0),
+        "30% 100%": (0.3, 1),
+        "original": (before.left / (width - before.width), before.top / (height - before.height)),
+    }[position]
+    assert box.left == pytest.approx(shares[0] * (width - box.width), abs=2)
+    assert box.top == pytest.approx(shares[1] * (height - box.height), abs=2)
+    assert_aligned(placed)
+
+
+def test_a_region_keeps_what_is_in_it(cutout: Cutout) -> None:
+    kept = cutout.within("50% 0% 100% 100%")
+    middle = cutout.image.width // 2
+    assert not kept.rgba[:, :middle].any()
+    np.testing.assert_array_equal(kept.rgba[:, middle:], cutout.rgba[:, middle:])
+    np.testing.assert_array_equal(kept.photo, cutout.photo)
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 100, 5000, 19_199])
+def test_a_reduced_cutout_has_at_most_so_many_pixels(cutout: Cutout, pixels: int) -> None:
+    reduced = cutout.resized(pixels)
+    width, height = reduced.image.size
+    assert 1 <= width * height <= pixels
+    assert abs(width * cutout.image.height - height * cutout.image.width) <= cutout.image.width + cutout.image.height
+    assert_aligned(reduced)
+    with pytest.raises(OptionError, match="above zero"):
+        cutout.resized(0)
+
+
+def test_a_hard_edge_is_alpha_at_a_threshold(cutout: Cutout) -> None:
+    for threshold in (0.0, 0.3, 0.5, 0.999):
+        hard = cutout.hardened(threshold)
+        np.testing.assert_array_equal(hard.alpha, np.where(cutout.alpha / 255 > threshold, 255, 0))
+        np.testing.assert_array_equal(hard.rgba[hard.alpha > 0, :3], cutout.foreground[hard.alpha > 0])
+        assert_aligned(hard)
+    for threshold in (-0.1, 1, 127, float("nan")):
+        with pytest.raises(OptionError, match="threshold"):
+            cutout.hardened(threshold)
+
+
+@pytest.mark.parametrize("kind", ["drop", "natural"])
+def test_a_shadow_lies_under_the_subject(cutout: Cutout, kind: str) -> None:
+    roomy = cutout.cropped("30%")
+    shaded = roomy.with_shadow(kind, 80)
+    opaque, bare = roomy.alpha == 255, roomy.alpha == 0
+    np.testing.assert_array_equal(shaded.rgba[opaque], roomy.rgba[opaque])
+    assert (shaded.alpha >= roomy.alpha).all()
+    assert 0 < shaded.alpha[bare].max() <= 204
+    assert not shaded.rgba[bare, :3].any()  # black
+    over_white = np.asarray(shaded.over("white"), int)
+    shade = shaded.alpha[bare].astype(int)
+    assert np.abs(over_white[bare] - (255 - shade)[:, None]).max() <= 1
+    assert_aligned(shaded)
+    np.testing.assert_array_equal(roomy.with_shadow(kind, 0).rgba, roomy.rgba)
+
+
+def test_shadows_that_do_not_exist(cutout: Cutout) -> None:
+    with pytest.raises(OptionError, match="drop, natural"):
+        cutout.with_shadow("long")
+    for opacity in (-1, 101, float("nan")):
+        with pytest.raises(OptionError, match="opacity"):
+            cutout.with_shadow("drop", opacity)
+
+
+def test_an_empty_cutout_has_no_frame_and_no_shadow(cutout: Cutout) -> None:
+    empty = replace(cutout, rgba=np.zeros_like(cutout.rgba))
+    assert empty.foreground_box == (0, 0, 0, 0)
+    for change in (empty.cropped, empty.placed):
+        with pytest.raises(NoSubjectError, match="empty"):
+            change()
+    assert not empty.with_shadow().rgba.any()
+    assert empty._repr_png_()
+
+
+def test_changes_keep_the_origin(cutout: Cutout) -> None:
+    for changed in (
+        cutout.cropped(),
+        cutout.placed("50%"),
+        cutout.with_shadow(),
+        cutout.resized(99),
+        cutout.hardened(),
+    ):
+        assert (changed.model, changed.request_id, changed.preset) == (cutout.model, cutout.request_id, cutout.preset)
+        assert changed.milliseconds == cutout.milliseconds
+
+
+# --- what is shown of it
+
+
+def test_every_type_is_what_its_formula_says(cutout: Cutout) -> None:
+    alpha = cutout.alpha[..., None] / 255
+    np.testing.assert_array_equal(np.asarray(cutout.as_type()), cutout.rgba)
+    np.testing.assert_array_equal(np.asarray(cutout.as_type("mask")), cutout.alpha)
+    colours = np.where(alpha > 0, cutout.foreground, 0)
+    np.testing.assert_array_equal(np.asarray(cutout.as_type("foreground")), colours)
+    green = alpha * cutout.foreground + (1 - alpha) * (0, 0xB1, 0x40)
+    np.testing.assert_allclose(np.asarray(cutout.as_type("green"), float), green, atol=0.51)
+    tint = 0.5 * (1 - alpha)
+    tinted = (1 - tint) * cutout.photo + tint * np.array([255, 0, 0])
+    np.testing.assert_allclose(np.asarray(cutout.as_type("overlay"), float), tinted, atol=0.51)
+    with pytest.raises(OptionError, match="cutout, mask, foreground, green, overlay"):
+        cutout.as_type("map")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg"])
+@pytest.mark.parametrize(("output_type", "kind"), [("mask", "L"), ("foreground", "RGB"), ("overlay", "RGB")])
+def test_every_type_can_be_saved(
+    cutout: Cutout, tmp_path: Path, format: str, output_type: compose.OutputType, kind: str
+) -> None:
+    cutout.save(tmp_path / f"it.{format}", output_type=output_type)
+    read = decoded((tmp_path / f"it.{format}").read_bytes()).convert(kind)
+    difference = np.abs(np.asarray(read, float) - np.asarray(cutout.as_type(output_type), float))
+    assert difference.max() <= (0 if format != "jpeg" else 60)
+    assert difference.mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [
+        ("zip", {"output_type": "mask"}),
+        ("png", {"output_type": "mask", "background": "white"}),
+        ("png", {"output_type": "trimap"}),
+        ("jpeg", {"background": (1, 2, 3, 4)}),
+        ("jpeg", {"background": "#ffffff80"}),
+    ],
+    ids=repr,
+)
+def test_what_does_not_go_together(cutout: Cutout, format: str, options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        cutout.to_bytes(format, **options)
+
+
+def test_over_a_translucent_colour_is_pillows_composition(cutout: Cutout) -> None:
+    for colour in ((10, 200, 30, 128), (255, 255, 255, 1), (0, 0, 0, 0)):
+        mixed = cutout.over(colour)
+        wanted = Image.alpha_composite(Image.new("RGBA", cutout.image.size, colour), cutout.image)
+        assert mixed.mode == "RGBA"
+        np.testing.assert_allclose(np.asarray(mixed)[..., 3], np.asarray(wanted)[..., 3], atol=1)
+        seen = np.asarray(wanted)[..., 3] > 0
+        np.testing.assert_allclose(np.asarray(mixed, int)[seen], np.asarray(wanted, int)[seen], atol=2)
+    assert cutout.over((1, 2, 3, 255)).mode == "RGB"
+
+
+# --- in other places
+
+
+def test_a_notebook_shows_it_on_a_checkerboard(cutout: Cutout) -> None:
+    shown = decoded(cutout._repr_png_())
+    assert (shown.mode, shown.size) == ("RGB", cutout.image.size)
+    clear = np.asarray(shown)[cutout.alpha == 0]
+    assert set(map(tuple, clear)) == {(255, 255, 255), (204, 204, 204)}
+    np.testing.assert_array_equal(np.asarray(shown)[cutout.alpha == 255], cutout.rgba[cutout.alpha == 255, :3])
+
+
+def test_a_notebook_shows_large_ones_small(cutout: Cutout) -> None:
+    large = replace(cutout, **{name: getattr(cutout, name).repeat(20, 0).repeat(20, 1) for name in ARRAYS})
+    assert np.prod(decoded(large._repr_png_()).size) <= 512 * 512
+
+
+ARRAYS = ("rgba", "foreground", "photo")
+
+
+def assert_same(one: Cutout, other: Cutout) -> None:
+    for field in fields(Cutout):
+        before, after = getattr(one, field.name), getattr(other, field.name)
+        assert np.array_equal(before, after) if field.name in ARRAYS else before == after
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_it_can_be_pickled(cutout: Cutout, protocol: int) -> None:
+    size = len(pickle.dumps(cutout, protocol))
+    assert cutout.image  # made on demand, and not carried along
+    data = pickle.dumps(cutout, protocol)
+    assert len(data) == size
+    again = pickle.loads(data)
+    assert_same(cutout, again)
+    with pytest.raises(TypeError):
+        again.milliseconds["network"] = 0
+    np.testing.assert_array_equal(np.asarray(again.image), cutout.rgba)
+
+
+def test_it_can_be_copied(cutout: Cutout) -> None:
+    shallow, deep = copy.copy(cutout), copy.deepcopy(cutout)
+    assert_same(cutout, shallow)
+    assert_same(cutout, deep)
+    assert np.shares_memory(shallow.rgba, cutout.rgba)
+    assert not np.shares_memory(deep.rgba, cutout.rgba)
+    assert asdict(cutout)["milliseconds"] == cutout.milliseconds
+
+
+def cut_out_elsewhere(rgb: np.ndarray) -> Cutout:
+    with Client(transport=FakeTransport()) as client:
+        return client.remove(rgb, size=384)
+
+
+def test_it_returns_from_another_process(scene: Any) -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        made = pool.submit(cut_out_elsewhere, scene.rgb).result()
+    here = cut_out_elsewhere(scene.rgb)
+    np.testing.assert_array_equal(made.rgba, here.rgba)
+    assert made.milliseconds.keys() == here.milliseconds.keys()

@@ -16,6 +16,7 @@ from PIL import ImageColor
 
 from tuft.errors import OptionError
 from tuft.imaging.pixels import strips
+from tuft.text import shown
 
 Colour = tuple[int, int, int] | tuple[int, int, int, int]
 
@@ -52,10 +53,9 @@ def parse_colour(colour: str | Sequence[int]) -> Colour:
     """
     levels = _levels_of_text(colour) if isinstance(colour, str) else _levels(colour)
     if levels is None:
-        shown = repr(colour)
-        shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
+        given = shown(repr(colour), 60)
         raise OptionError(
-            f"There is no colour {shown}: give a name such as white, #rrggbb, #rrggbbaa, or 3 or 4 integers of 0..255."
+            f"There is no colour {given}: give a name such as white, #rrggbb, #rrggbbaa, or 3 or 4 integers of 0..255."
         )
     return levels[:3] if levels[3:] == (255,) else levels
 
@@ -146,9 +146,9 @@ def over_translucent(
         below = (255 - above) * behind[rows] / np.float32(255)
         alpha = above + below
         share = above / np.maximum(alpha, np.finfo(np.float32).tiny)
-        shown = rgba[rows, :, :3] * share[..., None] + np.array(colour, np.float32) * (1 - share)[..., None]
+        mixed = rgba[rows, :, :3] * share[..., None] + np.array(colour, np.float32) * (1 - share)[..., None]
         result[rows, :, 3] = np.rint(alpha)
-        result[rows, :, :3] = np.rint(shown) * (result[rows, :, 3, None] > 0)
+        result[rows, :, :3] = np.rint(mixed) * (result[rows, :, 3, None] > 0)
     return result
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from tuft.errors import NoSubjectError, OptionError
+from tuft.errors import ImageError, NoSubjectError, OptionError
 from tuft.imaging.geometry import Box
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,17 +71,15 @@ class Region(NamedTuple):
         """The region in a photograph of `size_hw` pixels: all pixels that it touches.
 
         Raises:
-            OptionError: It reaches beyond the photograph, or it is empty.
+            ImageError: It reaches beyond the photograph, or it has no pixel of it.
         """
         height, width = size_hw
         x1, x2 = (length.pixels(width) for length in (self.x1, self.x2))
         y1, y2 = (length.pixels(height) for length in (self.y1, self.y2))
         if x2 > width or y2 > height:
-            raise OptionError(
-                f"The region reaches beyond the photograph of {width} × {height} pixels: make it smaller."
-            )
+            raise ImageError(f"The region reaches beyond the picture of {width} × {height} pixels: make it smaller.")
         if x1 >= x2 or y1 >= y2:
-            raise OptionError("The region is empty: give x1 y1 x2 y2 with x1 < x2 and y1 < y2.")
+            raise ImageError(f"The region has no pixel of the picture of {width} × {height} pixels: make it larger.")
         left, top = math.floor(x1), math.floor(y1)
         return Box(left, top, math.ceil(x2) - left, math.ceil(y2) - top)
 
@@ -92,10 +91,10 @@ def parse_margin(margin: Lengths) -> Margin:
         OptionError: It is not that, or larger than half the subject or 500 pixels.
     """
     expected = "1, 2 or 4 values such as 10% or 30px, at most 50% or 500px"
-    lengths = _lengths(margin, (1, 2, 4), f"margin {_shown(margin)}", expected)
+    lengths = _lengths(margin, (1, 2, 4), f"margin {_quoted(margin)}", expected)
     for length in lengths:
         if length.value > (MAX_MARGIN_SHARE if length.relative else MAX_MARGIN_PX):
-            raise OptionError(f"The margin {_shown(margin)} is too large: give {expected}.")
+            raise OptionError(f"The margin {_quoted(margin)} is too large: give {expected}.")
     top, right, bottom, left = (lengths * (4 // len(lengths)))[:4]
     return Margin(top, right, bottom, left)
 
@@ -104,10 +103,14 @@ def parse_region(region: Lengths) -> Region:
     """Parses a region of interest, `x1 y1 x2 y2`.
 
     Raises:
-        OptionError: It is not that.
+        OptionError: It is not that, or it is empty in every photograph.
     """
-    expected = "x1 y1 x2 y2, each such as 10% or 30px"
-    return Region(*_lengths(region, (4,), f"region {_shown(region)}", expected))
+    expected = "x1 y1 x2 y2, each such as 10% or 30px, with x1 < x2 and y1 < y2"
+    parsed = Region(*_lengths(region, (4,), f"region {_quoted(region)}", expected))
+    for first, end in ((parsed.x1, parsed.x2), (parsed.y1, parsed.y2)):
+        if first.relative == end.relative and first.value >= end.value:
+            raise OptionError(f"The region {_quoted(region)} is empty: give {expected}.")
+    return parsed
 
 
 def parse_scale(scale: str | float) -> float | None:
@@ -124,7 +127,7 @@ def parse_scale(scale: str | float) -> float | None:
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)%", scale.strip()) if isinstance(scale, str) else None
     share = float(found[1]) / 100 if found else scale
     if isinstance(share, bool) or not isinstance(share, int | float) or not MIN_SCALE <= share <= 1:
-        raise OptionError(f"There is no scale {_shown(scale)}: give original, or 10% to 100%.")
+        raise OptionError(f"There is no scale {_quoted(scale)}: give original, or 10% to 100%.")
     return share
 
 
@@ -142,9 +145,9 @@ def parse_position(position: Lengths) -> tuple[float, float] | None:
     if position == "center":
         return 0.5, 0.5
     expected = "original, center, or one or two values from 0% to 100%"
-    lengths = _lengths(position, (1, 2), f"position {_shown(position)}", expected, unit="%")
+    lengths = _lengths(position, (1, 2), f"position {_quoted(position)}", expected, unit="%")
     if not all(length.relative and length.value <= 1 for length in lengths):
-        raise OptionError(f"There is no position {_shown(position)}: give {expected}.")
+        raise OptionError(f"There is no position {_quoted(position)}: give {expected}.")
     return lengths[0].value, lengths[-1].value
 
 
@@ -163,9 +166,8 @@ def _length(match: re.Match[str], unit: str) -> Length:
     return Length(float(match[1]) / (100 if relative else 1), relative)
 
 
-def _shown(written: object) -> str:
-    text = repr(written)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+def _quoted(written: object) -> str:
+    return shown(repr(written), _SHOWN_CHARACTERS)
 
 
 def foreground_box(alpha: NDArray[np.uint8]) -> Box:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from tuft.errors import OptionError
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def parse_shadow(kind: str) -> Shadow:
     """
     found = {"drop": SHADOWS[0], "natural": SHADOWS[1], "3d": SHADOWS[1]}.get(kind.lower())
     if found is None:
-        raise OptionError(f"There is no shadow {kind[:60]!r}: choose one of {', '.join(SHADOWS)}, or 3D.")
+        raise OptionError(f"There is no shadow {shown(repr(kind), 60)}: choose one of {', '.join(SHADOWS)}, or 3D.")
     return found
 
 

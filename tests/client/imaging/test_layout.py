@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tuft.errors import NoSubjectError, OptionError
+from tuft.errors import ImageError, NoSubjectError, OptionError
 from tuft.imaging import Box, layout, parse_margin, parse_position, parse_region, parse_scale
 
 SIDES = st.integers(1, 24)
@@ -112,7 +112,11 @@ def test_regions_in_pixels_and_percent() -> None:
     assert parse_region("33.3% 0 33.4% 1").box((3, 7)) == Box(2, 0, 1, 1)  # less than a pixel: the one it touches
 
 
-@pytest.mark.parametrize("written", ["", "0 0 1", "0 0 1 1 1", "a b c d", "-1 0 9 9", None, 5, "0,0,1,1"], ids=repr)
+@pytest.mark.parametrize(
+    "written",
+    ["", "0 0 1", "0 0 1 1 1", "a b c d", "-1 0 9 9", None, 5, "0,0,1,1", "9 0 9 9", "0 9px 5 8", "60% 0 50% 9"],
+    ids=repr,
+)
 def test_what_is_no_region(written: Any) -> None:
     with pytest.raises(OptionError, match="x1 y1 x2 y2"):
         parse_region(written)
@@ -120,10 +124,10 @@ def test_what_is_no_region(written: Any) -> None:
 
 @pytest.mark.parametrize(
     ("written", "said"),
-    [("0 0 201 9", "beyond"), ("0 0 9 101%", "beyond"), ("9 0 9 9", "empty"), ("50% 0 9 9", "empty")],
+    [("0 0 201 9", "beyond"), ("0 0 9 101%", "beyond"), ("50% 0 9 9", "no pixel"), ("0 60 9 60%", "no pixel")],
 )
-def test_regions_that_do_not_fit(written: str, said: str) -> None:
-    with pytest.raises(OptionError, match=said):
+def test_regions_that_do_not_fit_are_a_matter_of_the_photograph(written: str, said: str) -> None:
+    with pytest.raises(ImageError, match=said):
         parse_region(written).box((100, 200))
 
 
