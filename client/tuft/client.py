@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from tuft.inference.runner import RunResult
     from tuft.inference.transport.base import Transport
     from tuft.presets import Refinement
+
+
+_LOG = logging.getLogger("tuft")
 
 
 class Client:
@@ -90,7 +94,7 @@ class Client:
             rollout=rollout,
             cache=cache,
         )
-        self._sandbox = imaging.IsolatedDecoder() if self.settings.isolate_decoding else None
+        self._sandbox = _sandbox(self.settings) if self.settings.isolate_decoding else None
         self._load: Callable[..., imaging.Photo] = self._sandbox or imaging.load_photo
         self._closing = CancelToken()
         self._fallbacks = 0
@@ -287,6 +291,8 @@ class Client:
         with request.watch.stage("decode"):
             photo = self._load(image, max_pixels=self.settings.max_pixels, max_bytes=self.settings.max_bytes)
         request.note(size_hw=photo.size_hw)
+        if photo.animated:
+            _LOG.warning("%s is an animation, of which only the first frame is cut out.", imaging.name_of(image))
         return photo
 
     def _cutout(self, photo: imaging.Photo, result: RunResult, request: Request) -> Cutout:
@@ -309,3 +315,8 @@ class Client:
             request_id=request.record.request_id,
             from_cache=request.record.cache == "hit",
         )
+
+
+def _sandbox(settings: Settings) -> imaging.IsolatedDecoder:
+    """Workers with memory for the largest photograph that settings allow."""
+    return imaging.IsolatedDecoder(memory_bytes=max(imaging.MEMORY_BYTES, 32 * settings.max_pixels))

@@ -6,11 +6,13 @@ does not reveal where its photograph was taken.
 """
 
 from tuft.imaging.compose import OUTPUT_TYPES, parse_colour
-from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, ImageSource, Photo, load_photo
+from tuft.imaging.decoding.formats import READABLE_FORMATS
+from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, ImageSource, Photo, load_photo
+from tuft.imaging.decoding.sources import name_of
 from tuft.imaging.encoding import FORMAT_OF_SUFFIX, FORMATS, encode, format_from_name, format_from_path
 from tuft.imaging.geometry import Box
 from tuft.imaging.layout import Lengths, parse_margin, parse_position, parse_region, parse_scale
-from tuft.imaging.sandbox.pool import IsolatedDecoder
+from tuft.imaging.sandbox.pool import MEMORY_BYTES, IsolatedDecoder
 from tuft.imaging.shadow import SHADOWS, parse_shadow
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "FORMAT_OF_SUFFIX",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "MEMORY_BYTES",
     "OUTPUT_TYPES",
     "READABLE_FORMATS",
     "SHADOWS",
@@ -30,6 +33,7 @@ __all__ = [
     "format_from_name",
     "format_from_path",
     "load_photo",
+    "name_of",
     "parse_colour",
     "parse_margin",
     "parse_position",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tuft.errors import NoSubjectError
 from tuft.imaging import layout, postprocess, preprocess
 from tuft.imaging import refine as refinement
-from tuft.imaging.decoding.load import Photo
 from tuft.imaging.geometry import Box
 from tuft.imaging.matte import Matte
 from tuft.imaging.pixels import strips
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tuft.imaging.decoding.load import Photo
     from tuft.imaging.geometry import Geometry
     from tuft.presets import Preset, Resize
+
+
+# Alpha up to this counts as transparent, and from 255 minus this as opaque.
+_TRANSPARENT: Final = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +74,12 @@ def finish(
         watch: Measures the stages.
 
     Raises:
-        NoSubjectError: The network found no subject.
+        NoSubjectError: The network found no subject, and the photograph's own alpha tells none from a background.
         ContractError: The saliency has another shape than the geometry, or values that are not finite.
     """
     watch = watch or Stopwatch()
     with watch.stage("postprocess"):
-        alpha = postprocess.alpha_from_saliency(saliency, geometry, reference=preset.reference)
+        alpha = _alpha(photo, saliency, geometry, preset)
     with watch.stage("refine"):
         if preset.refine != "none":
             alpha = refinement.refine_alpha(photo.rgb, alpha, geometry.size)
@@ -83,8 +88,22 @@ def finish(
         foreground = photo.rgb
         if preset.refine == "edges+colours":
             foreground = refinement.estimate_foreground(photo.rgb, alpha)
+        if photo.alpha is not None:
+            foreground = _with_own_colours(foreground, photo, photo.alpha)
     with watch.stage("compose"):
         return Matte(postprocess.to_uint8(alpha, reference=preset.reference), foreground)
+
+
+def _alpha(
+    photo: Photo, saliency: NDArray[np.floating[Any]], geometry: Geometry, preset: Preset
+) -> NDArray[np.float32]:
+    """(H, W) alpha in 0..1 of the network; of a photograph cut out before where it finds nothing, its own."""
+    try:
+        return postprocess.alpha_from_saliency(saliency, geometry, reference=preset.reference)
+    except NoSubjectError:
+        if photo.alpha is None or photo.alpha.min() > _TRANSPARENT or photo.alpha.max() < 255 - _TRANSPARENT:
+            raise
+        return photo.alpha / np.float32(255)
 
 
 def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -> NDArray[np.float32]:
@@ -100,7 +119,8 @@ def _with_own_alpha(alpha: NDArray[np.float32], own: NDArray[np.uint8] | None) -
 
 def part_of(photo: Photo, box: Box) -> Photo:
     """What lies in `box` of a photograph, to cut out a subject there whatever else the photograph shows."""
-    return Photo(layout.window(photo.rgb, box), None if photo.alpha is None else layout.window(photo.alpha, box))
+    alpha = None if photo.alpha is None else layout.window(photo.alpha, box)
+    return replace(photo, rgb=layout.window(photo.rgb, box), alpha=alpha)
 
 
 def embedded(matte: Matte, box: Box, photo: Photo) -> Matte:
@@ -109,3 +129,17 @@ def embedded(matte: Matte, box: Box, photo: Photo) -> Matte:
     foreground = photo.rgb.copy()
     foreground[box.slices] = matte.foreground
     return Matte(layout.window(matte.alpha, Box(-box.left, -box.top, width, height)), foreground)
+
+
+def _with_own_colours(foreground: NDArray[np.uint8], photo: Photo, own: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The colours (H, W, 3) that the file itself states where it is translucent: an estimate would keep the backdrop.
+
+    Undoes compositing, C = a·F + (1 − a)·B, so F is known to ± 1/2a levels; over any background that is one half.
+    """
+    stated = foreground.copy()
+    for rows in strips(len(own)):
+        translucent = (own[rows] > 0) & (own[rows] < 255)
+        weight = own[rows][translucent, None] / np.float32(255)
+        seen = photo.rgb[rows][translucent] - (1 - weight) * np.float32(photo.backdrop)
+        stated[rows][translucent] = np.rint(np.clip(seen / weight, 0, 255))
+    return stated

@@ -36,34 +36,6 @@ def strips(height: int, rows: int = 64) -> Iterator[slice]:
         yield slice(start, min(start + rows, height))
 
 
-def colours_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Splits `image` into its colours (L, RGB or CMYK) and its alpha (L), which is None for an opaque image.
-
-    Raises:
-        NotAnImageError: The range of its integers or floats is unknown.
-    """
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_grey_from_deep(np.asarray(image))), None
-    if image.has_transparency_data:
-        grey = image.mode in ("1", "L", "LA", "La")
-        image = _converted(image, "LA" if grey else "RGBA")
-        return image.convert("L" if grey else "RGB"), image.getchannel("A")
-    if image.mode == "1":
-        return image.convert("L"), None
-    return (image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")), None
-
-
-def _converted(image: Image.Image, mode: str) -> Image.Image:
-    return image if image.mode == mode else image.convert(mode)  # convert copies even if the mode is the same
-
-
-def _grey_from_deep(grey: NDArray[Any]) -> Pixels:
-    """Converts grey of 16 bits, of 32 bits with 16-bit values (as Pillow reads PGM), or of floats in 0..1."""
-    if grey.dtype.kind == "i" and grey.min() >= 0 and grey.max() <= 65535:
-        grey = grey.astype(np.uint16)
-    return uint8_from(grey)
-
-
 def array_from(image: Image.Image) -> Pixels:
     """The pixels of `image` (L or RGB): uint8 (H, W) or (H, W, 3).
 
@@ -100,15 +72,6 @@ def _by_strips(array: NDArray[Any], levels: Callable[[NDArray[Any]], NDArray[Any
     for rows in strips(len(array)):
         converted[rows] = levels(array[rows])
     return converted
-
-
-def over_white(rgb: Pixels, alpha: Pixels) -> Pixels:
-    """Composites `rgb` (H, W, 3) with straight `alpha` (H, W) over white: uint8 (H, W, 3)."""
-    seen = np.empty_like(rgb)
-    for rows in strips(len(rgb)):
-        weight = alpha[rows, :, None].astype(np.uint16)
-        seen[rows] = (rgb[rows] * weight + 255 * (255 - weight) + 127) // 255
-    return seen
 
 
 def upright(stored: Pixels, orientation: int) -> Pixels:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tuft.errors import ImageTooLargeError
+from tuft.imaging.decoding.tiff import TiffFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,15 +36,21 @@ MAX_ITEM_TABLE_BYTES: Final = 1 << 16
 # Offsets of strips and tiles, each a Python object. 100 megapixels in tiles of 64 × 64 are 24,400.
 MAX_TIFF_VALUES: Final = 100_000
 # Total size that the tags of a directory may claim if the file is smaller: all tags may refer to the same bytes, and
-# Pillow before 13 keeps a copy for each.
+# Pillow before 13 keeps a copy for each. Metadata that claims more is left out (`metadata.py`).
 MAX_CLAIMED_BYTES: Final = 1 << 24
 
 _JPEG_MARKER: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")  # neither stuffing in coded data nor a fill byte
-_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
-# Bytes of each type of value in TIFF 6.0 and BigTIFF; Pillow leaves BYTE, ASCII and UNDEFINED as bytes.
-_VALUE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
-_BYTE_TYPES: Final = (1, 2, 7)
-_EXIF: Final = b"Exif\0\0"
+_SOS, _EOI = 0xDA, 0xD9
+# The tags of a TIFF that its pixels need: size, kind, orientation, strips, tiles, colours, tables of compressions, and
+# the colour profile. Pillow makes a Python object of each of their values.
+PIXEL_TAGS: Final = frozenset(
+    (
+        *(*range(254, 260), 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325),
+        *(332, 338, 339, 347, *range(512, 522), 529, 530, 532, 34_675),
+    )
+)
+_BYTE_TYPES: Final = (1, 2, 7)  # which Pillow leaves as bytes
+EXIF: Final = b"Exif\0\0"
 # Boxes of ISO/IEC 14496-12 that contain others, and the number of bytes before these.
 _CONTAINERS: Final = {b"meta": 4, b"iprp": 0, b"moov": 0, b"trak": 0}
 _ITEM_TABLES: Final = (b"iinf", b"iloc", b"iref", b"ipma")
@@ -66,7 +73,9 @@ def check_structure(file: BinaryIO, name: str) -> None:
 def is_harmless_exif(exif: bytes) -> bool:
     """Whether the first directory of an EXIF block can be read in reasonable time and memory."""
     with suppress(struct.error, OSError, OverflowError):
-        return _in_tiff(io.BytesIO(exif.removeprefix(_EXIF).removeprefix(_EXIF))) is None
+        tiff = TiffFile(io.BytesIO(exif.removeprefix(EXIF).removeprefix(EXIF)))
+        claimed_bytes = sum(entry.claimed_bytes for entry in tiff.entries(tiff.first)[0])
+        return claimed_bytes <= max(len(exif), MAX_CLAIMED_BYTES)
     return True
 
 
@@ -103,25 +112,18 @@ def _reason(file: BinaryIO) -> str | None:
 
 def _in_jpeg(data: bytes) -> str | None:
     scans, place = 0, 2
-    exif: list[bytes] = []
     for _ in range(MAX_JPEG_SEGMENTS):
         marker = _JPEG_MARKER.search(data, place)
         if marker is None:
-            break
+            return None
         kind, start = marker[1][0], marker.end()
         if kind == _EOI:
-            break
+            return None
         place = start + int.from_bytes(data[start : start + 2], "big")
         scans += kind == _SOS
-        if kind == _APP1 and data.startswith(_EXIF, start + 2):
-            exif.append(data[start + 2 + len(_EXIF) : place])
         if scans > MAX_JPEG_SCANS:
             return f"more than {MAX_JPEG_SCANS} scans"
-        if len(exif) > MAX_EXIF_SEGMENTS:
-            return f"more than {MAX_EXIF_SEGMENTS} segments of EXIF"
-    else:
-        return f"more than {MAX_JPEG_SEGMENTS} segments"
-    return None if is_harmless_exif(b"".join(exif)) else "EXIF that claims far more than it holds"
+    return f"more than {MAX_JPEG_SEGMENTS} segments"
 
 
 def _in_png(file: BinaryIO) -> str | None:
@@ -146,22 +148,12 @@ def _in_bmp(head: bytes) -> str | None:
 
 
 def _in_tiff(file: BinaryIO) -> str | None:
-    head = file.read(4)
-    order = "<" if head.startswith(b"II") else ">"
-    big = head[2:3] == b"+"  # as Pillow recognises BigTIFF
-    place, count, entry = (
-        struct.Struct(order + kind) for kind in (("Q", "Q", "HHQ8x") if big else ("L", "H", "HHL4x"))
-    )
-    size_bytes = file.seek(0, os.SEEK_END)
-    file.seek(8 if big else 4)
-    file.seek(*place.unpack(file.read(place.size)))
-    (entries,) = count.unpack(file.read(count.size))
-    directory = file.read(min(entries, MAX_TIFF_VALUES) * entry.size)
-    claimed_bytes = 0
-    for _, kind, values in entry.iter_unpack(directory[: len(directory) // entry.size * entry.size]):
-        if kind not in _BYTE_TYPES and values > MAX_TIFF_VALUES:
-            return f"more than {MAX_TIFF_VALUES} strips or tiles"
-        claimed_bytes += values * _VALUE_BYTES.get(kind, 0)
+    tiff, claimed_bytes, size_bytes = TiffFile(file), 0, file.seek(0, os.SEEK_END)
+    for entry in tiff.entries(tiff.first)[0]:
+        if entry.tag in PIXEL_TAGS:
+            if entry.claimed_bytes and entry.kind not in _BYTE_TYPES and entry.count > MAX_TIFF_VALUES:
+                return f"more than {MAX_TIFF_VALUES} strips or tiles"
+            claimed_bytes += entry.claimed_bytes
     return "tags that claim far more than it holds" if claimed_bytes > max(size_bytes, MAX_CLAIMED_BYTES) else None
 
 

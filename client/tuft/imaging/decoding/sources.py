@@ -71,8 +71,10 @@ def _file(source: FileSource, max_bytes: int) -> BinaryIO:
 def _file_at(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
     name = name_of(path)
     if _ADDRESS.match(os.fspath(path)):
-        text = "is an address, and no path: fetch it first, and give what it holds as bytes."
-        raise NotAnImageError(f"{shown(os.fspath(path), 80)} {text}")
+        remedy = "fetch it first, and give what it holds as bytes"
+        if os.fspath(path)[:5].lower() == "data:":
+            remedy = "give the bytes that base64.b64decode makes of what is behind its comma"
+        raise NotAnImageError(f"{shown(os.fspath(path), 80)} is an address, and no path: {remedy}.")
     try:
         file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - `opened` closes it
     except ValueError as exc:
@@ -100,6 +102,8 @@ def _content(stream: BinaryIO, max_bytes: int, name: str) -> io.BytesIO:
                 raise _opened_as_text(stream)
             content.write(block)
             _check_bytes(content.tell(), max_bytes, name)
+    except UnicodeDecodeError as exc:  # a wrapper around a text file
+        raise _opened_as_text(stream) from exc
     except io.UnsupportedOperation as exc:
         raise NotAnImageError(f"This {type(stream).__name__} is open for writing alone: open it as 'rb'.") from exc
     content.seek(0)

@@ -10,13 +10,14 @@ import math
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image
 
 from tuft.errors import OptionError, SetupError
-from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, READABLE_FORMATS, Photo, decoding_errors, load_photo
+from tuft.imaging.decoding.formats import READABLE_FORMATS
+from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, Photo, decoding_errors, load_photo
 from tuft.imaging.decoding.sources import name_of, opened
 from tuft.imaging.pixels import THREADS
 from tuft.imaging.sandbox.process import DecodingProcess
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from tuft.imaging.decoding.load import ImageSource
+
+# For the largest photograph that is allowed by default, in any format and turned upright.
+MEMORY_BYTES: Final = 3 * 2**30
 
 
 class IsolatedDecoder:
@@ -44,7 +48,7 @@ class IsolatedDecoder:
         SetupError: This system cannot pass descriptors to other processes, for example Windows.
     """
 
-    def __init__(self, *, workers: int = THREADS, timeout_s: float = 30.0, memory_bytes: int = 3 * 2**30) -> None:
+    def __init__(self, *, workers: int = THREADS, timeout_s: float = 30.0, memory_bytes: int = MEMORY_BYTES) -> None:
         if not (workers >= 1 and 0 < timeout_s < math.inf and memory_bytes >= 1):
             raise OptionError(
                 f"{workers} workers with {timeout_s} s and {memory_bytes} bytes decode nothing: give numbers above 0."
@@ -76,7 +80,7 @@ class IsolatedDecoder:
             return load_photo(source, max_pixels=max_pixels)
         name = name_of(source)
         with ExitStack() as stack:
-            with decoding_errors(name, formats):
+            with decoding_errors(name, max_pixels):
                 file = stack.enter_context(opened(source, max_bytes))
             worker = stack.enter_context(self._worker())
             return worker.photo(file, name, max_pixels=max_pixels, formats=formats, timeout_s=self._timeout_s)

@@ -114,7 +114,7 @@ class DecodingProcess:
         try:
             if "error" in answer:
                 raise answer["error"](answer["message"])
-            photo = _photo(pixels, *answer["size_hw"], has_alpha=answer["has_alpha"])
+            photo = _photo(pixels, answer)
             if photo.rgb.nbytes > _KEPT_BYTES:
                 self._release_pixels()
             return photo
@@ -233,17 +233,24 @@ def _checked(line: bytes, max_pixels: int) -> dict[str, Any]:
     height, width = map(int, answer["size_hw"])
     if not (height > 0 and width > 0 and height * width <= max_pixels):
         raise ValueError(f"{width} × {height} pixels")
-    return {"size_hw": (height, width), "has_alpha": bool(answer["has_alpha"]), "last": last}
+    return {
+        "size_hw": (height, width),
+        "has_alpha": bool(answer["has_alpha"]),
+        "backdrop": min(max(int(answer["backdrop"]), 0), 255),
+        "animated": bool(answer["animated"]),
+        "last": last,
+    }
 
 
-def _photo(pixels: BinaryIO, height: int, width: int, *, has_alpha: bool) -> Photo:
+def _photo(pixels: BinaryIO, answer: dict[str, Any]) -> Photo:
     """Copies the pixels, since the process may overwrite them."""
+    (height, width), has_alpha = answer["size_hw"], answer["has_alpha"]
     count = height * width
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
     with mmap.mmap(pixels.fileno(), count * (_PLANES if has_alpha else _PLANES - 1), flags, mmap.PROT_READ) as shared:
         rgb = np.frombuffer(shared, np.uint8, 3 * count).reshape(height, width, 3).copy()
         alpha = np.frombuffer(shared, np.uint8, count, 3 * count).reshape(height, width).copy() if has_alpha else None
-    return Photo(rgb, alpha)
+    return Photo(rgb, alpha, answer["backdrop"], answer["animated"])
 
 
 def _crash(name: str, status: int | None) -> TuftError:

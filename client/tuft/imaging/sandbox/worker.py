@@ -1,8 +1,8 @@
 """The worker process of `tuft.imaging.sandbox.pool`: decodes photographs until its parent closes the connection.
 
 Each request is a line of JSON with two descriptors: the file to read, and the shared memory to write to. The answer is
-a line of JSON: `size_hw` and `has_alpha`, or `error`, the name of one of tuft's errors, and `message`. JSON instead of
-pickle, since hostile files may have compromised the worker, and unpickling its answer could run code.
+a line of JSON: what a `Photo` says beside its pixels, or `error`, the name of one of tuft's errors, and `message`. JSON
+instead of pickle, since hostile files may have compromised the worker, and unpickling its answer could run code.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from PIL import Image
-
 from tuft.errors import TuftError
+from tuft.imaging.decoding.formats import register
 from tuft.imaging.decoding.load import decoding_errors, photo_from_file
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def main(descriptor: int, memory_bytes: int, timeout_s: float) -> None:
         timeout_s: The limit of CPU seconds per core for a photograph. The parent enforces the time limit; this limit
             is for a worker whose parent has died.
     """
-    Image.init()  # Pillow's plugins are imported before the limits apply
+    register()  # Pillow's plugins are imported before the limits apply
     _set_limits(memory_bytes)
     at_start = _address_space_bytes()
     with socket.socket(fileno=descriptor) as parent:
@@ -47,7 +46,7 @@ def main(descriptor: int, memory_bytes: int, timeout_s: float) -> None:
             if not line:
                 return
             _limit_cpu_time(timeout_s)
-            answer = _decode(json.loads(line), *descriptors)
+            answer = _decode(json.loads(line), *descriptors, memory=f"the memory_bytes of {memory_bytes} allowed")
             # Memory leaked by a hostile file must not make the next photograph fail.
             answer["last"] = _address_space_bytes() - at_start > memory_bytes / 2
             _send(parent, answer)
@@ -57,10 +56,10 @@ def _send(parent: socket.socket, answer: dict[str, Any]) -> None:
     parent.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _decode(request: dict[str, Any], source: int, pixels: int) -> dict[str, Any]:
+def _decode(request: dict[str, Any], source: int, pixels: int, *, memory: str) -> dict[str, Any]:
     name = request.pop("name")
     try:
-        with os.fdopen(source, "rb") as file, decoding_errors(name, request["formats"]):
+        with os.fdopen(source, "rb") as file, decoding_errors(name, request["max_pixels"], memory=memory):
             file.seek(0)  # the position is shared with the parent
             photo = photo_from_file(file, name, **request)
             _write(photo, pixels)
@@ -68,7 +67,12 @@ def _decode(request: dict[str, Any], source: int, pixels: int) -> dict[str, Any]
         return {"error": type(exc).__name__, "message": str(exc)}
     finally:
         os.close(pixels)
-    return {"size_hw": photo.size_hw, "has_alpha": photo.alpha is not None}
+    return {
+        "size_hw": photo.size_hw,
+        "has_alpha": photo.alpha is not None,
+        "backdrop": photo.backdrop,
+        "animated": photo.animated,
+    }
 
 
 def _write(photo: Photo, pixels: int) -> None:

@@ -45,31 +45,21 @@ TOO_LARGE: dict[str, tuple[Callable[[], bytes], str]] = {
         "100 scans",
     ),
     "scans behind filling bytes": (lambda: bombs.scan_bomb(200, 150, between=b"\xff" * 5), "100 scans"),
-    "JPEG of many EXIFs": (lambda: bombs.segments_bomb(65, b"Exif\0\0"), "64 segments of EXIF"),
     "JPEG of many segments": (lambda: bombs.segments_bomb(10_001, b""), "10000 segments"),
     "PNG of many chunks": (lambda: bombs.with_png_chunks(*[(b"teST", b"")] * 100_001), "100000 chunks"),
     "PNG of many chunks after its picture": (
         lambda: bombs.with_png_chunks(*[(b"teST", b"")] * 100_001, at=2),
         "100000 chunks",
     ),
-    "PNG that claims 65,535²": (lambda: bombs.png_of_size(65_535, 65_535), "smaller"),
+    "PNG that claims 65,535²": (lambda: bombs.png_of_size(65_535, 65_535), "more than the 100000000 pixels allowed"),
     "PNG that claims 2³¹": (lambda: bombs.png_of_size(2**31 - 1, 2**31 - 1), "smaller"),
     "PNG that claims 12,000²": (lambda: bombs.png_of_size(12_000, 12_000), "12000 × 12000 pixels"),
     "GIF that claims 65,535²": (lambda: bombs.gif_of_size(65_535, 65_535), "smaller"),
     "TIFF that claims 65,535²": (lambda: bombs.grey_tiff(65_535, 65_535), "smaller"),
     "TIFF that claims 2³²": (lambda: bombs.grey_tiff(2**32 - 1, 2**32 - 1), "smaller"),
-    "TIFF of tags that claim gigabytes": (
-        lambda: bombs.grey_tiff(8, 8, *[(tag, 7, 100_000, 8) for tag in range(1000, 30_000)], data_bytes=100_000),
-        "claim far more",
-    ),
-    "TIFF of nothing but tags": (bombs.directory_bomb, "claim far more"),
-    "JPEG of EXIF that claims gigabytes": (
-        lambda: bombs.segments_bomb(1, b"Exif\0\0" + bombs.directory_bomb(tags=4000, data_bytes=10_000)),
-        "EXIF that claims far more",
-    ),
-    "JPEG of EXIF in pieces that claims gigabytes": (
-        lambda: bombs.in_segments(bombs.directory_bomb(tags=4000, data_bytes=100_000)),
-        "EXIF that claims far more",
+    "TIFF of strips that claim gigabytes": (
+        lambda: bombs.grey_tiff(8, 8, (273, 4, 100_000, 8), (279, 4, 2**32 - 1, 8)),
+        "strips or tiles",
     ),
     "TIFF of many tiles": (lambda: bombs.tiff_of_tiles(100_400), "100000 strips or tiles"),
     "BMP of endless lines": (
@@ -91,10 +81,6 @@ def test_what_would_take_too_long_is_refused_unseen(name: str, decoder: Isolated
 
 
 DAMAGED: dict[str, Callable[[], bytes]] = {
-    "PNG whose zTXt swells": lambda: bombs.with_png_chunks((b"zTXt", b"a\0\0" + ZEROS)),
-    "PNG of many that swell": lambda: bombs.with_png_chunks(*[(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6)))] * 70),
-    "PNG whose iTXt swells": lambda: bombs.with_png_chunks((b"iTXt", b"a\0\1\0\0\0" + ZEROS)),
-    "PNG whose profile swells": lambda: bombs.with_png_chunks((b"iCCP", b"a\0\0" + ZEROS)),
     "PNG with nothing in it": lambda: bombs.png_of_size(9000, 9000),
     "TIFF with nothing in it": lambda: bombs.grey_tiff(9000, 9000),
     "deflated TIFF with nothing in it": lambda: bombs.grey_tiff(9000, 9000, (259, 3, 1, 8)),
@@ -116,6 +102,7 @@ def test_what_is_damaged_is_told_so(name: str, decoder: IsolatedDecoder) -> None
         b"P6 -5 -5 255\n",
         b"P5 0 0 255\n",
         bombs.grey_tiff(8, 8, (277, 3, 1, 65_535)),
+        bombs.directory_bomb(),
         b"\x93NUMPY\1\0v\0",
         b"SIMPLE  =                    T",
         b"%PDF-1.7",
@@ -128,6 +115,26 @@ def test_what_is_no_picture_is_told_so(content: bytes, decoder: IsolatedDecoder)
 
 HARMLESS: dict[str, tuple[Callable[[], bytes], tuple[int, int]]] = {
     "JPEG of many comments": (lambda: bombs.segments_bomb(9000, b"x"), (8, 8)),
+    "JPEG of many EXIFs": (lambda: bombs.segments_bomb(9_000, b"Exif\0\0"), (8, 8)),
+    "JPEG of EXIF that claims gigabytes": (
+        lambda: bombs.segments_bomb(1, b"Exif\0\0" + bombs.directory_bomb(tags=4000, data_bytes=10_000)),
+        (8, 8),
+    ),
+    "JPEG of EXIF in pieces that claims gigabytes": (
+        lambda: bombs.in_segments(bombs.directory_bomb(tags=4000, data_bytes=100_000)),
+        (8, 8),
+    ),
+    "TIFF of tags that claim gigabytes": (
+        lambda: bombs.grey_tiff(8, 8, *[(tag, 7, 100_000, 8) for tag in range(1000, 30_000)], data_bytes=100_000),
+        (8, 8),
+    ),
+    "PNG whose zTXt swells": (lambda: bombs.with_png_chunks((b"zTXt", b"a\0\0" + ZEROS)), (8, 8)),
+    "PNG of many that swell": (
+        lambda: bombs.with_png_chunks(*[(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**6)))] * 70),
+        (8, 8),
+    ),
+    "PNG whose iTXt swells": (lambda: bombs.with_png_chunks((b"iTXt", b"a\0\1\0\0\0" + ZEROS)), (8, 8)),
+    "PNG whose profile swells": (lambda: bombs.with_png_chunks((b"iCCP", b"a\0\0" + ZEROS)), (8, 8)),
     "JPEG of large EXIFs": (lambda: bombs.segments_bomb(64, b"Exif\0\0" + bytes(65_000)), (8, 8)),
     "PNG whose pixels swell": (lambda: bombs.png_of_size(16, 16, bytes(50_000_000)), (16, 16)),
     "PNG with a directory that claims gigabytes": (

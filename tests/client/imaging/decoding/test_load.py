@@ -16,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from support.picture_files import ORIENTATION, file_of, files_of_every_kind
 
+from tuft import Client, FakeTransport
 from tuft.errors import (
     ImageNotFoundError,
     ImageTooLargeError,
@@ -285,11 +286,11 @@ def test_transparency_is_kept_apart_and_seen_over_white() -> None:
 
 
 @pytest.mark.parametrize("height", [1, 64, 65, 200])
-def test_translucent_pictures_are_blended_with_white(height: int, rng: np.random.Generator) -> None:
+def test_translucent_pictures_are_blended_with_their_backdrop(height: int, rng: np.random.Generator) -> None:
     rgba = rng.integers(0, 256, (height, 7, 4)).astype(np.uint8)
     photo = load_photo(file_of(Image.fromarray(rgba), "PNG"))
     alpha = rgba[..., 3:] / 255
-    np.testing.assert_allclose(photo.rgb, alpha * rgba[..., :3] + (1 - alpha) * 255, atol=0.5001)
+    np.testing.assert_allclose(photo.rgb, alpha * rgba[..., :3] + (1 - alpha) * photo.backdrop, atol=0.5001)
     np.testing.assert_array_equal(photo.alpha, rgba[..., 3])
 
 
@@ -544,3 +545,37 @@ def test_names_that_people_use_for_formats(tmp_path: Path) -> None:
     with pytest.raises(OptionError) as caught:
         load_photo(tmp_path / "a.jpg", formats=["x" * 1_000_000])
     assert len(str(caught.value)) < 500
+
+
+# --- nothing is shared with the caller
+
+
+@pytest.mark.parametrize(
+    "shape", [(40, 48, 3), (40, 48, 4), (40, 48), (40, 48, 1), (1, 1, 3), (1, 1, 4), (40, 1, 4), (1, 48, 4)]
+)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.bool_, np.float32])
+def test_an_array_that_is_filled_anew_changes_nothing(shape: tuple[int, ...], kind: type) -> None:
+    array = np.zeros(shape, kind)
+    photo = load_photo(array)
+    before = photo.rgb.copy(), None if photo.alpha is None else photo.alpha.copy()
+    array[:] = 1
+    np.testing.assert_array_equal(photo.rgb, before[0])
+    if before[1] is not None:
+        np.testing.assert_array_equal(photo.alpha, before[1])
+    assert not np.may_share_memory(photo.rgb, array)
+    assert photo.rgb.flags.writeable
+
+
+def test_a_camera_that_reuses_its_buffer_changes_no_cutout(picture: NDArray[np.uint8], png: bytes) -> None:
+    frame, file, window = picture.copy(), bytearray(png), memoryview(bytearray(picture.tobytes()))
+    over_window = np.frombuffer(window, np.uint8).reshape(picture.shape)
+    image = Image.fromarray(picture)
+    with Client(transport=FakeTransport()) as client:
+        cutouts = [client.remove(source, refine="none") for source in (frame, file, over_window, image)]
+        before = [(cutout.rgba.copy(), cutout.photo.copy(), cutout.foreground.copy()) for cutout in cutouts]
+        frame[:], file[:], window[:] = 7, bytes(len(file)), bytes(len(window))
+        image.paste((7, 7, 7), (0, 0, 48, 40))
+    for cutout, (rgba, photo, foreground) in zip(cutouts, before, strict=True):
+        np.testing.assert_array_equal(cutout.rgba, rgba)
+        np.testing.assert_array_equal(cutout.photo, photo)
+        np.testing.assert_array_equal(cutout.foreground, foreground)
