@@ -49,7 +49,8 @@ def _add_accounts(parser: argparse.ArgumentParser) -> None:
 
 def _add_database(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", metavar="URL", help="keys and credits: sqlite:////FILE or postgresql://..., "
-                        "which gateways share; better in TUFT_GATEWAY_DATABASE; by default this user's file")  # fmt: skip
+                        "which gateways share; better in TUFT_GATEWAY_DATABASE; "
+                        "by default this user's file")  # fmt: skip
 
 
 def _add_keys(gateway: argparse.ArgumentParser) -> None:
