@@ -247,7 +247,7 @@ class Cutout:
         if output_type == "mask":
             return Image.fromarray(self.alpha)
         if output_type == "foreground":
-            return Image.fromarray(self.rgba[..., :3])
+            return self.image.convert("RGB")
         if output_type == "green":
             return self.over(compose.CHROMA_GREEN)
         if output_type == "overlay":
@@ -269,7 +269,9 @@ class Cutout:
             OptionError: There is no such colour.
             ImageError: The background image cannot be used; the class tells why.
         """
-        behind = resolve_background(background)
+        return self._over(resolve_background(background))
+
+    def _over(self, behind: compose.Background) -> Image.Image:
         if isinstance(behind, str):
             behind = compose.blurred_background(self.photo, self.alpha)
         return Image.fromarray(compose.over(self.rgba, behind))
@@ -296,13 +298,12 @@ class Cutout:
             OptionError: There is no such format, quality or type, or they do not go together.
             ImageError: The background image cannot be used; the class tells why.
         """
-        if background is not None:
-            background = resolve_background(background)
-        require_fitting(format, background, output_type)
-        if output_type != "cutout":
-            picture: Image.Image | NDArray[np.uint8] = self.as_type(output_type)
+        behind = None if background is None else resolve_background(background)
+        require_fitting(format, behind, output_type)
+        if output_type == "cutout":
+            picture: Image.Image | NDArray[np.uint8] = self.rgba if behind is None else self._over(behind)
         else:
-            picture = self.rgba if background is None else self.over(background)
+            picture = self.as_type(output_type)
         return imaging.encode(picture, format, lossless=lossless, quality=quality)
 
     def save(

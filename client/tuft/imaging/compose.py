@@ -139,16 +139,14 @@ def over_translucent(
     Returns:
         uint8 (H, W, 4), straight alpha; zero where alpha is zero.
     """
-    behind = np.broadcast_to(np.asarray(opacity, np.uint8), rgba.shape[:2])
+    layers = np.broadcast_to(np.asarray(opacity, np.uint8), rgba.shape[:2])
     result = np.empty_like(rgba)
     for rows in strips(len(rgba)):
         above = rgba[rows, :, 3].astype(np.float32)
-        below = (255 - above) * behind[rows] / np.float32(255)
-        alpha = above + below
-        share = above / np.maximum(alpha, np.finfo(np.float32).tiny)
-        mixed = rgba[rows, :, :3] * share[..., None] + np.array(colour, np.float32) * (1 - share)[..., None]
-        result[rows, :, 3] = np.rint(alpha)
-        result[rows, :, :3] = np.rint(mixed) * (result[rows, :, 3, None] > 0)
+        below = (255 - above) * layers[rows] * np.float32(1 / 255)
+        foreground = cv2.cvtColor(rgba[rows], cv2.COLOR_RGBA2RGB)
+        mixed = cv2.blendLinear(foreground, np.full_like(foreground, colour), above, below)  # divides by their sum
+        result[rows] = cutout(mixed, cv2.add(above, below, dtype=cv2.CV_8U))
     return result
 
 
@@ -164,8 +162,8 @@ def overlay(photo: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.ui
     """
     tinted = np.empty_like(photo)
     for rows in strips(len(photo)):
-        share = (255 - alpha[rows]).astype(np.float32)[..., None] * np.float32(_TINT_SHARE / 255)
-        tinted[rows] = np.rint(photo[rows] * (1 - share) + np.array(_TINT, np.float32) * share)
+        share = (255 - alpha[rows]).astype(np.float32) * np.float32(_TINT_SHARE)
+        tinted[rows] = cv2.blendLinear(photo[rows], np.full_like(photo[rows], _TINT), 255 - share, share)
     return tinted
 
 

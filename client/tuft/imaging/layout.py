@@ -176,6 +176,7 @@ def foreground_box(alpha: NDArray[np.uint8]) -> Box:
     Args:
         alpha: uint8 (H, W).
     """
+    alpha = np.ascontiguousarray(alpha)
     (top, height), (left, width) = (_extent(cv2.reduce(alpha, axis, cv2.REDUCE_MAX)) for axis in (1, 0))
     return Box(left, top, width, height)
 
@@ -240,22 +241,18 @@ def window(pixels: NDArray[np.uint8], box: Box, *, extend: bool = False) -> NDAr
 
     Args:
         pixels: uint8 (H, W) or (H, W, C).
-        box: The rectangle, which must not be empty.
+        box: The rectangle, which must overlap with the picture.
         extend: Continues the outermost pixels instead of zeros.
 
     Returns:
         uint8 (box.height, box.width) or (box.height, box.width, C), C-contiguous, a copy.
     """
     height, width = pixels.shape[:2]
-    if extend:
-        rows = np.clip(np.arange(box.top, box.top + box.height), 0, height - 1)
-        columns = np.clip(np.arange(box.left, box.left + box.width), 0, width - 1)
-        return pixels.take(rows, axis=0).take(columns, axis=1)
-    framed = np.zeros((box.height, box.width, *pixels.shape[2:]), np.uint8)
     top, left = max(0, box.top), max(0, box.left)
     bottom, right = min(height, box.top + box.height), min(width, box.left + box.width)
-    if top < bottom and left < right:
-        framed[top - box.top : bottom - box.top, left - box.left : right - box.left] = pixels[top:bottom, left:right]
+    beyond = top - box.top, box.top + box.height - bottom, left - box.left, box.left + box.width - right
+    border = cv2.BORDER_REPLICATE if extend else cv2.BORDER_CONSTANT
+    framed: NDArray[np.uint8] = cv2.copyMakeBorder(pixels[top:bottom, left:right], *beyond, border)
     return framed
 
 
@@ -282,12 +279,12 @@ def resized(pixels: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.u
         return pixels.copy()
     if pixels.ndim == 2 or pixels.shape[2] == 3:
         return _resized_plane(np.ascontiguousarray(pixels), size_hw)
-    alpha = np.ascontiguousarray(pixels[..., 3])
+    alpha = cv2.extractChannel(pixels, 3)
     weight = _resized_plane(alpha.astype(np.uint16) * 255, size_hw)  # 255 · 255 · a, as finely as the products below
     result = np.empty((*size_hw, 4), np.uint8)
     result[..., 3] = (weight + np.uint16(127)) // 255
     for channel in range(3):  # one at a time: three products of 25 megapixels would take 150 MB
-        product = cv2.multiply(pixels[..., channel], alpha, dtype=cv2.CV_16U)
+        product = cv2.multiply(cv2.extractChannel(pixels, channel), alpha, dtype=cv2.CV_16U)
         colour = cv2.divide(_resized_plane(product, size_hw), weight, scale=255, dtype=cv2.CV_8U)
         result[..., channel] = cv2.bitwise_and(colour, colour, mask=np.ascontiguousarray(result[..., 3]))
     return result

@@ -167,7 +167,9 @@ def test_positions() -> None:
 def test_a_window_shows_each_pixel_where_it_was(data: st.DataObject) -> None:
     height, width = data.draw(SIDES), data.draw(SIDES)
     pixels = data.draw(arrays(np.uint8, (height, width, 3)))
-    box = Box(*(data.draw(st.integers(-30, 30)) for _ in range(2)), data.draw(SIDES), data.draw(SIDES))
+    size_wh = data.draw(SIDES), data.draw(SIDES)
+    left, top = (data.draw(st.integers(1 - own, side - 1)) for own, side in zip(size_wh, (width, height), strict=True))
+    box = Box(left, top, *size_wh)  # overlaps with the picture
     framed, extended = layout.window(pixels, box), layout.window(pixels, box, extend=True)
     for y, x in np.ndindex(box.height, box.width):
         row, column = y + box.top, x + box.left
