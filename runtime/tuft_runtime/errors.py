@@ -1,17 +1,22 @@
 """Errors of loading and running a graph; each message is one line.
 
 GraphError
-├── LoadError         the graph, or OpenVINO, is missing, or OpenVINO cannot compile it
-└── InferenceError    the computation failed
+├── LoadError                    the graph or an engine is missing, or the engine cannot compile the graph
+└── InferenceError               the computation failed
+    └── InterruptedInferenceError    an `Interrupt` ended it
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# The wordings of OpenVINO, ONNX Runtime, C++ and CUDA.
+_OUT_OF_MEMORY: Final = re.compile("failed to allocate|bad[ _]alloc|out of memory", re.IGNORECASE)
 
 
 class GraphError(Exception):
@@ -27,16 +32,20 @@ class GraphError(Exception):
 
 
 class LoadError(GraphError):
-    """The graph, or OpenVINO, is missing, or OpenVINO cannot compile the graph."""
+    """The graph or an engine is missing, or the engine cannot compile the graph."""
 
 
 class InferenceError(GraphError):
     """The computation failed."""
 
 
+class InterruptedInferenceError(InferenceError):
+    """An `Interrupt` ended the computation."""
+
+
 @contextlib.contextmanager
 def raised_as(error: type[GraphError], what: str) -> Iterator[None]:
-    """Raises OpenVINO's exceptions, and a lack of memory, as `error` with the message `what: reason`."""
+    """Raises an engine's exceptions, and a lack of memory, as `error` with the message `what: reason`."""
     try:
         yield
     except (MemoryError, RuntimeError) as exc:
@@ -49,6 +58,6 @@ def _reason(cause: Exception) -> tuple[str, bool]:
     lines = (line.strip() for line in str(cause).splitlines())
     # OpenVINO's messages start with the locations in its sources that the exception passed.
     reason = " ".join(line for line in lines if line and not line.startswith("Exception from"))
-    if isinstance(cause, MemoryError) or "Failed to allocate" in reason or "bad_alloc" in reason:
+    if isinstance(cause, MemoryError) or _OUT_OF_MEMORY.search(reason):
         return f"out of memory ({reason})", True
     return reason, False

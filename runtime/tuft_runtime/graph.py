@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tuft_runtime.errors import InferenceError, raised_as
+from tuft_runtime.program import Interrupt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tuft_runtime.program import Program
 
 
 class Graph(ABC):
     """A graph that is ready to run, made by `tuft_runtime.load`; not thread-safe."""
 
-    def infer(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def infer(self, image: NDArray[np.uint8], *, interrupt: Interrupt | None = None) -> NDArray[np.float32]:
         """Computes the saliency of one image.
 
         Args:
             image: uint8 [S, S, 3], RGB, of the graph's working size S.
+            interrupt: Ends the computation, from any thread.
 
         Returns:
             float32 [S, S] in 0..1; the caller owns it.
 
         Raises:
             InferenceError: The computation failed; its `out_of_memory` says whether for lack of memory.
+            InterruptedInferenceError: `interrupt` was set.
         """
         with raised_as(InferenceError, "The network failed"):
-            return self._infer(image[np.newaxis])
+            return self._infer(image[np.newaxis], interrupt or Interrupt())
 
     @abstractmethod
-    def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _infer(self, images: NDArray[np.uint8], interrupt: Interrupt) -> NDArray[np.float32]:
         """Maps a batch of one, uint8 [1, S, S, 3], to float32 [S, S]."""
 
 
@@ -40,12 +45,12 @@ class FullGraph(Graph):
     """The whole graph, compiled as it is.
 
     Args:
-        compiled: An `openvino.CompiledModel`.
+        program: The graph.
     """
 
-    def __init__(self, compiled: Any) -> None:
-        self._request = compiled.create_infer_request()
+    def __init__(self, program: Program) -> None:
+        self.program = program
 
-    def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        saliency: NDArray[np.float32] = self._request.infer([images])[0][0]
-        return saliency
+    def _infer(self, images: NDArray[np.uint8], interrupt: Interrupt) -> NDArray[np.float32]:
+        (saliency,) = self.program.run([images], interrupt)
+        return np.asarray(saliency[0], np.float32)

@@ -2,8 +2,8 @@
 
 `tuft-export publish --runtime python` copies this file into a version folder, beside `model.onnx` and a copy of the
 package `tuft_runtime`. Triton runs it in a process of its own. Its settings are the `parameters` of
-`configs/python.pbtxt`, as arguments of `tuft_runtime.load`: `precision`, `threads` and `full_resolution`. Compiled
-graphs are cached in the folder that the environment variable TUFT_COMPILED names, if it is set.
+`configs/python.pbtxt`, as arguments of `tuft_runtime.load` with OpenVINO: `precision`, `threads` and `full_resolution`.
+Compiled graphs are cached in the folder that the environment variable TUFT_COMPILED names, if it is set.
 """
 
 from __future__ import annotations

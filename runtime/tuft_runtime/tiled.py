@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from tuft_runtime.graph import Graph
 from tuft_runtime.seams import MARGIN_PX, TILES_PER_BATCH, tile_px
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from tuft_runtime.program import Interrupt, Program
 
 # For networks without blending: the stage is skipped where the saliency is below 10 or above 90 % without it. That
 # moved no photograph's or scene's error by more than half a percent (benchmarks/network.py).
@@ -24,16 +28,15 @@ class TiledGraph(Graph):
     blending the stage counts everywhere, and is skipped where the saliency is certain without it.
 
     Args:
-        trunk: An `openvino.CompiledModel` of the graph without the stage.
-        stage: Likewise of the stage.
+        trunk: The graph without the stage: from the image to FEATURES, KEY, VALUE, COARSE and, with blending, EDGE.
+        stage: The stage for TILES_PER_BATCH tiles: from FEATURES, KEY and VALUE to DETAIL.
     """
 
-    def __init__(self, trunk: Any, stage: Any) -> None:
-        self._trunk, self._stage = trunk.create_infer_request(), stage.create_infer_request()
+    def __init__(self, trunk: Program, stage: Program) -> None:
+        self._trunk, self._stage = trunk, stage
 
-    def _infer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        outputs = self._trunk.infer([images])
-        features, key, value, coarse, *edge = (outputs[index] for index in range(len(outputs)))
+    def _infer(self, images: NDArray[np.uint8], interrupt: Interrupt) -> NDArray[np.float32]:
+        features, key, value, coarse, *edge = self._trunk.run([images], interrupt)
         weight = edge[0][0, 0] if edge else np.ones_like(coarse[0, 0])
         needed = weight != 0 if edge else np.abs(coarse[0, 0]) < CERTAIN_LOGIT
         logits = coarse[0, 0].copy()
@@ -41,13 +44,14 @@ class TiledGraph(Graph):
         corners = needed_tiles(needed, side_px)
         for first in range(0, len(corners), TILES_PER_BATCH):
             batch = corners[first : first + TILES_PER_BATCH]
-            for (y, x), detail in zip(batch, self._detail(batch, side_px, features, key, value), strict=False):
+            details = self._detail(batch, side_px, [features, key, value], interrupt)
+            for (y, x), detail in zip(batch, details, strict=False):
                 inside = np.s_[y : y + side_px, x : x + side_px]
                 logits[inside] += weight[inside] * detail
         return _sigmoid(logits)
 
     def _detail(
-        self, corners: NDArray[np.intp], side_px: int, *inputs: NDArray[np.float32]
+        self, corners: NDArray[np.intp], side_px: int, inputs: Sequence[NDArray[np.float32]], interrupt: Interrupt
     ) -> list[NDArray[np.float32]]:
         """The stage's result in up to TILES_PER_BATCH tiles, given by their corners (y, x): [side_px, side_px] each."""
         features, key, value = inputs
@@ -57,7 +61,7 @@ class TiledGraph(Graph):
         batch = np.zeros((TILES_PER_BATCH, features.shape[1], window_px // 2, window_px // 2), np.float32)
         for index, (y, x) in enumerate(windows // 2):
             batch[index] = features[0, :, y : y + window_px // 2, x : x + window_px // 2]
-        detail = self._stage.infer([batch, key, value])[0]
+        (detail,) = self._stage.run([batch, key, value], interrupt)
         return [detail[index, 0, y : y + side_px, x : x + side_px] for index, (y, x) in enumerate(corners - windows)]
 
 

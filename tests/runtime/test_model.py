@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -26,8 +27,18 @@ from tuft_export.checkpoints import CHECKPOINTS, load_weights
 from tuft_export.graphs import full_resolution
 from tuft_export.graphs.weightless import demo_graph, read_bare, with_weights
 from tuft_export.parity.ort_session import Saliency
-from tuft_runtime import FullGraph, loading, seams, tiled
-from tuft_runtime.graph_split import split_joined_convolutions
+from tuft_runtime import (
+    FullGraph,
+    Interrupt,
+    InterruptedInferenceError,
+    LoadError,
+    onnx_split,
+    onnxruntime_engine,
+    openvino_engine,
+    seams,
+    tiled,
+)
+from tuft_runtime.openvino_split import split_joined_convolutions
 
 SIZE = 384
 
@@ -112,7 +123,7 @@ def test_an_answer_is_not_overwritten_by_the_next(model: Any, tmp_path: Path, im
 @pytest.mark.parametrize(("parameters", "threads"), [({}, None), ({"threads": "1"}, 1)])
 def test_parameters_reach_openvino(model: Any, tmp_path: Path, parameters: dict[str, str], threads: int | None) -> None:
     model.initialize(arguments(tiny_repository(tmp_path), **parameters))
-    compiled = model._graph._request.get_compiled_model()
+    compiled = model._graph.program.request.get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     assert threads in (None, compiled.get_property("INFERENCE_NUM_THREADS"))
 
@@ -149,12 +160,17 @@ def test_the_seams_have_the_names_that_the_export_gives_them() -> None:
         assert getattr(seams, name) == getattr(full_resolution, name)
 
 
+@pytest.fixture(params=tuft_runtime.ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.mark.slow
 def test_where_pyramids_blend_the_stage_is_left_out_where_it_cannot_count(
-    tmp_path: Path, computed_tiles: list[Any]
+    tmp_path: Path, computed_tiles: list[Any], engine: str
 ) -> None:
     demo = with_weights(read_bare(demo_graph(1024)), load_weights(CHECKPOINTS["demo"]).arrays)
-    whole, served = whole_and_served(demo, tmp_path)
+    whole, served = whole_and_served(demo, tmp_path, engine=engine)
     picture = square_photograph(1024)
     np.testing.assert_allclose(served(picture), whole(picture), atol=1e-4)
     ((needed, tile_px, corners),) = computed_tiles
@@ -168,9 +184,10 @@ def test_a_tile_is_what_the_whole_network_gives_there(
     monkeypatch: pytest.MonkeyPatch,
     computed_tiles: list[Any],
     certain_logit: float,
+    engine: str,
 ) -> None:
     monkeypatch.setattr(tiled, "CERTAIN_LOGIT", certain_logit)
-    whole, served = whole_and_served(plain_graph, tmp_path, full_resolution="uncertain")
+    whole, served = whole_and_served(plain_graph, tmp_path, full_resolution="uncertain", engine=engine)
     picture = square_photograph(whole_size(plain_graph))
     answer, expected = served(picture)[0], whole(picture)[0]
     ((_, tile_px, corners),) = computed_tiles
@@ -182,9 +199,11 @@ def test_a_tile_is_what_the_whole_network_gives_there(
     assert inside.all() == (certain_logit == np.inf)
 
 
-def test_a_plain_network_is_whole_unless_asked_otherwise(tmp_path: Path, plain_graph: onnx.ModelProto) -> None:
-    whole, served = whole_and_served(plain_graph, tmp_path)
-    assert isinstance(tuft_runtime.load(tmp_path / "model.onnx"), FullGraph)
+def test_a_plain_network_is_whole_unless_asked_otherwise(
+    tmp_path: Path, plain_graph: onnx.ModelProto, engine: str
+) -> None:
+    whole, served = whole_and_served(plain_graph, tmp_path, engine=engine)
+    assert isinstance(tuft_runtime.load(tmp_path / "model.onnx", engine=engine), FullGraph)
     picture = square_photograph(whole_size(plain_graph))
     np.testing.assert_allclose(served(picture), whole(picture), atol=2e-5)
 
@@ -223,24 +242,28 @@ def test_triton_names_the_folder_of_compiled_graphs(
 
 @pytest.mark.parametrize("damage", [None, b"", b"no graph"])
 def test_compiled_graphs_are_kept_for_the_next_start(
-    tmp_path: Path, blended_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+    tmp_path: Path, blended_graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch, damage: bytes | None, engine: str
 ) -> None:
     cache = tmp_path / "compiled"
     picture = square_photograph(whole_size(blended_graph))
-    first = whole_and_served(blended_graph, tmp_path, cache=cache)[1](picture)
+    first = whole_and_served(blended_graph, tmp_path, cache=cache, engine=engine)[1](picture)
     kept = sorted(cache.iterdir())
     assert len(kept) == 2
     if damage is None:
-        monkeypatch.setattr(loading, "split_graph", None)  # would be called to make it anew
+        for module in (openvino_engine, onnxruntime_engine):
+            monkeypatch.setattr(module, "split_graph", None)  # would be called to make it anew
     else:
         kept[0].write_bytes(damage)
-    np.testing.assert_array_equal(whole_and_served(blended_graph, tmp_path, cache=cache)[1](picture), first)
+    again = whole_and_served(blended_graph, tmp_path, cache=cache, engine=engine)[1](picture)
+    np.testing.assert_array_equal(again, first)
     assert sorted(cache.iterdir()) == kept
 
 
-def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path, plain_graph: onnx.ModelProto) -> None:
+def test_a_folder_that_cannot_be_written_costs_only_time(
+    tmp_path: Path, plain_graph: onnx.ModelProto, engine: str
+) -> None:
     (tmp_path / "file").write_text("no folder")
-    whole, served = whole_and_served(plain_graph, tmp_path, cache=tmp_path / "file")
+    whole, served = whole_and_served(plain_graph, tmp_path, cache=tmp_path / "file", engine=engine)
     picture = square_photograph(whole_size(plain_graph))
     np.testing.assert_allclose(served(picture), whole(picture), atol=2e-5)
 
@@ -251,7 +274,7 @@ def whole_size(graph: onnx.ModelProto) -> int:
 
 def test_openvino_is_absent(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(TritonModelException, match=r"pip install 'tuft\[server\]'\.$"):
+    with pytest.raises(TritonModelException, match=r"pip install 'tuft-matting\[server\]'\.$"):
         model.initialize(arguments(tiny_repository(tmp_path)))
 
 
@@ -292,11 +315,13 @@ def test_lack_of_memory_is_called_that(
     model: Any, tmp_path: Path, images: np.ndarray, cause: Exception, is_memory: bool
 ) -> None:
     class Exhausted:
+        def cancel(self) -> None: ...
+
         def infer(self, _inputs: list[np.ndarray]) -> None:
             raise cause
 
     model.initialize(arguments(tiny_repository(tmp_path)))
-    model._graph._request = Exhausted()
+    model._graph.program.request = Exhausted()
     with pytest.raises(TritonModelException) as failure:
         answers(model, images)
     assert ("out of memory" in str(failure.value)) is is_memory
@@ -323,3 +348,63 @@ print(*(sys.modules[name].__file__ for name in names), sep="\\n")
     assert len(files) == len(list((version / "tuft_runtime").glob("*.py")))
     assert {file.parent for file in files} == {version / "tuft_runtime"}
     assert not list(version.rglob("*.pyc"))
+
+
+def test_both_engines_give_the_same_answer(tmp_path: Path, blended_graph: onnx.ModelProto) -> None:
+    picture = square_photograph(whole_size(blended_graph))
+    answers = [whole_and_served(blended_graph, tmp_path, engine=name)[1](picture) for name in tuft_runtime.ENGINES]
+    np.testing.assert_allclose(*answers, atol=1e-4)
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_an_interrupted_computation_ends_and_the_next_is_whole(tmp_path: Path, engine: str, when: str) -> None:
+    demo = with_weights(read_bare(demo_graph(1024)), load_weights(CHECKPOINTS["demo"]).arrays)
+    _, served = whole_and_served(demo, tmp_path, engine=engine, cache=tmp_path / "compiled")
+    graph = tuft_runtime.load(tmp_path / "model.onnx", engine=engine, cache=tmp_path / "compiled")
+    picture = square_photograph(1024)
+    interrupt = Interrupt()
+    if when == "before":
+        interrupt.set()
+    else:
+        threading.Timer(0.1, interrupt.set).start()
+    with pytest.raises(InterruptedInferenceError):
+        graph.infer(picture[0], interrupt=interrupt)
+    np.testing.assert_array_equal(graph.infer(picture[0])[np.newaxis], served(picture))
+
+
+def test_half_precision_stays_in_one_piece_in_onnx_runtime(tmp_path: Path, blended_graph: onnx.ModelProto) -> None:
+    for value in blended_graph.graph.value_info:
+        if value.name == seams.KEY:
+            value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    (tmp_path / "model.onnx").write_bytes(blended_graph.SerializeToString())
+    assert len(onnx_split.split_graph(onnx.load(tmp_path / "model.onnx"), everywhere=False)) == 1
+
+
+def test_a_device_that_this_build_does_not_have_is_refused_in_one_line(tmp_path: Path) -> None:
+    graph = tiny_repository(tmp_path) / f"inspyrenet_{SIZE}" / "1" / "model.onnx"
+    with pytest.raises(LoadError, match=r"this build of ONNX Runtime computes on .*cpu, not on directml$"):
+        tuft_runtime.load(graph, engine="onnxruntime", device="directml")
+
+
+def test_what_onnx_runtime_cannot_load_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(LoadError, match=r"^ONNX Runtime cannot load .*model\.onnx: [^\n]+$"):
+        tuft_runtime.load(tmp_path / "model.onnx", engine="onnxruntime")
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_onnx_runtime_says_when_memory_is_short(tmp_path: Path, device: str | None) -> None:
+    program = f"""
+import resource, sys, numpy as np, tuft_runtime
+graph = tuft_runtime.load({str(tmp_path / "model.onnx")!r}, engine="onnxruntime", device={device!r}, threads=1)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 50_000_000, -1))
+try:
+    graph.infer(np.zeros((1024, 1024, 3), np.uint8))
+except tuft_runtime.InferenceError as error:
+    print(error.out_of_memory, error)
+"""
+    demo = with_weights(read_bare(demo_graph(1024)), load_weights(CHECKPOINTS["demo"]).arrays)
+    (tmp_path / "model.onnx").write_bytes(demo.SerializeToString())
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("True The network failed: out of memory"), run.stderr
