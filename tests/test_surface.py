@@ -30,6 +30,7 @@ from support.server import empty_repository
 import tuft
 import tuft_export
 import tuft_export.cli.main
+import tuft_local
 from tuft import contract, errors, provenance, stopwatch
 from tuft.cli.main import build_parser
 from tuft.inference.observers import RequestEvent
@@ -40,7 +41,7 @@ from tuft_export.checkpoints import CHECKPOINTS
 from tuft_export.publishing.publish import PublishOptions, publish
 
 RECORDED: Final = Path(__file__).with_name("surface.json")
-SOURCES: Final = (Path(tuft.__file__).parents[1], Path(tuft_export.__file__).parents[1])
+SOURCES: Final = tuple(Path(package.__file__).parents[1] for package in (tuft, tuft_export, tuft_local))
 
 
 def commands() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tuft.imaging import compose, pipeline
 from tuft.inference.request import Request, observed
 from tuft.inference.resilience import CancelToken, Deadline, linked_token
 from tuft.inference.runner import RunRequest
-from tuft.inference.transport.triton import TritonTransport
+from tuft.inference.transport.connect import connect
 from tuft.options import RemoveOptions, require_many, require_option_types
 from tuft.presets import Preset, overridden, preset_from_name
 from tuft.settings import Settings, load_settings
@@ -46,7 +46,8 @@ class Client:
     or by `from_settings`.
 
     Args:
-        url: Address of the server's gRPC port, `localhost:8001` by default.
+        url: Address of the server's gRPC port, `localhost:8001` by default; or `local`, which computes in this process
+            without a server (`pip install 'tuft-matting[local]'`), `local:FOLDER` with the models of a repository.
         preset: The preset of requests that name none, `standard` by default.
         timeout_s: Seconds that the server may take for one photograph.
         max_pixels: Photographs with more pixels are refused before they are decoded.
@@ -62,7 +63,7 @@ class Client:
 
     Raises:
         OptionError: A setting has no such value.
-        SetupError: tritonclient is not installed.
+        SetupError: tritonclient is not installed, or for `local` what it computes with.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Client:
         self.settings = settings.overridden(
             url=url, preset=preset, timeout_s=timeout_s, max_pixels=max_pixels, fallback=fallback
         )
-        self.transport: Transport = TritonTransport(self.settings.url) if transport is None else transport
+        self.transport: Transport = connect(self.settings.url) if transport is None else transport
         self._experiment = experiment
         self._wiring = wiring.Wiring(
             self.settings,

@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 CACHE_VARIABLE: Final = "TUFT_CACHE"
+DATA_VARIABLE: Final = "TUFT_DATA"
+MODEL_REPOSITORY: Final = "model_repository"
 
 _BLOCK_BYTES: Final = 1 << 20
 # Why every further file will fail as well.
@@ -216,6 +218,23 @@ def cache_folder() -> Path:
 
     override = os.environ.get(CACHE_VARIABLE)
     return Path(override) if override else platformdirs.user_cache_path("tuft", appauthor=False)
+
+
+def data_folder() -> Path:
+    """Where tuft keeps the models that it publishes for a user: `$TUFT_DATA`, else the platform's data folder.
+
+    On Linux that is `$XDG_DATA_HOME/tuft`, by default `~/.local/share/tuft`.
+    """
+    import platformdirs
+
+    override = os.environ.get(DATA_VARIABLE)
+    return Path(override) if override else platformdirs.user_data_path("tuft", appauthor=False)
+
+
+def default_repository() -> Path:
+    """The model repository of the working directory if it has one, else the user's own."""
+    here = Path(MODEL_REPOSITORY)
+    return here if here.is_dir() else data_folder() / MODEL_REPOSITORY
 
 
 def config_folder(environment: Mapping[str, str] = os.environ) -> Path:

@@ -15,7 +15,7 @@ from tuft.inference.fallback import FallbackRunner
 from tuft.inference.observers import Observers
 from tuft.inference.retrying import RetryingTransport
 from tuft.inference.saliency import SaliencyRunner
-from tuft.inference.transport.triton import TritonTransport
+from tuft.inference.transport.connect import connect
 from tuft.operations.cache import CachedRunner, ResultCache, ServedVersions
 from tuft.operations.experiments import Experiment, Recorder
 from tuft.operations.rollout import RolledOutRunner, Rollout
@@ -79,7 +79,7 @@ class Wiring:
         self._rollout = rollout
         self._cache = cache
         self._retrying = RetryingTransport(transport, settings)
-        self._endpoints = EndpointPool(TritonTransport, partial(_direct_runner, settings=settings))
+        self._endpoints = EndpointPool(connect, partial(_direct_runner, settings=settings))
         self._wired: Wired | None = None
         self._lock = threading.Lock()
 

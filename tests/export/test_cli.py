@@ -52,7 +52,7 @@ def test_verify_prints_the_hash(capsys: pytest.CaptureFixture[str]) -> None:
         ["verify", "nowhere"],
         ["publish", "--sizes", "500"],
         ["publish", "--checkpoint", "nothing"],
-        ["publish", "--repository", "nowhere"],
+        ["publish", "--sizes", "384", "--repository", "/dev/null"],
         ["onnx", "--size", "100"],
     ],
 )

@@ -44,9 +44,11 @@ def test_the_repository_is_model_repository_by_default(
     monkeypatch.chdir(repository.parent)
     assert main(["verify"]) == 0
     monkeypatch.chdir("/")
+    monkeypatch.setenv("TUFT_DATA", "/nowhere")
     capsys.readouterr()
     assert main(["verify"]) == 1
-    assert capsys.readouterr().err.startswith("tuft-export: There is no model repository at model_repository: name")
+    said = capsys.readouterr().err
+    assert said.startswith("tuft-export: There is no model repository at /nowhere/model_repository: name")
 
 
 def test_a_tampered_file_is_one_line(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

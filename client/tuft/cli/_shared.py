@@ -8,12 +8,18 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tqdm import tqdm
 
-from tuft.errors import OptionError, TuftError
+from tuft.errors import OptionError, SetupError, TuftError
+from tuft.files import default_repository
+from tuft.inference.transport.connect import LOCAL, answers, connect, transport_name
 from tuft.presets import PRESETS, preset_from_name
+from tuft.settings import DEFAULT_ORIGIN, resolve
+
+if TYPE_CHECKING:
+    from tuft.settings import Settings
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 # Runs a command on its parsed arguments and returns the exit code.
@@ -42,13 +48,63 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
 
 def add_url(parser: argparse.ArgumentParser) -> None:
     """Adds `--url`."""
-    parser.add_argument("--url", help="the server's gRPC address; TUFT_URL, else localhost:8001 by default")
+    parser.add_argument("--url", help="the server's gRPC address, or local to compute in this process; TUFT_URL, else "
+                        "localhost:8001 by default")  # fmt: skip
+
+
+def settings_of(arguments: argparse.Namespace, *, required: bool = True, **more: Any) -> Settings:
+    """The settings of a command with `add_server_options`.
+
+    If nothing names a server, that is one that answers at the default address, else this process where it can compute;
+    a line on standard error says which.
+
+    Args:
+        arguments: The command's.
+        required: Whether the command needs one of both.
+        **more: Further attributes of `Settings`; None counts as not given.
+
+    Raises:
+        OptionError: A setting has no such value.
+        SetupError: Nothing answers, and this process cannot compute.
+    """
+    given = {"url": arguments.url, "preset": arguments.preset, **more}
+    resolved = resolve(given, config=arguments.config)
+    settings = resolved.settings
+    if resolved.origins["url"] != DEFAULT_ORIGIN:
+        return settings
+    if answers(settings.url):
+        print_error(f"using the server at {settings.url}")
+        return settings
+    if not _computes_here():
+        if required:
+            raise SetupError(
+                f"No server answers at {settings.url}, and there is nothing to compute with in this process: "
+                "pip install 'tuft-matting[local]', start a server with `tuft serve`, or name one with --url."
+            )
+        return settings
+    print_error(f"no server answers at {settings.url}, so this process computes (--url {LOCAL})")
+    return settings.overridden(url=LOCAL)
+
+
+def _computes_here() -> bool:
+    if transport_name(LOCAL) is None:
+        return False
+    try:
+        connect(LOCAL).close()
+    except SetupError:  # the extra is not installed
+        return False
+    return True
 
 
 def add_repository(parser: argparse.ArgumentParser) -> None:
-    """Adds `--repository`."""
-    parser.add_argument("--repository", type=Path, default=Path("model_repository"), metavar="DIR",
-                        help="model repository, %(default)s by default")  # fmt: skip
+    """Adds `--repository`; see `repository_of`."""
+    parser.add_argument("--repository", type=Path, metavar="DIR", help="model repository; ./model_repository if there "
+                        "is one, else the user's own by default")  # fmt: skip
+
+
+def repository_of(arguments: argparse.Namespace) -> Path:
+    """The model repository of a command with `add_repository`."""
+    return arguments.repository or default_repository()
 
 
 def _preset(text: str) -> str:

@@ -18,6 +18,7 @@ from tuft.files import make_folder, write_atomically
 from tuft.presets import PRESETS
 from tuft.report import LONG_SIDE_PX, Exhibit, Layer, Run, html_report, layers_of, note_of
 from tuft.serve import ServeOptions, running_server
+from tuft.serve.discovery import repository_to_serve
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +43,7 @@ def add_to(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.url is None:
-        options = ServeOptions(arguments.repository, http_port=0, grpc_port=0, metrics_port=0)
+        options = ServeOptions(repository_to_serve(arguments.repository), http_port=0, grpc_port=0, metrics_port=0)
         print("Starting a server ...", flush=True)
         with running_server(options) as addresses:
             page = demo(DemoOptions(addresses.grpc, tuple(arguments.photos), arguments.output))

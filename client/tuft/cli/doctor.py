@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import tuft
 from tuft import contract
-from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_server_options
+from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_server_options, repository_of, settings_of
 from tuft.errors import ServerError, ServerUnreachableError, SetupError
-from tuft.inference.transport.triton import TritonTransport
+from tuft.inference.transport.connect import connect, transport_name
 from tuft.presets import PRESETS, working_size
 from tuft.serve.discovery import adopted_names
 from tuft.serve.locate import find_tritonserver
-from tuft.settings import load_settings
 
 if TYPE_CHECKING:
     import argparse
@@ -39,9 +38,10 @@ PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
         "grpcio": "the client",
         "nvidia-pytriton": "tuft serve without a container",
         "openvino": "tuft serve without a container",
+        "onnx": "local and tuft-export",
+        "onnxruntime": "local and tuft-export",
+        "safetensors": "local and tuft-export",
         "torch": "tuft-export",
-        "onnx": "tuft-export",
-        "onnxruntime": "tuft-export",
     }
 )
 
@@ -54,9 +54,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
-    connect = partial(TritonTransport, settings.url)
-    diagnosis = examine(settings, connect, repository=arguments.repository, key=os.environ.get("TUFT_KEY", ""))
+    settings = settings_of(arguments, required=False)
+    opened = partial(connect, settings.url)
+    diagnosis = examine(settings, opened, repository=repository_of(arguments), key=os.environ.get("TUFT_KEY", ""))
     print(f"{'tuft':<14}{tuft.__version__}\n{diagnosis}")
     return DONE if diagnosis else FAILED
 
@@ -89,7 +89,7 @@ class Diagnosis:
         return all(self.models.get(model) for model in models_of_preset(self.preset))
 
     def __str__(self) -> str:
-        answer = f"{self.server.name} {self.server.version} answers at {self.url}" if self.server else self.problem
+        answer = f"{self.server.name} {self.server.version} {self._where}" if self.server else self.problem
         verdict = "is ready" if self else "is not ready"
         packages = {name: installed or f"missing ({PACKAGES[name]})" for name, installed in self.versions.items()}
         models = {name: _readiness(versions) for name, versions in self.models.items()}
@@ -104,6 +104,12 @@ class Diagnosis:
                 *_section("Models", models),
                 f"Preset        {self.preset} {verdict}",
             )
+        )
+
+    @property
+    def _where(self) -> str:
+        return (
+            f"answers at {self.url}" if transport_name(self.url) is None else f"computes in this process ({self.url})"
         )
 
 

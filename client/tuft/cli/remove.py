@@ -23,7 +23,16 @@ from tuft.batch.manifest import Manifest
 from tuft.batch.own_outputs import OwnOutputs
 from tuft.batch.plan import STDOUT, Job, Plan, format_of, plan
 from tuft.cli._output import Output, add_output_options
-from tuft.cli._shared import DONE, FAILED, add_command, add_server_options, error_line, positive, print_error
+from tuft.cli._shared import (
+    DONE,
+    FAILED,
+    add_command,
+    add_server_options,
+    error_line,
+    positive,
+    print_error,
+    settings_of,
+)
 from tuft.cli._watch import watch
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
@@ -32,7 +41,6 @@ from tuft.errors import OptionError
 from tuft.files import descriptor_of, make_folder, require_writable
 from tuft.presets import REFINEMENTS
 from tuft.report import Collector
-from tuft.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
     manifest = None if planned.folder is None else Manifest(planned.folder)
     written = [job.target for job in jobs]
     require_writable([*written, *(one.file for one in (manifest, collector) if one is not None)])
-    settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset, timeout_s=arguments.timeout)
+    settings = settings_of(arguments, timeout_s=arguments.timeout)
     with Client.from_settings(settings) as client:
         _require_served(client, arguments.model)
         folder.remove_leftovers(jobs)

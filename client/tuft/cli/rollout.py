@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_url
+from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_url, repository_of
 from tuft.errors import ServerError
 from tuft.operations.rollout import Guards, Outcomes, Plan, RolloutController
 from tuft.settings import load_settings
@@ -75,7 +75,7 @@ def _controller(arguments: argparse.Namespace) -> RolloutController:
 def _start(arguments: argparse.Namespace) -> int:
     guards = Guards(**{name: getattr(arguments, name) for name in _GUARDS})
     url = arguments.url or load_settings().url
-    plan = _controller(arguments).start(arguments.repository, arguments.model, arguments.version, url, guards)
+    plan = _controller(arguments).start(repository_of(arguments), arguments.model, arguments.version, url, guards)
     if not arguments.detach:
         return _watch(arguments)
     _print_state(plan)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tuft import contract
 from tuft.cli._shared import DONE, add_command, add_repository
 from tuft.serve import ServeOptions, serve, shell_command
+from tuft.serve.discovery import repository_to_serve
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +44,7 @@ def add_to(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     options = ServeOptions(
-        repository=arguments.repository,
+        repository=repository_to_serve(arguments.repository),
         runtime=arguments.runtime,
         sizes=tuple(arguments.sizes) if arguments.sizes else None,
         host=arguments.host,

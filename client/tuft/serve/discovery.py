@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from tuft import contract
 from tuft.contract import RUNTIMES
 from tuft.errors import SetupError
+from tuft.files import default_repository
+from tuft.plugins import REPOSITORIES, plugin
 from tuft.provenance import RECORD
 
 if TYPE_CHECKING:
@@ -26,6 +28,19 @@ VERSION_FILES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 
 GPU_RUNTIMES: Final = frozenset({"tensorrt", "onnxruntime"})
+
+
+def repository_to_serve(named: Path | None) -> Path:
+    """The repository named, else the working directory's or the user's own, else the demo's.
+
+    The demo's is made in the user's data folder at first use.
+
+    Raises:
+        OutputError: That folder cannot be written.
+    """
+    repository = named or default_repository()
+    make_demo = None if named or repository.is_dir() else plugin(REPOSITORIES, "demo")
+    return repository if make_demo is None else Path(make_demo())
 
 
 def published_sizes(repository: Path, runtime: str) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuft.settings.sources import VARIABLES, Resolved, load_settings, misspelt_variables, resolve
+from tuft.settings.sources import DEFAULT_ORIGIN, VARIABLES, Resolved, load_settings, misspelt_variables, resolve
 from tuft.settings.values import Settings
 
-__all__ = ["VARIABLES", "Resolved", "Settings", "load_settings", "misspelt_variables", "resolve"]
+__all__ = ["DEFAULT_ORIGIN", "VARIABLES", "Resolved", "Settings", "load_settings", "misspelt_variables", "resolve"]

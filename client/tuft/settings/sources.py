@@ -30,7 +30,7 @@ USER_FILE: Final = "config.toml"  # in `tuft.files.config_folder`
 
 VARIABLES: Final[Mapping[str, str]] = MappingProxyType({name: f"{VARIABLE_PREFIX}{name.upper()}" for name in NAMES})
 
-_DEFAULT: Final = "default"
+DEFAULT_ORIGIN: Final = "default"
 _ARGUMENT: Final = "argument"
 
 
@@ -45,7 +45,7 @@ class Resolved:
     """
 
     settings: Settings = field(default_factory=Settings)
-    origins: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(NAMES, _DEFAULT))
+    origins: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(NAMES, DEFAULT_ORIGIN))
     file: Path | None = None
 
     def overlaid(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> Resolved:

@@ -51,7 +51,7 @@ class AdoptOptions:
         output_activation: One of `ACTIVATIONS`: maps its output to 0..1.
         size: Working size in pixels, for a network that leaves it open.
         output: Name of the output that is the mask, for a network with several.
-        repository: The model repository, with the project's own configurations.
+        repository: The model repository.
         runtime: One of `ADOPT_RUNTIMES`.
         max_batch_size: The largest batch, for a network of any batch size; None is that of tuft's own models.
         version: Name of the version folder.
@@ -124,7 +124,6 @@ def adopt(path: Path, options: AdoptOptions) -> Adopted:
     Raises:
         AdoptError: The file or an option does not fit; the message says what to change.
         ParityError: The wrapped graph does not compute the same as the network.
-        PublishError: The repository lacks tuft's configurations.
     """
     source = read_source(path)
     size = source.working_size(options.size)

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tuft import contract
 from tuft.provenance import RECORD
-from tuft_export.errors import AdoptError, PublishError
+from tuft_export.errors import AdoptError
+from tuft_export.publishing.configurations import FILES, shipped_configurations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from tuft.presets import Resize
-
-# The first is TensorRT's, tritonserver's default.
-FILES: Final = ("config.pbtxt", "configs/onnxruntime.pbtxt", "configs/openvino.pbtxt", "configs/python.pbtxt")
 
 
 @dataclass(frozen=True)
@@ -56,19 +54,13 @@ class Templates:
 def templates_for(size: int, repository: Path) -> Templates:
     """The configurations of tuft's own model that is closest to a network of `size` pixels.
 
-    That is the smallest one that is not smaller, so that no queue or batch takes more memory than it does there.
-
-    Raises:
-        PublishError: A configuration is missing in `repository`.
+    That is the smallest one that is not smaller, so that no queue or batch takes more memory than it does there. Those
+    of `repository` come first, for they may have been edited; the others are those that ship with tuft.
     """
     largest = contract.MODELS[contract.SIZES[-1]]
     spec = next((spec for spec in contract.MODELS.values() if spec.size >= size), largest)
-    for file in FILES:
-        if not (repository / spec.name / file).is_file():
-            raise PublishError(
-                f"{repository / spec.name / file} is not there: give the project's model_repository with --repository."
-            )
-    return Templates(spec, {file: _parsed(repository / spec.name / file) for file in FILES})
+    own, shipped = repository / spec.name, shipped_configurations(spec.name)
+    return Templates(spec, {file: _parsed((own if (own / file).is_file() else shipped) / file) for file in FILES})
 
 
 def require_room(folder: Path, size: int, version: str, resize: Resize) -> None:

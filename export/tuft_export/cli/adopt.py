@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuft.cli._shared import DONE, add_command, add_repository
+from tuft.cli._shared import DONE, add_command, add_repository, repository_of
 from tuft.errors import SetupError
 from tuft.presets import RESIZES
 from tuft_export.adopt import ACTIVATIONS, ADOPT_RUNTIMES, NORMALISATIONS, AdoptOptions, adopt
@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
         output_activation=options.output_activation,
         size=options.size,
         output=options.output,
-        repository=options.repository,
+        repository=repository_of(options),
         runtime=options.runtime,
         max_batch_size=options.max_batch,
         version=options.version,

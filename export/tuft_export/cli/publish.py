@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft import contract
-from tuft.cli._shared import DONE, add_command, add_repository
+from tuft.cli._shared import DONE, add_command, add_repository, repository_of
 from tuft.contract import RUNTIMES
 from tuft_export.cli._checkpoint import add_checkpoint, chosen_checkpoint
 from tuft_export.graph_metadata import PRECISIONS
@@ -34,7 +34,7 @@ def _run(options: argparse.Namespace) -> int:
     folders = publish(
         chosen_checkpoint(options),
         PublishOptions(
-            repository=options.repository,
+            repository=repository_of(options),
             runtime=options.runtime,
             sizes=tuple(options.sizes),
             blend=options.blend,

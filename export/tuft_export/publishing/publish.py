@@ -15,6 +15,7 @@ from tuft_export.errors import PublishError
 from tuft_export.graph_metadata import PRECISIONS
 from tuft_export.graphs.provider import GraphSource
 from tuft_export.provenance import engine_chain, onnx_link, write_version
+from tuft_export.publishing.configurations import add_configurations
 from tuft_export.publishing.python_backend import copy_python_backend
 from tuft_export.publishing.staging import replace_folder, staging
 from tuft_export.sample_images import warmup_picture
@@ -30,7 +31,7 @@ class PublishOptions:
     """Options of a publication.
 
     Attributes:
-        repository: The model repository, with its `config.pbtxt` files.
+        repository: The model repository; configurations that it lacks are written.
         runtime: One of `tuft.contract.RUNTIMES`.
         sizes: Working sizes in pixels.
         blend: As in `ExportOptions`: None blends above the checkpoint's base size, or accepts any engine.
@@ -55,7 +56,7 @@ def publish(checkpoint: Checkpoint, options: PublishOptions) -> list[Path]:
         The version folders.
 
     Raises:
-        PublishError: The repository is missing, an option is invalid, or an engine is missing or does not match its
+        PublishError: An option is invalid, or an engine is missing or does not match its
             record.
         CheckpointError: The weights are missing or not the published ones.
     """
@@ -79,9 +80,6 @@ def _check(options: PublishOptions) -> None:
         if size not in contract.MODELS:
             known = ", ".join(map(str, contract.SIZES))
             raise PublishError(f"There is no model of size {size}: choose from {known}.")
-        config = options.repository / contract.model_name(size) / "config.pbtxt"
-        if not config.is_file():
-            raise PublishError(f"{config} is not there: give the project's model_repository with --repository.")
 
 
 def _publish_graph(source: GraphSource, options: PublishOptions, size: int) -> Path:
@@ -133,6 +131,7 @@ def _version_folder(options: PublishOptions, size: int) -> Path:
 
 def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
     """Completes a staging folder and moves it into place."""
+    add_configurations(folder.parent)
     _write_warmup(folder.parent, size)
     asked = {
         "runtime": options.runtime,

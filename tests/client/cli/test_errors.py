@@ -27,7 +27,7 @@ ERRORS = sorted(
 
 
 def remove(*arguments: object) -> int:
-    return main.main(["remove", "--size", "384", *map(str, arguments)])
+    return main.main(["remove", "--url", "localhost:8001", "--size", "384", *map(str, arguments)])
 
 
 def test_one_that_fails_is_one_line_and_the_others_are_done(
@@ -159,7 +159,7 @@ def test_any_error_of_ours_is_one_line_and_exit_code_1(kind: type[TuftError], me
     said = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
         patch.setattr(Client, "from_settings", partial(Client.from_settings, transport=Failing()))
-        assert main.main(["remove", __file__, "-o", "out"]) == 1
+        assert main.main(["remove", __file__, "-o", "out", "--url", "localhost:8001"]) == 1
     (line,) = said.getvalue().splitlines()
     assert line == f"tuft: {' '.join(message.split())}"
 

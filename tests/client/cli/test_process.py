@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 SCRIPT = """
-import functools, signal, sys, time
+import functools, os, signal, sys, time
+os.environ["TUFT_URL"] = "localhost:8001"  # otherwise the command line looks for a server
 sys.path.insert(0, {root!r})
 from tuft import Client, FakeTransport
 from tuft.cli.main import main

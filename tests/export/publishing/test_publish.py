@@ -23,6 +23,7 @@ from tuft_export.graphs.parity import check_interface
 from tuft_export.graphs.weightless import demo_graph, read_bare
 from tuft_export.provenance import checkpoint_link, graph_record, write_record
 from tuft_export.publishing import publish as publishing
+from tuft_export.publishing.configurations import FILES
 from tuft_export.publishing.publish import PublishOptions, publish
 from tuft_export.sample_images import warmup_picture
 
@@ -49,6 +50,22 @@ def test_the_demo_is_published_without_torch(target: Path) -> None:
     check_interface(model, 384)
     warmup = (target / "inspyrenet_384" / "warmup" / "image").read_bytes()
     assert warmup == warmup_picture(384).tobytes()
+
+
+def test_a_repository_that_is_not_there_is_made_with_the_projects_configurations(tmp_path: Path, target: Path) -> None:
+    made = tmp_path / "made"
+    publish(DEMO, PublishOptions(made, sizes=(384,)))
+    assert [folder.name for folder in made.iterdir()] == ["inspyrenet_384"]
+    for file in FILES:
+        assert (made / "inspyrenet_384" / file).read_bytes() == (target / "inspyrenet_384" / file).read_bytes()
+    assert len(check_repository(made)) == 1
+
+
+def test_a_configuration_that_was_edited_is_left_alone(target: Path) -> None:
+    file = target / "inspyrenet_384" / "config.pbtxt"
+    file.write_text(file.read_text() + "# mine\n")
+    publish(DEMO, PublishOptions(target, sizes=(384,)))
+    assert file.read_text().endswith("# mine\n")
 
 
 def test_the_graph_holds_the_checkpoints_weights(target: Path) -> None:
@@ -197,7 +214,6 @@ def test_engines_may_be_published_where_the_checkpoint_is_not(
         ({"precision": "int8"}, "choose one of fp32"),
         ({"version": "one"}, "whole number"),
         ({"version": "²"}, "whole number"),
-        ({"repository": Path("nowhere")}, "--repository"),
     ],
 )
 def test_what_cannot_be_published_is_one_sentence(target: Path, change: dict[str, object], remedy: str) -> None:

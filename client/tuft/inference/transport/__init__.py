@@ -1,4 +1,4 @@
-"""Transports: the protocol, NVIDIA Triton over gRPC, and a public fake for tests."""
+"""Transports: the protocol, NVIDIA Triton over gRPC, those that plug in, and a public fake for tests."""
 
 from __future__ import annotations
 
