@@ -16,7 +16,7 @@ from tuft import Client, load_settings
 from tuft.errors import OptionError, SetupError
 from tuft.operations.experiments import Experiment, Recorder
 from tuft.operations.telemetry import Metrics
-from tuft.serve import ServeOptions, background_server
+from tuft.serve import ServeOptions, background_server, repository_to_serve
 from tuft_gateway.accounts.setup import data_folder, meter_from_arguments
 from tuft_gateway.app import create_app
 from tuft_gateway.connections import protocol
@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         server = HttpServer(listener, options)
         with ExitStack() as stack:
             if arguments.serve:
-                serve_options = ServeOptions(arguments.repository, http_port=0, grpc_port=0, metrics_port=0)
+                serve_options = ServeOptions(
+                    repository_to_serve(arguments.repository), http_port=0, grpc_port=0, metrics_port=0
+                )
                 addresses = stack.enter_context(background_server(serve_options, server.stop))
                 settings = replace(settings, url=addresses.grpc)
             registry = CollectorRegistry()

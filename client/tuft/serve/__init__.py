@@ -9,6 +9,7 @@ joins them.
 from __future__ import annotations
 
 from tuft.contract import RUNTIMES
+from tuft.serve.discovery import repository_to_serve
 from tuft.serve.options import ServeOptions, ServerAddresses
 from tuft.serve.run import background_server, running_server, serve, shell_command
 
@@ -17,6 +18,7 @@ __all__ = [
     "ServeOptions",
     "ServerAddresses",
     "background_server",
+    "repository_to_serve",
     "running_server",
     "serve",
     "shell_command",

@@ -35,8 +35,8 @@ class Settings:
     """Settings of a client; requests may override some of them.
 
     Attributes:
-        url: Address of the server's gRPC port, or `local` to compute in this process. `local:FOLDER` computes the models
-            of a repository.
+        url: Address of the server's gRPC port, or `local` to compute in this process. `local:FOLDER` computes the
+            models of a repository.
         preset: The preset of requests that name none, one of `tuft.PRESETS`.
         timeout_s: Seconds above 0 that the server may take for one photograph, all attempts included.
         max_pixels: 1 or more; photographs with more pixels are refused before they are decoded.
