@@ -43,7 +43,8 @@ def remove(*arguments: object) -> int:
 def shell(line: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     """Runs a line of bash in which `tuft_remove` is the command line with a fake server."""
     function = f'tuft_remove() {{ PYTHONPATH={ROOT} {sys.executable} -c "$SCRIPT" "$@"; }}; {line}'
-    environment = {**os.environ, "SCRIPT": SCRIPT}
+    # Without the variable the command line would look for a server.
+    environment = {**os.environ, "SCRIPT": SCRIPT, "TUFT_URL": "localhost:8001"}
     return subprocess.run(["bash", "-c", function], cwd=folder, env=environment, capture_output=True, timeout=120)
 
 
