@@ -120,13 +120,23 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
 def test_walk(walk: Walk, name: str) -> None:
     """Every command of a page runs as written, after those of the pages before."""
     walk.new_terminal()
+    said = ""
     for block in BLOCKS[name]:
         if block.kind == "serve":
             walk.start(block.text)
         elif block.language == "python":
             walk.python(block.text)
         elif (block.language, block.kind) == ("sh", ""):
-            walk.shell(block.text)
+            said += walk.shell(block.text)
+    if name == "docs/rollout.md":
+        for told in (
+            "is given 1% of the requests",
+            "is given 100% of",
+            "version 2 serves all requests",
+            "version 1 serves",
+        ):
+            assert told in said
+        assert "\nDelete inspyrenet_1024/2 from the model repository" in said
     if name == "README.md":
         assert mode(walk.folder / "dog.png") == mode(walk.folder / "cutouts" / "dog.png") == "RGBA"
         assert (walk.folder / "cutouts" / "dog.webp").exists()

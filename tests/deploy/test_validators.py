@@ -37,6 +37,11 @@ def test_the_compose_file_is_of_the_compose_specification() -> None:
     checked("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml")
 
 
+@pytest.mark.parametrize("name", ["engines", "serving"])
+def test_dockerfiles_pass_hadolint(name: str) -> None:
+    checked("hadolint", f"deploy/{name}.Dockerfile")
+
+
 @pytest.mark.parametrize("components", [(), ("autoscaling",)])
 def test_kustomize_puts_the_manifests_together(tmp_path: Path, components: tuple[str, ...]) -> None:
     folder = tmp_path / "kubernetes"

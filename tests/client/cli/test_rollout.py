@@ -56,6 +56,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return made
 
 
+def test_the_key_is_explained_where_the_server_is_started(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "TUFT_KEY" in said
+    assert "openssl rand -hex 32" in said
+    assert "`tuft rollout` needs the same one" in said
+
+
 def test_what_is_unloaded_is_to_be_deleted(state: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rollout", "abort", "--state", str(state)]) == 0
     assert server.loaded == ("1",)
