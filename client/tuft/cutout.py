@@ -284,6 +284,7 @@ class Cutout:
         lossless: bool = True,
         quality: int = 90,
         output_type: compose.OutputType = "cutout",
+        exif: bytes | None = None,
     ) -> bytes:
         """Encodes the cut-out as the bytes of a file.
 
@@ -293,6 +294,8 @@ class Cutout:
             lossless: Whether WebP is lossless.
             quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
             output_type: What is encoded, see `as_type`; only a `cutout` goes into a zip or over a background.
+            exif: The photograph's metadata, as `tuft.imaging.read_exif` returns it, to be kept in the file together
+                with a profile that says sRGB. None for neither.
 
         Raises:
             OptionError: There is no such format, quality or type, or they do not go together.
@@ -304,7 +307,7 @@ class Cutout:
             picture: Image.Image | NDArray[np.uint8] = self.rgba if behind is None else self._over(behind)
         else:
             picture = self.as_type(output_type)
-        return imaging.encode(picture, format, lossless=lossless, quality=quality)
+        return imaging.encode(picture, format, lossless=lossless, quality=quality, exif=exif)
 
     def save(
         self,
@@ -315,6 +318,7 @@ class Cutout:
         lossless: bool = True,
         quality: int = 90,
         output_type: compose.OutputType = "cutout",
+        exif: bytes | None = None,
     ) -> None:
         """Writes the cut-out to a file, atomically to a path (`tuft.files.write_atomically`).
 
@@ -326,6 +330,7 @@ class Cutout:
             lossless: Whether WebP is lossless.
             quality: 1..100 for JPEG, also inside a zip, and for lossy WebP.
             output_type: What is encoded, see `as_type`; only a `cutout` goes into a zip or over a background.
+            exif: The photograph's metadata, see `to_bytes`.
 
         Raises:
             OptionError: There is no such format, quality or type, or they do not go together.
@@ -334,7 +339,8 @@ class Cutout:
         """
         require_destination(path)
         format = format or _format_of(path)
-        data = self.to_bytes(format, background=background, lossless=lossless, quality=quality, output_type=output_type)
+        encoding: dict[str, Any] = {"lossless": lossless, "quality": quality, "exif": exif}
+        data = self.to_bytes(format, background=background, output_type=output_type, **encoding)
         if isinstance(path, str | os.PathLike):
             write_atomically(path, data)
         else:

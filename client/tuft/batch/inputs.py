@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from tuft import imaging
 from tuft.batch.fetch import fetch
 from tuft.batch.own_outputs import OwnOutputs
 from tuft.errors import NotAnImageError, OptionError
+from tuft.imaging.decoding.load import decoding_errors
+from tuft.imaging.decoding.sources import opened
 from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
     from tuft.imaging import ImageSource
 
@@ -96,7 +100,7 @@ def input_from(text: str) -> Input:
 
 
 def image_from(source: Input, *, max_bytes: int) -> ImageSource:
-    """What `tuft.Client.remove` takes for `source`; a URL is fetched.
+    """What `tuft.Client.remove` takes for `source`, and takes twice: pipes are read, and URLs are fetched.
 
     Raises:
         ImageError: It cannot be had; the class tells why.
@@ -106,8 +110,13 @@ def image_from(source: Input, *, max_bytes: int) -> ImageSource:
     if isinstance(source, StandardInput):
         if sys.stdin is None or sys.stdin.isatty():
             raise NotAnImageError("Nothing is piped into tuft: give a path instead of -.")
-        return sys.stdin.buffer
-    return source
+        return _read(sys.stdin.buffer, str(source), max_bytes)
+    return _read(source, str(source), max_bytes) if is_stream(source) else source
+
+
+def _read(stream: BinaryIO | Path, name: str, max_bytes: int) -> bytes:
+    with decoding_errors(name, imaging.MAX_PIXELS), opened(stream, max_bytes) as file:
+        return file.read()
 
 
 def is_stream(source: Input) -> bool:

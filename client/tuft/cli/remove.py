@@ -82,6 +82,9 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--quality", type=_quality, metavar="1..100",
                         help="of JPEG; makes WebP smaller and its colours inexact")  # fmt: skip
+    parser.add_argument("--keep-metadata", action="store_true",
+                        help="keep camera, time, place, author and rights from the photograph's EXIF, "
+                             "and embed a profile that says sRGB")  # fmt: skip
     parser.add_argument("--concurrency", type=positive, default=DEFAULT_CONCURRENCY, metavar="N",
                         help="photographs worked on at once, %(default)s by default")  # fmt: skip
     done = parser.add_mutually_exclusive_group()
@@ -106,12 +109,14 @@ def _run(arguments: argparse.Namespace) -> int:
     written = [job.target for job in jobs]
     require_writable([*written, *(one.file for one in (manifest, collector) if one is not None)])
     settings = settings_of(arguments, timeout_s=arguments.timeout)
+    if arguments.keep_metadata and settings.isolate_decoding:
+        raise OptionError("--keep-metadata reads files in this process: leave it out, or isolate_decoding.")
     with Client.from_settings(settings) as client:
         _require_served(client, arguments.model)
         folder.remove_leftovers(jobs)
         save = partial(_save, output=output, background=background, format=arguments.format, quality=arguments.quality)
         work = folder.resumable(
-            partial(_cut_out, client, _options(arguments), save, collector),
+            partial(_cut_out, client, _options(arguments), save, collector, keep_metadata=arguments.keep_metadata),
             manifest,
             options=_digest(client.settings.preset, arguments, output, background),
             again=arguments.again or collector is not None,
@@ -200,17 +205,21 @@ def _run_all(
 def _cut_out(
     client: Client,
     options: RemoveOptions,
-    save: Callable[[Cutout, Path], None],
+    save: Callable[[Cutout, Path, bytes | None], None],
     collector: Collector | None,
     job: Job,
+    *,
+    keep_metadata: bool,
 ) -> Cutout:
     """Makes one cut-out and writes it."""
     image = image_from(job.source, max_bytes=client.settings.max_bytes)
     cutout = client.remove(image, **options)
+    limits = {"max_pixels": client.settings.max_pixels, "max_bytes": client.settings.max_bytes}
+    exif = imaging.read_exif(image, **limits) if keep_metadata else None
     if job.target != STDOUT:
         make_folder(job.target.parent)
     began_s = time.perf_counter()
-    save(cutout, job.target)
+    save(cutout, job.target, exif)
     if collector is not None:
         collector.add(job.source, job.target, cutout, encode_ms=(time.perf_counter() - began_s) * 1e3)
     return cutout
@@ -219,18 +228,19 @@ def _cut_out(
 def _save(
     cutout: Cutout,
     target: Path,
+    exif: bytes | None,
     *,
     output: Output,
     background: compose.Background | None,
     format: str | None,
     quality: int | None,
 ) -> None:
-    encoding: dict[str, Any] = {} if quality is None else {"lossless": False, "quality": quality}
+    encoding: dict[str, Any] = {"exif": exif, "output_type": output.output_type}
+    if quality is not None:
+        encoding |= {"lossless": False, "quality": quality}
     destination = sys.stdout.buffer if target == STDOUT else target
     format = format_of(target, format)
-    output.apply(cutout).save(
-        destination, background=background, format=format, output_type=output.output_type, **encoding
-    )
+    output.apply(cutout).save(destination, background=background, format=format, **encoding)
 
 
 def _digest(preset: str, arguments: argparse.Namespace, output: Output, background: compose.Background | None) -> str:
@@ -239,6 +249,7 @@ def _digest(preset: str, arguments: argparse.Namespace, output: Output, backgrou
     if isinstance(background, np.ndarray):
         behind = [background.shape, hashlib.sha256(background.data).hexdigest()]
     options = [preset, *_options(arguments).values(), *output.values, behind, arguments.quality]
+    options += [arguments.keep_metadata]
     return hashlib.sha256(json.dumps([tuft.__version__, *options]).encode()).hexdigest()
 
 

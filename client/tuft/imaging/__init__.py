@@ -1,12 +1,13 @@
 """The imaging stages: decoding, preprocessing, postprocessing, refinement, composition and encoding.
 
 This is the only package that reads and writes image files. Any ordinary raster image is accepted and becomes upright
-sRGB with eight bits per channel. Output files are sRGB without an embedded profile and without metadata, so a cut-out
-does not reveal where its photograph was taken.
+sRGB with eight bits per channel. Output files are sRGB, by default without an embedded profile and without metadata, so
+a cut-out does not reveal where its photograph was taken.
 """
 
 from tuft.imaging.compose import OUTPUT_TYPES, parse_colour
 from tuft.imaging.decoding.formats import READABLE_FORMATS
+from tuft.imaging.decoding.kept_exif import read_exif
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, ImageSource, Photo, load_photo
 from tuft.imaging.decoding.sources import name_of
 from tuft.imaging.encoding import FORMAT_OF_SUFFIX, FORMATS, encode, format_from_name, format_from_path
@@ -40,4 +41,5 @@ __all__ = [
     "parse_region",
     "parse_scale",
     "parse_shadow",
+    "read_exif",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from tuft.imaging.pixels import THREADS, strips
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,11 +33,12 @@ _STRIP_BYTES: Final = 1 << 20
 _SAMPLED: Final = 8
 
 
-def encode_png(picture: NDArray[np.uint8]) -> bytes:
+def encode_png(picture: NDArray[np.uint8], extra: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
     """Encodes `picture` as a PNG file with eight bits per channel and only the critical chunks.
 
     Args:
         picture: uint8 (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha.
+        extra: Ancillary chunks before the pixels, each a type and its data.
     """
     height, width, *channels = picture.shape
     step = channels[0] if channels else 1
@@ -52,6 +53,7 @@ def encode_png(picture: NDArray[np.uint8]) -> bytes:
     # One zlib stream runs through all IDAT chunks, so its header and its checksum may be in chunks of their own.
     chunks = [
         (b"IHDR", header),
+        *extra,
         (b"IDAT", _ZLIB_HEADER),
         *((b"IDAT", piece.deflated) for piece in pieces),
         (b"IDAT", adler.to_bytes(4, "big")),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from support.outputs import files, mode
 
 import tuft
@@ -242,3 +242,34 @@ def test_a_disk_that_becomes_full_ends_the_run_at_once(
     assert said.out.startswith("3 of 32 photographs cut out")
     assert "28 are left" in said.out
     assert len(server.requests) < 12
+
+
+def test_metadata_is_kept_on_request(server: FakeTransport, tmp_path: Path, scene: Any) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Lumen", 6
+    Image.fromarray(scene.rgb).save(tmp_path / "dog.jpg", exif=exif)
+    for options, kept in (((), None), (("--keep-metadata",), "Lumen"), ((), None)):
+        assert remove(tmp_path / "dog.jpg", "-o", tmp_path / "out", *options) == 0
+        with Image.open(tmp_path / "out" / "dog.png") as made:
+            assert made.getexif().get(ExifTags.Base.Make) == kept
+            assert made.getexif().get(ExifTags.Base.Orientation, 1) == 1
+            assert ("icc_profile" in made.info) == (kept is not None)
+            assert made.size == scene.rgb.shape[:2]  # turned upright
+    assert len(server.requests) == 3  # another option makes another file
+
+
+def test_metadata_of_what_is_piped_is_kept(photos: Path, scene: Any) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Lumen"
+    Image.fromarray(scene.rgb).save(photos / "dog.jpg", exif=exif)
+    done = shell("cat dog.jpg | tuft_remove - --keep-metadata", photos)
+    assert decoded(done.stdout).getexif()[ExifTags.Base.Make] == "Lumen"
+
+
+def test_isolated_files_are_not_read_here_for_their_metadata(
+    server: FakeTransport, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUFT_ISOLATE_DECODING", "yes")
+    assert remove(photos / "dog.png", "--keep-metadata") == 1
+    assert "isolate_decoding" in capsys.readouterr().err
+    assert not server.requests
