@@ -169,7 +169,7 @@ def test_photographs_on_the_web(
     assert len(lines) == 2
     assert f"{host}/none.png cannot be fetched (HTTP 404" in lines[0]
     assert f"{host}/page.html" in lines[1]
-    assert "no picture that tuft reads" in lines[1]
+    assert "is a web page" in lines[1]
     # What came from the web is known as a cut-out all the same.
     assert remove("out", "-o", "again") == 1
     assert "only cut-outs of earlier runs" in capsys.readouterr().err
