@@ -47,6 +47,14 @@ _OTHERS: Final = (
     (re.compile(rb"PK\x03\x04"), "a zip archive"),
     (re.compile(rb"version https://git-lfs"), "a pointer of Git LFS"),
 )
+_READ: Final = (
+    (re.compile(rb"\xff\xd8\xff"), "JPEG"),
+    (re.compile(rb"\x89PNG"), "PNG"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "WebP"),
+    (re.compile(rb"II[*+]\x00|MM\x00[*+]"), "TIFF"),
+    (re.compile(rb"GIF8[79]a"), "GIF"),
+    (re.compile(rb"BM.{12}[\x0c\x28\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL), "BMP"),
+)
 HEAD_BYTES: Final = 1024
 
 
@@ -102,4 +110,8 @@ def unreadable(name: str, head: bytes, formats: Collection[str]) -> NotAnImageEr
     for pattern, kind in _OTHERS:
         if pattern.match(head) and not _AVIF.match(head) and not _HEIC.match(head):
             return NotAnImageError(f"{name} is {kind}, which tuft does not read: give {', '.join(readable)}.")
+    for pattern, format in _READ:
+        if pattern.match(head) and format.lower() in readable:
+            text = "of a kind that cannot be read: save it anew, as PNG or JPEG"
+            return NotAnImageError(f"{name} is a {format} that is damaged, or {text}.")
     return NotAnImageError(f"{name} is no picture that tuft reads: give {', '.join(readable)}.")

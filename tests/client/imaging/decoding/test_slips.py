@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+from support import bombs
 from support.picture_files import file_of
+from support.raw_files import Picture, tiff_of_pictures
 
 from tuft.errors import ImageError, ImageNotFoundError, NotAnImageError
 from tuft.imaging import load_photo
@@ -151,3 +153,17 @@ def test_what_is_known_but_not_read_is_named(kind: str) -> None:
 def test_telling_what_a_file_is_costs_nothing(start: bytes) -> None:
     with pytest.raises(NotAnImageError, match="no picture that tuft reads"):
         load_photo(start)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        tiff_of_pictures(Picture(np.zeros((4, 4, 3), np.uint64))),  # 64 bits a channel
+        bombs.grey_tiff(8, 8, (259, 3, 1, 60_000)),
+        b"\xff\xd8\xff\xe0" + bytes(20),
+        b"GIF89a",
+    ],
+)
+def test_a_format_that_is_read_but_not_this_file_is_named(file: bytes) -> None:
+    with pytest.raises(NotAnImageError, match=r"is a (TIFF|JPEG|GIF) that is damaged, or of a kind"):
+        load_photo(file)
