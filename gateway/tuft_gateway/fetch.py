@@ -87,7 +87,9 @@ class Fetcher:
 
     async def _followed(self, url: str) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
-            target = checked_url(url, self._ports)
+            target = checked_url(url)
+            if (target.port or _PORTS[target.scheme]) not in self._ports:
+                raise FetchError("another port")
             body, url = await self._once(target)
             if body is not None:
                 return body
@@ -115,7 +117,7 @@ class Fetcher:
 
     async def _address(self, url: httpx.URL) -> str:
         """An address of the host of `url`, all of which have been checked."""
-        found = await self._resolve(url.host, url.port or _PORTS[url.scheme])
+        found = await self._resolve(url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme])
         addresses = [ipaddress.ip_address(text) for text in found]
         if not addresses or not all(map(self._allowed, addresses)):
             raise FetchError("an address is not public")
@@ -134,11 +136,11 @@ class Fetcher:
         return bytes(content)
 
 
-def checked_url(text: str, ports: Collection[int] = tuple(_PORTS.values())) -> httpx.URL:
+def checked_url(text: str) -> httpx.URL:
     """Parses a URL that may be fetched.
 
     Raises:
-        FetchError: It is none: another scheme or port, a user, or no host.
+        FetchError: It is none: another scheme, a user, or no host.
     """
     try:
         url = httpx.URL(text)
@@ -146,6 +148,4 @@ def checked_url(text: str, ports: Collection[int] = tuple(_PORTS.values())) -> h
         raise FetchError("no URL") from exc
     if len(text) > _LONGEST_URL or url.scheme not in _PORTS or not url.host or url.userinfo:
         raise FetchError("no URL that may be fetched")
-    if (url.port or _PORTS[url.scheme]) not in ports:
-        raise FetchError("another port")
     return url.copy_with(fragment=None)

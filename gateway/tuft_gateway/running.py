@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +26,7 @@ from tuft_gateway.options import GatewayOptions
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from fastapi import FastAPI
 
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, url=arguments.url, preset=arguments.preset)
     with listening_socket(options) as listener:
         server = HttpServer(listener, options)
-        with ExitStack() as stack:
+        with stopped_by_signals(server), ExitStack() as stack:
             if arguments.serve:
                 serve_options = ServeOptions(
                     repository_to_serve(arguments.repository), http_port=0, grpc_port=0, metrics_port=0
@@ -115,7 +116,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 class HttpServer:
-    """uvicorn on a socket, until SIGINT or SIGTERM; requests in flight are finished first."""
+    """uvicorn on a socket; requests in flight are finished first when it stops."""
 
     def __init__(self, listener: socket.socket, options: GatewayOptions) -> None:
         self._listener = listener
@@ -124,7 +125,7 @@ class HttpServer:
         self._stopping = False
 
     def run(self, app: FastAPI) -> None:
-        """Serves `app` until a signal, or `stop`."""
+        """Serves `app` until `stop`, or a signal."""
         config = uvicorn.Config(
             app,
             http=protocol(self._options),
@@ -137,17 +138,25 @@ class HttpServer:
         )
         self._server = uvicorn.Server(config)
         self._server.should_exit = self._stopping
-        # uvicorn raises the signal again once it has stopped: with the default handler the program would end there,
-        # before the model server has.
-        before = {number: signal.signal(number, lambda *_: self.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            self._server.run(sockets=[self._listener])
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self._server.run(sockets=[self._listener])
 
     def stop(self) -> None:
         """Stops serving, from any thread."""
         self._stopping = True
         if self._server is not None:
             self._server.should_exit = True
+
+
+@contextmanager
+def stopped_by_signals(server: HttpServer) -> Iterator[None]:
+    """SIGINT and SIGTERM stop `server` inside the block.
+
+    uvicorn raises a signal again once it has stopped; with the default handler the program would end there, before the
+    model server has.
+    """
+    before = {number: signal.signal(number, lambda *_: server.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
