@@ -35,12 +35,14 @@ class Asked:
         preset: Name of a preset.
         model: Name of another model.
         refine: Another refinement.
+        roi: The region that holds the subject.
         preview: Whether the result has at most 0.25 megapixels, which costs less.
     """
 
     preset: str | None = None
     model: str | None = None
     refine: Refinement | None = None
+    roi: str | None = None
     preview: bool = False
 
 
@@ -130,6 +132,7 @@ class Cutting:
                 asked.preset,
                 model=asked.model,
                 refine=asked.refine,
+                roi=asked.roi,
                 cancel=self.cancel,
                 unit=self.caller.account or None,
             )

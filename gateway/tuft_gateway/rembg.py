@@ -194,5 +194,4 @@ async def _answer(cutting: Cutting, request: RembgRequest, content: bytes) -> Re
 def _png(cutout: Cutout, request: RembgRequest) -> bytes:
     if request.mask:
         return imaging.encode(cutout.alpha, "png")
-    behind = request.background
-    return cutout.to_bytes("png", background=None if behind is None else behind[:3])
+    return cutout.to_bytes("png", background=request.background)

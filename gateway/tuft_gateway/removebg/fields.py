@@ -5,11 +5,11 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
-from PIL import ImageColor
-
+from tuft import imaging
 from tuft.errors import OptionError
 from tuft.presets import REFINEMENTS, preset_from_name
 from tuft_gateway.fetch import FetchError, checked_url
@@ -18,12 +18,13 @@ from tuft_gateway.problems import ApiError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tuft.imaging import Photo
+    from tuft.imaging.compose import Colour
     from tuft.presets import Refinement
     from tuft_gateway.bodies import Form
 
+Value = TypeVar("Value")
 Format = Literal["auto", "png", "jpg", "webp", "zip"]
-Unit = Literal["px", "%"]
-Colour = tuple[int, int, int, int]  # red, green, blue, alpha, 0..255
 
 # Megapixels of the result; those of png where they differ.
 SIZES: Final[Mapping[str, tuple[float, float]]] = {
@@ -39,32 +40,13 @@ SIZES: Final[Mapping[str, tuple[float, float]]] = {
 }
 TYPES: Final = ("auto", "person", "product", "car", "animal", "graphic", "transportation")
 TYPE_LEVELS: Final = ("1", "none", "2", "latest")
+# remove.bg's list is not public: these are the words that its clients send.
 SHADOWS: Final = ("none", "auto", "drop", "natural", "3D", "car")
-MAX_MARGIN_PX: Final = 500
-MAX_MARGIN_PERCENT: Final = 50
+_DEFAULT_SHADOW: Final = "natural"
 
-_LENGTH: Final = re.compile(r"(\d{1,7}(?:\.\d{1,6})?)(px|%)?")
-_PERCENT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%?")
-_HEX: Final = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
-_NAME: Final = re.compile(r"[a-zA-Z]{3,30}")
+_OPACITY: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%?")
 _DATA_URL: Final = re.compile(r"data:[\w/+.-]{0,80};base64,")
 _MODEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-
-
-@dataclass(frozen=True)
-class Length:
-    """A length in pixels or percent."""
-
-    value: float
-    unit: Unit
-
-    def pixels(self, whole: int) -> float:
-        """In pixels, where 100 % are `whole` pixels."""
-        return self.value if self.unit == "px" else self.value * whole / 100
-
-
-Roi = tuple[Length, Length, Length, Length]  # x1, y1, x2, y2
-Margins = tuple[Length, Length, Length, Length]  # top, right, bottom, left
 
 
 @dataclass(frozen=True)
@@ -84,14 +66,14 @@ class RemoveBgRequest:
         size: One of `SIZES`.
         format: Of the answer.
         type_level: One of `TYPE_LEVELS`.
-        roi: Only what is inside may be foreground; None is everywhere.
+        roi: The region that holds the subject, as `tuft.Client.remove` takes it; None is everywhere.
         crop: Whether the result is cropped to the subject.
-        crop_margin: Around the subject, only with `crop`.
-        scale: Share of the result's size that the subject takes, 0.1..1; None leaves it as it is.
-        position: Of the subject, (x, y) in 0..1; None leaves it where it is.
+        crop_margin: Around the subject, as `tuft.Cutout.cropped` takes it; only with `crop`.
+        scale: As `tuft.Cutout.placed` takes it.
+        position: As `tuft.Cutout.placed` takes it; None is the default.
         alpha_only: Whether the result is the alpha channel alone.
-        shadow: The kind of shadow; None for none.
-        shadow_opacity: 0..1; None is the default of the kind.
+        shadow: The kind of shadow, as `tuft.Cutout.with_shadow` takes it; None for none.
+        shadow_opacity: 0..100.
         colour: Behind the subject; may be translucent.
         background: A picture behind the subject.
         preset: tuft's preset; None is the gateway's default.
@@ -103,14 +85,14 @@ class RemoveBgRequest:
     size: str = "preview"
     format: Format = "auto"
     type_level: str = "1"
-    roi: Roi | None = None
+    roi: str | None = None
     crop: bool = False
-    crop_margin: Margins | None = None
-    scale: float | None = None
-    position: tuple[float, float] | None = None
+    crop_margin: str = "0"
+    scale: str = "original"
+    position: str | None = None
     alpha_only: bool = False
     shadow: str | None = None
-    shadow_opacity: float | None = None
+    shadow_opacity: float = 50.0
     colour: Colour | None = None
     background: Source | None = None
     preset: str | None = None
@@ -130,8 +112,6 @@ def request_from_form(form: Form) -> RemoveBgRequest:
         ApiError: A field has no such value; its code names the field.
     """
     fields = form.fields
-    scale = _scale(fields.get("scale", "original"))
-    shadow = _shadow(fields)
     _boolean(fields, "semitransparency", default=True)
     _choice(fields, "type", TYPES)
     return RemoveBgRequest(
@@ -139,20 +119,38 @@ def request_from_form(form: Form) -> RemoveBgRequest:
         size=_choice(fields, "size", tuple(SIZES)),
         format=cast("Format", _choice(fields, "format", get_args(Format), {"jpeg": "jpg"})),
         type_level=_choice(fields, "type_level", TYPE_LEVELS),
-        roi=_roi(fields.get("roi")),
+        roi=_checked(fields, "roi", None, imaging.parse_region),
         crop=_boolean(fields, "crop", default=False),
-        crop_margin=_margins(fields.get("crop_margin", "0")),
-        scale=scale,
-        position=_position(fields.get("position"), centred=scale is not None),
+        crop_margin=_checked(fields, "crop_margin", "0", imaging.parse_margin),
+        scale=_checked(fields, "scale", "original", imaging.parse_scale),
+        position=_checked(fields, "position", None, imaging.parse_position),
         alpha_only=_choice(fields, "channels", ("rgba", "alpha")) == "alpha",
-        shadow=shadow,
-        shadow_opacity=_opacity(fields.get("shadow_opacity")),
-        colour=_colour(fields.get("bg_color")),
+        shadow=_shadow(fields),
+        shadow_opacity=_opacity(fields.get("shadow_opacity", "50")),
+        colour=_colour(fields),
         background=_background(form),
         preset=_preset(fields.get("tuft_preset")),
         model=_model(fields.get("tuft_model")),
         refine=_refinement(fields.get("tuft_refine")),
     )
+
+
+def checked_roi(roi: str | None, photo: Photo) -> str | None:
+    """`roi` if it lies in the photograph; None if it is all of it.
+
+    Raises:
+        ApiError: `roi_exceeds_bounds` or `roi_region_empty`.
+    """
+    if roi is None:
+        return None
+    region, (height, width) = imaging.parse_region(roi), photo.size_hw
+    try:
+        box = region.box((height, width))
+    except OptionError as exc:
+        exceeds = max(region.x1.pixels(width), region.x2.pixels(width)) > width
+        exceeds |= max(region.y1.pixels(height), region.y2.pixels(height)) > height
+        raise ApiError("roi_exceeds_bounds" if exceeds else "roi_region_empty", str(exc)) from exc
+    return None if box == (0, 0, width, height) else roi
 
 
 def photograph_from_form(form: Form) -> Source:
@@ -215,60 +213,23 @@ def _boolean(fields: Mapping[str, str], name: str, *, default: bool) -> bool:
     return text in ("true", "1")
 
 
-def _length(text: str, code: str) -> Length:
-    match = _LENGTH.fullmatch(text)
-    if match is None:
-        raise ApiError(code, "Give numbers of pixels or percent, such as 10px or 5%.")
-    return Length(float(match[1]), cast("Unit", match[2] or "px"))
+Default = TypeVar("Default", str, None)
 
 
-def _roi(text: str | None) -> Roi | None:
-    if text is None:
-        return None
-    parts = text.split()
-    if len(parts) != 4:
-        raise ApiError("invalid_roi", "Give x1 y1 x2 y2, such as 0% 0% 100% 100%.")
-    x1, y1, x2, y2 = (_length(part, "invalid_roi") for part in parts)
-    return (x1, y1, x2, y2)
+def _checked(fields: Mapping[str, str], name: str, default: Default, parse: Callable[[str], object]) -> str | Default:
+    """The text of a field that `parse` accepts."""
+    text = fields.get(name, "").strip().lower()
+    if not text:
+        return default
+    _parsed(text, f"invalid_{name}", parse)
+    return text
 
 
-def _margins(text: str) -> Margins:
-    """One, two or four values in the order of CSS."""
-    lengths = [_length(part, "invalid_crop_margin") for part in text.split()]
-    for length in lengths:
-        limit = MAX_MARGIN_PX if length.unit == "px" else MAX_MARGIN_PERCENT
-        if length.value > limit:
-            raise ApiError("invalid_crop_margin", f"A margin is at most {MAX_MARGIN_PERCENT}% or {MAX_MARGIN_PX}px.")
-    if len(lengths) == 1:
-        return (lengths[0], lengths[0], lengths[0], lengths[0])
-    if len(lengths) == 2:
-        return (lengths[0], lengths[1], lengths[0], lengths[1])
-    if len(lengths) == 4:
-        return (lengths[0], lengths[1], lengths[2], lengths[3])
-    raise ApiError("invalid_crop_margin", "Give one, two or four margins.")
-
-
-def _scale(text: str) -> float | None:
-    if text.strip().lower() == "original":
-        return None
-    match = _PERCENT.fullmatch(text.strip())
-    if match is None or not 10 <= float(match[1]) <= 100:
-        raise ApiError("invalid_scale", "Give original, or 10% to 100%.")
-    return float(match[1]) / 100
-
-
-def _position(text: str | None, *, centred: bool) -> tuple[float, float] | None:
-    """The position (x, y) in 0..1; where a scale is given, the centre by default."""
-    words = (text or ("center" if centred else "original")).strip().lower().split()
-    if words == ["original"]:
-        return None
-    if words == ["center"]:
-        return (0.5, 0.5)
-    matches = [_PERCENT.fullmatch(word) for word in words]
-    shares = [float(match[1]) / 100 for match in matches if match is not None]
-    if len(shares) != len(words) or len(words) not in (1, 2) or max(shares) > 1:
-        raise ApiError("invalid_position", "Give original, center, or one or two values of 0% to 100%.")
-    return (shares[0], shares[-1])
+def _parsed(text: str, code: str, parse: Callable[[str], Value]) -> Value:
+    try:
+        return parse(text)
+    except OptionError as exc:
+        raise ApiError(code, str(exc)) from exc
 
 
 def _shadow(fields: Mapping[str, str]) -> str | None:
@@ -276,45 +237,24 @@ def _shadow(fields: Mapping[str, str]) -> str | None:
     added = _boolean(fields, "add_shadow", default=False)
     kind = _choice(fields, "shadow_type", SHADOWS)
     if kind == "none":
-        return "auto" if added else None
-    return kind
+        return _DEFAULT_SHADOW if added else None
+    return _DEFAULT_SHADOW if kind in ("auto", "car") else kind
 
 
-def _opacity(text: str | None) -> float | None:
-    if text is None:
-        return None
-    match = _PERCENT.fullmatch(text.strip())
+def _opacity(text: str) -> float:
+    match = _OPACITY.fullmatch(text.strip())
     if match is None or float(match[1]) > 100:
         raise ApiError("invalid_shadow_opacity", "Give a number from 0 to 100.")
-    return float(match[1]) / 100
+    return float(match[1])
 
 
-def _colour(text: str | None) -> Colour | None:
-    """A colour as hexadecimal digits with or without #, or as a name."""
-    if text is None:
-        return None
-    word = text.strip()
-    if match := _HEX.fullmatch(word):
-        digits = match[1] if len(match[1]) > 4 else "".join(2 * digit for digit in match[1])
-        red, green, blue, alpha = bytes.fromhex(digits.ljust(8, "f"))
-        return (red, green, blue, alpha)
-    if _NAME.fullmatch(word):
-        if word.lower() == "transparent":
-            return None
-        colour = ImageColor.colormap.get(word.lower())
-        if colour is not None:
-            red, green, blue = ImageColor.getrgb(colour)[:3]
-            return (red, green, blue, 255)
-    raise ApiError("invalid_bg_color", "Give hexadecimal digits such as 81d4fa, or a name such as green.")
+def _colour(fields: Mapping[str, str]) -> Colour | None:
+    text = fields.get("bg_color", "transparent").strip()
+    return None if text.lower() == "transparent" else _parsed(text, "invalid_bg_color", imaging.parse_colour)
 
 
 def _preset(name: str | None) -> str | None:
-    if name is None:
-        return None
-    try:
-        return preset_from_name(name.strip()).name
-    except OptionError as exc:
-        raise ApiError("invalid_tuft_preset", str(exc)) from exc
+    return None if name is None else _parsed(name.strip(), "invalid_tuft_preset", preset_from_name).name
 
 
 def _model(name: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Turns a cut-out into the picture that the request asks for: size, background, channels and format."""
+"""Turns a cut-out into the picture that the request asks for: place, size, shadow, background, channels and format."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
-from PIL import Image
 
 from tuft import imaging
 from tuft.imaging import compose
@@ -18,22 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft import Cutout
+    from tuft.imaging.compose import Colour
     from tuft_gateway.removebg.fields import RemoveBgRequest
 
     Pixels = NDArray[np.uint8]
 
 MEDIA_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "zip": "application/zip"}
 _WHITE: Final = (255, 255, 255)
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels."""
-
-    top: int
-    left: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,7 @@ class Rendered:
     media_type: str
     size_wh: tuple[int, int]
     max_size_wh: tuple[int, int]
-    foreground: Box
+    foreground: imaging.Box
 
 
 def render(cutout: Cutout, request: RemoveBgRequest, background: Pixels | None) -> Rendered:
@@ -64,28 +53,46 @@ def render(cutout: Cutout, request: RemoveBgRequest, background: Pixels | None) 
         background: uint8 (h, w, 3), the picture behind the subject.
 
     Raises:
+        NoSubjectError: There is nothing to crop to.
         OptionError: The format cannot hold a picture of this size.
     """
-    format = _format(request, cutout, has_background=background is not None)
-    height, width = cutout.rgba.shape[:2]
-    rgba = reduced(cutout.rgba, size_within((width, height), _pixels(request.size, format)))
-    picture = _composed(rgba, request, background, format)
+    behind: Pixels | Colour | None = request.colour if background is None else background
+    format = _format(request, cutout, behind)
+    placed = _placed(cutout, request)
+    height, width = placed.alpha.shape
+    shown = placed.resized(_pixels(request.size, format))
+    foreground = shown.foreground_box
+    if request.shadow is not None:
+        shown = shown.with_shadow(request.shadow, request.shadow_opacity)
     return Rendered(
-        imaging.encode(picture, format),
+        imaging.encode(_picture(shown, request, behind, format), format),
         MEDIA_TYPES[format],
-        (rgba.shape[1], rgba.shape[0]),
-        size_within((width, height), _pixels("full", format)),
-        foreground_box(rgba[..., 3]),
+        (shown.alpha.shape[1], shown.alpha.shape[0]),
+        _largest((width, height), _pixels("full", format)),
+        foreground,
     )
 
 
-def _format(request: RemoveBgRequest, cutout: Cutout, *, has_background: bool) -> str:
-    if request.format == "auto":
-        opaque = has_background or (request.colour is not None and request.colour[3] == 255)
-        if not request.alpha_only and (opaque or int(cutout.alpha.min()) == 255):
-            return "jpeg"
+def _format(request: RemoveBgRequest, cutout: Cutout, behind: Pixels | Colour | None) -> str:
+    if request.format != "auto":
+        return "jpeg" if request.format == "jpg" else request.format
+    if request.alpha_only:
         return "png"
-    return "jpeg" if request.format == "jpg" else request.format
+    opaque = behind is not None and not is_translucent(behind)
+    return "jpeg" if opaque or int(cutout.alpha.min()) == 255 else "png"
+
+
+def is_translucent(behind: Pixels | Colour) -> bool:
+    """Whether what is behind the subject is a colour with alpha."""
+    return isinstance(behind, tuple) and len(behind) == 4
+
+
+def _placed(cutout: Cutout, request: RemoveBgRequest) -> Cutout:
+    if request.crop:
+        cutout = cutout.cropped(request.crop_margin)
+    if request.scale != "original" or request.position is not None:
+        cutout = cutout.placed(request.scale, request.position)
+    return cutout
 
 
 def _pixels(size: str, format: str) -> int:
@@ -93,48 +100,15 @@ def _pixels(size: str, format: str) -> int:
     return int(SIZES[size][format == "png"] * 1e6)
 
 
-def size_within(size_wh: tuple[int, int], pixels: int) -> tuple[int, int]:
-    """The largest width and height of the same aspect ratio with at most `pixels`; never larger than `size_wh`."""
-    width, height = size_wh
-    scale = math.sqrt(pixels / (width * height))
-    if scale >= 1:
-        return size_wh
-    fitted = max(int(width * scale), 1)
-    return (fitted, max(min(int(height * scale), pixels // fitted), 1))
+def _largest(size_wh: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """Width and height of a picture that `tuft.Cutout.resized` reduces to at most `pixels`."""
+    scale = min(1.0, math.sqrt(pixels / (size_wh[0] * size_wh[1])))
+    return (max(1, int(size_wh[0] * scale)), max(1, int(size_wh[1] * scale)))
 
 
-def reduced(rgba: Pixels, size_wh: tuple[int, int]) -> Pixels:
-    """Straight RGBA reduced to `size_wh`; colours count as much as they are opaque."""
-    if (rgba.shape[1], rgba.shape[0]) == size_wh:
-        return rgba
-    premultiplied = Image.fromarray(rgba).convert("RGBa").resize(size_wh, Image.Resampling.BOX, reducing_gap=2)
-    return np.asarray(premultiplied.convert("RGBA"))
-
-
-def _composed(rgba: Pixels, request: RemoveBgRequest, background: Pixels | None, format: str) -> Pixels:
-    if request.alpha_only:
-        return np.repeat(rgba[..., 3:], 3, axis=2)
-    if background is not None:
-        return compose.over(rgba, background)
-    if request.colour is not None and request.colour[3] == 255:
-        return compose.over(rgba, request.colour[:3])
-    if request.colour is not None:
-        rgba = over_translucent(rgba, request.colour)
-    return compose.over(rgba, _WHITE) if format == "jpeg" else rgba
-
-
-def over_translucent(rgba: Pixels, colour: tuple[int, int, int, int]) -> Pixels:
-    """Straight RGBA over a translucent colour: straight RGBA again (Porter and Duff 1984, over)."""
-    alpha = rgba[..., 3:].astype(np.float32) / 255
-    behind = (1 - alpha) * (colour[3] / 255)
-    joint = alpha + behind
-    colours = alpha * rgba[..., :3] + behind * np.array(colour[:3], np.float32)
-    straight = colours / np.maximum(joint, np.finfo(np.float32).tiny)
-    picture: Pixels = np.rint(np.dstack((straight, 255 * joint))).astype(np.uint8)
-    return picture
-
-
-def foreground_box(alpha: Pixels) -> Box:
-    """The smallest rectangle with all pixels whose alpha is above 0; empty if there are none."""
-    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(alpha))
-    return Box(top, left, width, height)
+def _picture(shown: Cutout, request: RemoveBgRequest, behind: Pixels | Colour | None, format: str) -> Pixels:
+    """uint8 (h, w, 4), (h, w, 3), or (h, w) for alpha alone."""
+    if request.alpha_only and format != "zip":  # a zip has alpha as a file of its own
+        return shown.alpha
+    picture = shown.rgba if behind is None else compose.over(shown.rgba, behind)
+    return compose.over(picture, _WHITE) if format == "jpeg" and picture.shape[2] == 4 else picture

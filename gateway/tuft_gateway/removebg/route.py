@@ -10,7 +10,7 @@ from tuft_gateway.bodies import received_form
 from tuft_gateway.cutting import Asked, Cutting, tuft_headers
 from tuft_gateway.load import unless_disconnected
 from tuft_gateway.removebg import answers
-from tuft_gateway.removebg.fields import request_from_form
+from tuft_gateway.removebg.fields import checked_roi, request_from_form
 from tuft_gateway.removebg.openapi import OPERATION
 from tuft_gateway.removebg.rendering import render
 from tuft_gateway.sending import BoundedResponse
@@ -44,7 +44,7 @@ async def _answer(cutting: Cutting, request: RemoveBgRequest, *, as_json: bool) 
     if request.background is not None:
         content = await _content(cutting, request.background, "failed_bg_download")
         background = (await cutting.photo(content)).rgb
-    asked = Asked(request.preset, request.model, request.refine, request.preview)
+    asked = Asked(request.preset, request.model, request.refine, checked_roi(request.roi, photo), request.preview)
     async with cutting.charged(photo, asked) as charge:
 
         def work() -> tuple[Rendered, bytes, dict[str, str]]:
