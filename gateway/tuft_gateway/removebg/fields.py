@@ -38,7 +38,20 @@ SIZES: Final[Mapping[str, tuple[float, float]]] = {
     "50MP": (50, 10),
     "auto": (25, 10),
 }
-TYPES: Final = ("auto", "person", "product", "car", "animal", "graphic", "transportation")
+# The last ones are values of X-Type that clients send as well.
+TYPES: Final = (
+    "auto",
+    "person",
+    "product",
+    "car",
+    "animal",
+    "graphic",
+    "transportation",
+    "graphics",
+    "car_interior",
+    "car_part",
+    "other",
+)
 TYPE_LEVELS: Final = ("1", "none", "2", "latest")
 # remove.bg's list is not public: these are the words that its clients send.
 SHADOWS: Final = ("none", "auto", "drop", "natural", "3D", "car")
