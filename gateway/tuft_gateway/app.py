@@ -95,8 +95,12 @@ async def _told(_request: Request, error: Exception) -> Response:
 
 async def _told_by_status(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = "method_not_allowed" if error.status_code == 405 else "not_found"
-    return await _told(request, ApiError(code, headers=error.headers))
+    # The page is mounted at `/` and would answer what the routes do not.
+    allowed = [method.upper() for method in request.app.openapi()["paths"].get(request.url.path, ())]
+    if error.status_code == 405 or allowed:
+        headers = {"Allow": ", ".join(allowed)} if allowed else error.headers
+        return await _told(request, ApiError("method_not_allowed", headers=headers))
+    return await _told(request, ApiError("not_found", headers=error.headers))
 
 
 async def _told_of_a_defect(request: Request, _error: Exception) -> Response:

@@ -58,7 +58,6 @@ CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "not_found": (404, "Not found"),
         "method_not_allowed": (405, "Method not allowed"),
         "body_timeout": (408, "The request did not arrive in time"),
-        "body_too_large": (413, "Request body too large"),
         "unsupported_media_type": (415, "Unsupported content type"),
         "client_closed_request": (499, "The client has closed the request"),
         "too_busy": (429, "Too many requests at once"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
 from tuft import imaging
-from tuft.errors import OptionError
+from tuft.errors import ImageError, OptionError
 from tuft.presets import REFINEMENTS, preset_from_name
 from tuft_gateway.fetch import FetchError, checked_url
 from tuft_gateway.problems import ApiError
@@ -57,6 +57,7 @@ TYPE_LEVELS: Final = ("1", "none", "2", "latest")
 SHADOWS: Final = ("none", "auto", "drop", "natural", "3D", "car")
 _DEFAULT_SHADOW: Final = "natural"
 
+_REGION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:px|%)?\s*){4}")
 _OPACITY: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%?")
 _DATA_URL: Final = re.compile(r"data:[\w/+.-]{0,80};base64,")
 _MODEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -132,7 +133,7 @@ def request_from_form(form: Form) -> RemoveBgRequest:
         size=_choice(fields, "size", tuple(SIZES)),
         format=cast("Format", _choice(fields, "format", get_args(Format), {"jpeg": "jpg"})),
         type_level=_choice(fields, "type_level", TYPE_LEVELS),
-        roi=_checked(fields, "roi", None, imaging.parse_region),
+        roi=_roi(fields),
         crop=_boolean(fields, "crop", default=False),
         crop_margin=_checked(fields, "crop_margin", "0", imaging.parse_margin),
         scale=_checked(fields, "scale", "original", imaging.parse_scale),
@@ -159,7 +160,7 @@ def checked_roi(roi: str | None, photo: Photo) -> str | None:
     region, (height, width) = imaging.parse_region(roi), photo.size_hw
     try:
         box = region.box((height, width))
-    except OptionError as exc:
+    except (ImageError, OptionError) as exc:
         exceeds = max(region.x1.pixels(width), region.x2.pixels(width)) > width
         exceeds |= max(region.y1.pixels(height), region.y2.pixels(height)) > height
         raise ApiError("roi_exceeds_bounds" if exceeds else "roi_region_empty", str(exc)) from exc
@@ -243,6 +244,14 @@ def _parsed(text: str, code: str, parse: Callable[[str], Value]) -> Value:
         return parse(text)
     except OptionError as exc:
         raise ApiError(code, str(exc)) from exc
+
+
+def _roi(fields: Mapping[str, str]) -> str | None:
+    try:
+        return _checked(fields, "roi", None, imaging.parse_region)
+    except ApiError as exc:  # a region that is written correctly is refused only if it is empty
+        is_region = _REGION.fullmatch(fields["roi"].strip()) is not None
+        raise ApiError("roi_region_empty" if is_region else exc.code, exc.detail) from exc
 
 
 def _shadow(fields: Mapping[str, str]) -> str | None:

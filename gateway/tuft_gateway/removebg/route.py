@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
+from tuft.errors import OptionError
 from tuft_gateway.bodies import received_form
 from tuft_gateway.cutting import Asked, Cutting, tuft_headers
 from tuft_gateway.load import unless_disconnected
+from tuft_gateway.problems import ApiError
 from tuft_gateway.removebg import answers
 from tuft_gateway.removebg.fields import checked_roi, request_from_form
 from tuft_gateway.removebg.openapi import OPERATION
@@ -16,6 +18,10 @@ from tuft_gateway.removebg.rendering import render
 from tuft_gateway.sending import BoundedResponse
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tuft import Cutout
     from tuft_gateway.removebg.fields import RemoveBgRequest, Source
     from tuft_gateway.removebg.rendering import Rendered
     from tuft_gateway.service import Service
@@ -49,7 +55,7 @@ async def _answer(cutting: Cutting, request: RemoveBgRequest, *, as_json: bool) 
 
         def work() -> tuple[Rendered, bytes, dict[str, str]]:
             cutout = cutting.cut_out(photo, asked)
-            rendered = render(cutout, request, background)
+            rendered = _rendered(cutout, request, background)
             body = answers.json_content(rendered) if as_json else rendered.content
             return rendered, body, tuft_headers(cutout)
 
@@ -67,3 +73,10 @@ async def _answer(cutting: Cutting, request: RemoveBgRequest, *, as_json: bool) 
 async def _content(cutting: Cutting, source: Source, code: str) -> bytes:
     """The bytes of a picture, fetched if need be."""
     return await cutting.fetched(source.url, code) if source.url else source.content
+
+
+def _rendered(cutout: Cutout, request: RemoveBgRequest, background: NDArray[np.uint8] | None) -> Rendered:
+    try:
+        return render(cutout, request, background)
+    except OptionError as exc:  # the fields have been validated: what is left is a side too long for the format
+        raise ApiError("invalid_dimensions", str(exc)) from exc
