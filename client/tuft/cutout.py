@@ -6,7 +6,8 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ from tuft.imaging import shadow as shadows
 from tuft.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
     import numpy as np
@@ -129,12 +131,7 @@ class Cutout:
             NoSubjectError: The cut-out is empty.
         """
         frame = layout.cropped_frame(self.foreground_box, layout.parse_margin(margin))
-        return replace(
-            self,
-            rgba=layout.window(self.rgba, frame),
-            foreground=layout.window(self.foreground, frame, extend=True),
-            photo=layout.window(self.photo, frame, extend=True),
-        )
+        return self._moved(layout.window(self.rgba, frame), partial(layout.window, box=frame, extend=True))
 
     def placed(self, scale: str | float = "original", position: layout.Lengths | None = None) -> Cutout:
         """Scales and moves the subject in its frame, which keeps its size.
@@ -155,12 +152,8 @@ class Cutout:
         if share is not None and position == "original":
             where = layout.original_position(source, frame_hw)
         target = layout.placed_box(source, frame_hw, share, where)
-        return replace(
-            self,
-            rgba=layout.placed(self.rgba, source, target, frame_hw),
-            foreground=layout.placed(self.foreground, source, target, frame_hw, extend=True),
-            photo=layout.placed(self.photo, source, target, frame_hw, extend=True),
-        )
+        place = partial(layout.placed, source=source, target=target, frame_hw=frame_hw)
+        return self._moved(place(self.rgba), partial(place, extend=True))
 
     def within(self, region: layout.Lengths) -> Cutout:
         """Keeps what lies in a region of the frame, which keeps its size; outside it becomes transparent.
@@ -185,17 +178,19 @@ class Cutout:
             OptionError: `max_pixels` is not above zero.
         """
         height, width = self._size_hw
-        if max_pixels < 1:
-            raise OptionError(f"A picture cannot have {max_pixels} pixels: give a number above zero.")
+        if not isinstance(max_pixels, Real) or not max_pixels >= 1:
+            raise OptionError(f"A picture cannot have {shown(repr(max_pixels))} pixels: give a number above zero.")
         scale = min(1.0, math.sqrt(max_pixels / (height * width)))
         size_hw = (max(1, int(height * scale)), max(1, int(width * scale)))
         if height * scale < 1 or width * scale < 1:  # a line: one pixel wide, and as long as is allowed
             size_hw = (min(size_hw[0], max_pixels), min(size_hw[1], max_pixels))
+        return self._moved(layout.resized(self.rgba, size_hw), partial(layout.resized, size_hw=size_hw))
+
+    def _moved(self, rgba: NDArray[np.uint8], move: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Cutout:
+        """This cut-out with other pixels, and with its photograph moved in the same way."""
+        photo = move(self.photo)
         return replace(
-            self,
-            rgba=layout.resized(self.rgba, size_hw),
-            foreground=layout.resized(self.foreground, size_hw),
-            photo=layout.resized(self.photo, size_hw),
+            self, rgba=rgba, photo=photo, foreground=photo if self.foreground is self.photo else move(self.foreground)
         )
 
     def hardened(self, threshold: float = 0.5) -> Cutout:
@@ -207,8 +202,8 @@ class Cutout:
         Raises:
             OptionError: There is no such threshold.
         """
-        if not 0 <= threshold < 1:
-            raise OptionError(f"There is no threshold {threshold}: choose one from 0 to below 1.")
+        if not isinstance(threshold, Real) or not 0 <= threshold < 1:
+            raise OptionError(f"There is no threshold {shown(repr(threshold))}: choose one from 0 to below 1.")
         return replace(self, rgba=compose.hardened(self.rgba, self.foreground, threshold))
 
     def with_shadow(self, kind: str = "drop", opacity: float = 50) -> Cutout:
@@ -224,8 +219,8 @@ class Cutout:
             OptionError: There is no such kind or opacity.
         """
         kind = shadows.parse_shadow(kind)
-        if not 0 <= opacity <= 100:
-            raise OptionError(f"There is no opacity {opacity}: choose one from 0 to 100.")
+        if not isinstance(opacity, Real) or not 0 <= opacity <= 100:
+            raise OptionError(f"There is no opacity {shown(repr(opacity))}: choose one from 0 to 100.")
         if not self.foreground_box.width:
             return self
         shade = shadows.shadow(self.alpha, self.foreground_box, kind, opacity / 100)

@@ -319,8 +319,9 @@ def test_a_reduced_cutout_has_at_most_so_many_pixels(cutout: Cutout, pixels: int
     assert 1 <= width * height <= pixels
     assert abs(width * cutout.image.height - height * cutout.image.width) <= cutout.image.width + cutout.image.height
     assert_aligned(reduced)
-    with pytest.raises(OptionError, match="above zero"):
-        cutout.resized(0)
+    for wrong in (0, -1, float("nan"), "100", None):
+        with pytest.raises(OptionError, match="above zero"):
+            cutout.resized(wrong)  # type: ignore[arg-type]
 
 
 def test_a_hard_edge_is_alpha_at_a_threshold(cutout: Cutout) -> None:
@@ -329,9 +330,9 @@ def test_a_hard_edge_is_alpha_at_a_threshold(cutout: Cutout) -> None:
         np.testing.assert_array_equal(hard.alpha, np.where(cutout.alpha / 255 > threshold, 255, 0))
         np.testing.assert_array_equal(hard.rgba[hard.alpha > 0, :3], cutout.foreground[hard.alpha > 0])
         assert_aligned(hard)
-    for threshold in (-0.1, 1, 127, float("nan")):
+    for threshold in (-0.1, 1, 127, float("nan"), "0.5", None):
         with pytest.raises(OptionError, match="threshold"):
-            cutout.hardened(threshold)
+            cutout.hardened(threshold)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["drop", "natural"])
@@ -351,11 +352,12 @@ def test_a_shadow_lies_under_the_subject(cutout: Cutout, kind: str) -> None:
 
 
 def test_shadows_that_do_not_exist(cutout: Cutout) -> None:
-    with pytest.raises(OptionError, match="drop, natural"):
-        cutout.with_shadow("long")
-    for opacity in (-1, 101, float("nan")):
+    for kind in ("long", "", None, 3):
+        with pytest.raises(OptionError, match="drop, natural"):
+            cutout.with_shadow(kind)  # type: ignore[arg-type]
+    for opacity in (-1, 101, float("nan"), "50", None):
         with pytest.raises(OptionError, match="opacity"):
-            cutout.with_shadow("drop", opacity)
+            cutout.with_shadow("drop", opacity)  # type: ignore[arg-type]
 
 
 def test_an_empty_cutout_has_no_frame_and_no_shadow(cutout: Cutout) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
@@ -126,9 +127,9 @@ def parse_scale(scale: str | float) -> float | None:
         return None
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)%", scale.strip()) if isinstance(scale, str) else None
     share = float(found[1]) / 100 if found else scale
-    if isinstance(share, bool) or not isinstance(share, int | float) or not MIN_SCALE <= share <= 1:
+    if isinstance(share, bool) or not isinstance(share, Real) or not MIN_SCALE <= share <= 1:
         raise OptionError(f"There is no scale {_quoted(scale)}: give original, or 10% to 100%.")
-    return share
+    return float(share)
 
 
 def parse_position(position: Lengths) -> tuple[float, float] | None:

@@ -43,7 +43,7 @@ def parse_shadow(kind: str) -> Shadow:
     Raises:
         OptionError: There is no such kind.
     """
-    found = {"drop": SHADOWS[0], "natural": SHADOWS[1], "3d": SHADOWS[1]}.get(kind.lower())
+    found = {"drop": SHADOWS[0], "natural": SHADOWS[1], "3d": SHADOWS[1]}.get(str(kind).lower())
     if found is None:
         raise OptionError(f"There is no shadow {shown(repr(kind), 60)}: choose one of {', '.join(SHADOWS)}, or 3D.")
     return found

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tuft.errors import OptionError
-from tuft.imaging.compose import blurred_background, cutout, over, parse_colour
+from tuft.imaging.compose import blurred_background, cutout, over, over_translucent, parse_colour
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
@@ -72,6 +72,23 @@ def test_every_foreground_alpha_and_background_mixes_to_the_nearest_level() -> N
     exact = (foreground.astype(int) * alpha + background.astype(int) * (255 - alpha) + 127) // 255
     mixed = over(np.dstack([foreground] * 3 + [alpha]), np.dstack([background] * 3))
     np.testing.assert_array_equal(mixed[..., 0], exact)
+
+
+@given(pictures(), st.tuples(*[st.integers(0, 255)] * 3), st.data())
+def test_over_a_translucent_layer_is_the_equation_of_porter_and_duff(
+    layers: tuple[np.ndarray, ...], colour: tuple[int, int, int], data: st.DataObject
+) -> None:
+    foreground, alpha, _ = layers
+    opacity = data.draw(arrays(np.uint8, alpha.shape))
+    above = alpha / 255
+    below = (1 - above) * opacity / 255
+    mixed = over_translucent(cutout(foreground, alpha), colour, opacity)
+    np.testing.assert_allclose(mixed[..., 3], 255 * (above + below), atol=0.501)
+    seen = mixed[..., 3] > 0
+    weighted = above[..., None] * foreground + below[..., None] * np.array(colour)
+    exact = weighted[seen] / (above + below)[seen][:, None]
+    np.testing.assert_allclose(mixed[..., :3][seen], exact, atol=0.51)
+    assert not mixed[~seen].any()
 
 
 # --- a background of another size
