@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from PIL import Image
 
 from tuft import imaging
+from tuft.background import Background, require_fitting, require_type, resolve_background
 from tuft.errors import OptionError
 from tuft.files import require_destination, write_atomically, write_into
 from tuft.imaging import compose, layout
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-
-# A colour as `tuft.imaging.parse_colour` accepts it, `blur`, or an image as `tuft.imaging.load_photo` accepts it.
-Background = imaging.ImageSource | compose.Colour
 
 # A notebook shows pictures of at most this size: it keeps them in its file.
 _PREVIEW_PIXELS: Final = 512 * 512
@@ -118,7 +116,7 @@ class Cutout:
         preview = self.resized(_PREVIEW_PIXELS)
         return imaging.encode(compose.over_checkerboard(preview.rgba), "png")
 
-    def cropped(self, margin: layout.Lengths = 0) -> Cutout:
+    def cropped(self, margin: imaging.Lengths = 0) -> Cutout:
         """Crops to the subject.
 
         Args:
@@ -130,10 +128,10 @@ class Cutout:
             OptionError: There is no such margin.
             NoSubjectError: The cut-out is empty.
         """
-        frame = layout.cropped_frame(self.foreground_box, layout.parse_margin(margin))
+        frame = layout.cropped_frame(self.foreground_box, imaging.parse_margin(margin))
         return self._moved(layout.window(self.rgba, frame), partial(layout.window, box=frame, extend=True))
 
-    def placed(self, scale: str | float = "original", position: layout.Lengths | None = None) -> Cutout:
+    def placed(self, scale: str | float = "original", position: imaging.Lengths | None = None) -> Cutout:
         """Scales and moves the subject in its frame, which keeps its size.
 
         Args:
@@ -146,8 +144,8 @@ class Cutout:
             OptionError: There is no such scale or position.
             NoSubjectError: The cut-out is empty.
         """
-        share = layout.parse_scale(scale)
-        where = layout.parse_position("original" if position is None else position)
+        share = imaging.parse_scale(scale)
+        where = imaging.parse_position("original" if position is None else position)
         source, frame_hw = self.foreground_box, self._size_hw
         if share is not None and position == "original":
             where = layout.original_position(source, frame_hw)
@@ -155,7 +153,7 @@ class Cutout:
         place = partial(layout.placed, source=source, target=target, frame_hw=frame_hw)
         return self._moved(place(self.rgba), partial(place, extend=True))
 
-    def within(self, region: layout.Lengths) -> Cutout:
+    def within(self, region: imaging.Lengths) -> Cutout:
         """Keeps what lies in a region of the frame, which keeps its size; outside it becomes transparent.
 
         Where another object in the photograph stands out more than the one in the region, use the argument `roi` of
@@ -168,7 +166,7 @@ class Cutout:
             OptionError: There is no such region.
             ImageError: It reaches beyond the frame.
         """
-        box = layout.parse_region(region).box(self._size_hw)
+        box = imaging.parse_region(region).box(self._size_hw)
         return replace(self, rgba=layout.only_within(self.rgba, box))
 
     def resized(self, max_pixels: int) -> Cutout:
@@ -218,7 +216,7 @@ class Cutout:
         Raises:
             OptionError: There is no such kind or opacity.
         """
-        kind = shadows.parse_shadow(kind)
+        kind = imaging.parse_shadow(kind)
         if not isinstance(opacity, Real) or not 0 <= opacity <= 100:
             raise OptionError(f"There is no opacity {shown(repr(opacity))}: choose one from 0 to 100.")
         if not self.foreground_box.width:
@@ -342,68 +340,9 @@ class Cutout:
             write_into(path, data)
 
 
-def resolve_background(background: Background) -> compose.Background:
-    """Resolves a background to a colour, decoded pixels or `blur`, which `Cutout.over` accepts too.
-
-    Raises:
-        OptionError: There is no such colour.
-        ImageError: The image cannot be used; the class tells why.
-    """
-    if isinstance(background, tuple | list):
-        return compose.parse_colour(background)
-    if isinstance(background, str) and not _looks_like_a_path(background):
-        return compose.BLUR if background.lower() == compose.BLUR else compose.parse_colour(background)
-    return imaging.load_photo(background).rgb
-
-
 def _format_of(path: str | os.PathLike[str] | BinaryIO) -> str:
     """The format that belongs to the name of a file, which some open files have too."""
     name = path if isinstance(path, str | os.PathLike) else getattr(path, "name", None)
     if not isinstance(name, str | os.PathLike) or not (isinstance(path, str | os.PathLike) or Path(name).suffix):
         raise OptionError(f"A {type(path).__name__} has no suffix that tells the format: give format='png', for one.")
     return imaging.format_from_path(name)
-
-
-def _looks_like_a_path(text: str) -> bool:
-    if text.startswith(("rgb", "hsl", "hsv")) and text.endswith(")"):  # `rgb(1.5%, 0, 0)` has a suffix
-        return False
-    path = Path(text)
-    try:
-        return bool(path.suffix) or len(path.parts) > 1 or path.is_file()
-    except (OSError, ValueError):  # too long for a path, or with a null byte
-        return False
-
-
-def require_type(output_type: str) -> None:
-    """Checks that there is such an output type.
-
-    Raises:
-        OptionError: There is none.
-    """
-    if output_type not in compose.OUTPUT_TYPES:
-        known = ", ".join(compose.OUTPUT_TYPES)
-        raise OptionError(f"There is no type {shown(repr(output_type))}: choose one of {known}.")
-
-
-def require_fitting(format: str, background: compose.Background | None, output_type: str = "cutout") -> None:
-    """Checks that `format` can represent what is asked for, so that a request fails early.
-
-    Args:
-        format: One of `tuft.imaging.FORMATS`.
-        background: As `resolve_background` returns it.
-        output_type: One of `tuft.imaging.compose.OUTPUT_TYPES`.
-
-    Raises:
-        OptionError: There is no such format or type, or they do not go together.
-    """
-    require_type(output_type)
-    format = imaging.format_from_name(format)
-    if output_type != "cutout" and background is not None:
-        raise OptionError(f"A background goes with the type cutout, not with {output_type}: leave out one of them.")
-    if format == "zip" and output_type != "cutout":
-        raise OptionError(f"A zip holds a cut-out: choose png, webp or jpeg for the type {output_type}.")
-    if format == "zip" and background is not None:
-        raise OptionError("A zip keeps the cut-out apart from its alpha: choose png or webp for a background.")
-    translucent = background is None or (isinstance(background, tuple) and len(background) == 4)
-    if format == "jpeg" and output_type == "cutout" and translucent:
-        raise OptionError("JPEG has no transparency: choose png or webp, or give an opaque background.")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tuft import Client, Cutout, FakeTransport
-from tuft.cutout import resolve_background
+from tuft.background import resolve_background
 from tuft.errors import NoSubjectError, NotAnImageError, OptionError, OutputError
 from tuft.imaging import compose
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import tuft
 from tuft import contract, imaging
+from tuft.background import require_fitting, resolve_background
 from tuft.batch import folder
 from tuft.batch.inputs import Input, image_from, input_from
 from tuft.batch.manifest import Manifest
@@ -36,7 +37,6 @@ from tuft.cli._shared import (
 from tuft.cli._watch import watch
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
-from tuft.cutout import require_fitting, resolve_background
 from tuft.errors import OptionError
 from tuft.files import descriptor_of, make_folder, require_writable
 from tuft.presets import REFINEMENTS

@@ -12,7 +12,7 @@ from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, ImageSource, Photo
 from tuft.imaging.decoding.sources import name_of
 from tuft.imaging.encoding import FORMAT_OF_SUFFIX, FORMATS, encode, format_from_name, format_from_path
 from tuft.imaging.geometry import Box
-from tuft.imaging.layout import Lengths, parse_margin, parse_position, parse_region, parse_scale
+from tuft.imaging.lengths import Lengths, parse_margin, parse_position, parse_region, parse_scale
 from tuft.imaging.sandbox.pool import MEMORY_BYTES, IsolatedDecoder
 from tuft.imaging.shadow import SHADOWS, parse_shadow
 
