@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tuft import Client, FakeTransport, contract
+from tuft import Client, FakeTransport, ResultCache, contract
 from tuft.errors import (
     ImageError,
     NoSubjectError,
@@ -289,3 +289,13 @@ def test_a_region_without_a_subject_is_told() -> None:
     nothing = FakeTransport(lambda image: np.zeros(image.shape[:2], np.float32))
     with Client(transport=nothing) as client, pytest.raises(NoSubjectError):
         client.remove(two_disks(), size=384, roi="0 0 10 10")
+
+
+def test_a_region_has_a_cached_result_of_its_own(tmp_path: Path) -> None:
+    with Client(transport=FakeTransport(brightest), cache=ResultCache(tmp_path)) as client:
+        answers = [
+            client.remove(two_disks(), size=384, roi=roi) for roi in (None, "50% 0 100% 100%", "50% 0 100% 100%")
+        ]
+    assert [answer.from_cache for answer in answers] == [False, False, True]
+    assert not np.array_equal(answers[0].rgba, answers[1].rgba)
+    np.testing.assert_array_equal(answers[1].rgba, answers[2].rgba)
