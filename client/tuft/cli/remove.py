@@ -275,9 +275,10 @@ def _summary(report: folder.Report, planned: Plan, output: str | None) -> str:
     if report.fallbacks:
         text += f", {len(report.fallbacks)} by a smaller preset"
     if planned.left_out:
-        text += f"; not taken for photographs: {len(planned.left_out)} cut-outs of earlier runs"
+        count = len(planned.left_out)
+        text += f"; {count} cut-out{'s' if count > 1 else ''} of earlier runs left out"
     if report.dropped:
-        text += f"; stopped, as nothing more can be written: {report.dropped} are left"
+        text += f"; stopped, as nothing more can be written, with {report.dropped} to go"
     return text
 
 

@@ -31,7 +31,7 @@ from tuft import Client, FakeTransport
 from tuft.cli.main import main
 
 Client.from_settings = functools.partial(Client.from_settings, transport=FakeTransport())
-sys.exit(main(["remove", "--size", "384", "--refine", "none", *sys.argv[1:]]))
+sys.exit(main(["remove", "--url", "localhost:8001", "--size", "384", "--refine", "none", *sys.argv[1:]]))
 """
 ROOT = Path(tuft.__file__).parents[1]
 
@@ -66,7 +66,7 @@ def test_by_default_the_cut_out_is_beside_its_photograph(
     assert files(photos) == ["cats/tom-cutout.png", "cats/tom.tiff", "dog-cutout.png", "dog.png"]
     out = capsys.readouterr().out
     assert out.startswith("2 of 2 photographs cut out beside the photographs")
-    assert "not taken for photographs: 1 cut-outs" in out
+    assert "1 cut-out of earlier runs left out" in out
     asked = len(server.requests)
     assert remove(photos) == 0
     assert len(server.requests) == asked
@@ -86,7 +86,7 @@ def test_the_same_folder_again_and_with_a_new_photograph(
     assert files(photos) == ["b.jpg", "b.png", "cats/tom.png", "cats/tom.tiff", "dog.png", "dog.webp"]
     assert "3 of 3 photographs" in capsys.readouterr().out
     assert remove(photos, "-o", photos / "out2") == 0
-    assert "not taken for photographs: 3 cut-outs" in capsys.readouterr().out
+    assert "3 cut-outs of earlier runs left out" in capsys.readouterr().out
     assert len(files(photos / "out2")) == 3
 
 
@@ -240,7 +240,7 @@ def test_a_disk_that_becomes_full_ends_the_run_at_once(
     (line,) = said.err.splitlines()
     assert "No space left" in line
     assert said.out.startswith("3 of 32 photographs cut out")
-    assert "28 are left" in said.out
+    assert "with 28 to go" in said.out
     assert len(server.requests) < 12
 
 
