@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast walk check format docs lock train-demo serve gateway engines quality accept-mattes clean
+.PHONY: demo test test-fast walk check format docs lock train-demo serve gateway engines quality benchmark accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -65,6 +65,13 @@ quality: $(VENV)/dev.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
 	PYTHONPATH=training $(BIN)/python benchmarks/quality.py --against transparent-background \
 	    $(if $(wildcard ../shared/photos/composites),--photos ../shared/photos/composites)
+
+# Any script of benchmarks/, as in make benchmark NAME=latency ARGS="--presets standard --json out/latency.json".
+benchmark: $(VENV)/dev.stamp
+	@test -n "$(NAME)" -a -f "benchmarks/$(NAME).py" || \
+	    { echo "There is no benchmark \"$(NAME)\": name a script of benchmarks/, as in make benchmark NAME=latency"; exit 1; }
+	$(if $(filter quality,$(NAME)),$(BIN)/tuft-export publish --checkpoint demo --runtime python)
+	$(BIN)/python benchmarks/$(NAME).py $(ARGS)
 
 # The mattes of visual regression as they are now, and a report of what changes.
 accept-mattes: $(VENV)/dev.stamp

@@ -1,6 +1,6 @@
 """How much do all stages except the network cost at 12 megapixels, against transparent-background's?
 
-    PYTHONPATH=training python benchmarks/around_network.py [--megapixels N] [--no-peer] [--photos DIR] [--json FILE]
+    python benchmarks/around_network.py [--megapixels N] [--no-peer] [--photos DIR] [--json FILE]
 
 tuft runs from JPEG bytes to PNG bytes with the preset `standard`. transparent-background 1.3.4 gets the decoded
 photograph and runs only the stages after its network: its own `Remover.process(type="rgba")` and the save to PNG. Both
@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _lib.cases import composites, held_out_scenes
 from _lib.machine import machine, resident_bytes
 from _lib.markdown_table import markdown_table
+from _lib.needs import packages
 from _lib.synthetic_photograph import synthetic_photograph
 from PIL import Image
 
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+with packages():
+    from _lib.cases import composites, held_out_scenes
 
 Milliseconds = dict[str, float]
 TUFT: Final = "tuft"

@@ -1,6 +1,6 @@
 """Which pass is best: plain or blended, at which size, with which base size? Measured on pictures with exact alpha.
 
-    PYTHONPATH=training python benchmarks/blending.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
+    python benchmarks/blending.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
 
 Every variant gets the same squashed picture and no refinement, so that only the network's pass differs. Base sizes
 other than the checkpoint's come from `tuft_training.rebase`, without further training.
@@ -15,23 +15,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from _lib.cases import Case, composites, held_out_scenes
-from _lib.graphs import compiled
 from _lib.machine import machine
 from _lib.markdown_table import markdown_table
-from _lib.matte_figures import FIGURES, matte_figures
+from _lib.needs import packages
 from tqdm import tqdm
 
 from tuft import NoSubjectError
 from tuft.imaging import preprocess
 from tuft.imaging.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_training.rebase import rebased
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tuft_export.inspyrenet import InSPyReNet
+
+with packages():
+    from _lib.cases import Case, composites, held_out_scenes
+    from _lib.graphs import compiled
+    from _lib.matte_figures import FIGURES, matte_figures
+
+    from tuft_training.rebase import rebased
 
 SIZES: Final = (1024, 1536, 2048)
 

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from _coldstart.startup_log import server_start
+from _lib import needs  # noqa: F401 (first: names what is missing)
 from _lib.machine import machine_facts
 from _lib.markdown_table import markdown_table
 from _lib.published import WEIGHTS, checkpoint_of, parameters_from_text, repository_from_checkpoint

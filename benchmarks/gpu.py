@@ -23,12 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _gpu import checkout  # noqa: F401 (first: it makes tuft importable)
-from _gpu.contestants import PRECISIONS, RUNTIMES, taking_part
-from _gpu.gpu_machine import fix_settings, gpu_machine, usable_device
-from _gpu.measured_network import NETWORKS, MeasuredNetwork, network_from_checkpoint, network_from_shape
-from _gpu.parity import measure_parity, parity_pictures
-from _gpu.pass_latency import measure_latency
+from _gpu.names import NETWORKS, PRECISIONS, RUNTIMES
 from _gpu.results import Results
+from _lib.needs import packages
 
 from tuft.errors import TuftError
 
@@ -38,6 +35,13 @@ if TYPE_CHECKING:
     import torch
     from _gpu.contestants import Contestant
     from _lib.cases import Case
+
+with packages():
+    from _gpu.contestants import taking_part
+    from _gpu.gpu_machine import fix_settings, gpu_machine, usable_device
+    from _gpu.measured_network import MeasuredNetwork, network_from_checkpoint, network_from_shape
+    from _gpu.parity import measure_parity, parity_pictures
+    from _gpu.pass_latency import measure_latency
 
 _PARITY_SHARE = 1 / 3  # of the time
 _MULTIPLE_PX = 32

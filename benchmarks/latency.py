@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from _latency.latency_table import bare_name, table
+from _lib import needs  # noqa: F401 (first: names what is missing)
 from _lib.counters import counting
 from _lib.load import OK, closed_loop, percentiles
 from _lib.machine import machine_facts

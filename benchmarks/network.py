@@ -1,6 +1,6 @@
 """How much faster is the network than the reference's, and what does it cost to skip its last stage?
 
-    PYTHONPATH=training python benchmarks/network.py [--sizes 1024 2048] [--repetitions N] [--sections S] [--json FILE]
+    python benchmarks/network.py [--sizes 1024 2048] [--repetitions N] [--sections S] [--json FILE]
 
 The section `time` compares transparent-background's network in torch with ours as the server computes it: published
 shape, random weights, one plain pass of one picture, each in a process of its own, in turn. The gain of `uncertain`
@@ -19,23 +19,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _lib.cases import Case, composites, held_out_scenes
-from _lib.graphs import plain_graph
 from _lib.machine import machine_facts
 from _lib.markdown_table import markdown_table
+from _lib.needs import packages
 from _lib.published import checkpoint_of
-from _lib.served_network import ServedNetwork, tiles_share
 from _lib.serving import DEFAULT_WORK
 from _lib.subprocess_worker import run_subprocess
 from PIL import Image
-from scipy import ndimage
-
-from tuft_training.measures import gradient_error, intersection_over_union
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+with packages():
+    from _lib.cases import Case, composites, held_out_scenes
+    from _lib.graphs import plain_graph
+    from _lib.served_network import ServedNetwork, tiles_share
+    from scipy import ndimage
+
+    from tuft_training.measures import gradient_error, intersection_over_union
 
 REFERENCE: Final = "transparent-background, torch f32"
 WAYS: Final[dict[str, dict[str, str]]] = {

@@ -1,6 +1,6 @@
 """How much does half precision cost, by size, which float32 islands does it need, and how expensive is an export?
 
-    PYTHONPATH=training python benchmarks/precision.py [--checkpoint NAME] [--photos DIR] [--scenes N] [--sizes S ...]
+    python benchmarks/precision.py [--checkpoint NAME] [--photos DIR] [--scenes N] [--sizes S ...]
                                                        [--sections sizes islands official exports] [--json FILE]
 
 No GPU is needed: every value that the graph holds in half precision is rounded
@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from _lib.cases import Case, composites, held_out_scenes
 from _lib.machine import machine
 from _lib.markdown_table import markdown_table
-from _lib.matte_figures import matte_figures
+from _lib.needs import packages
 from tqdm import tqdm
 
 from tuft import NoSubjectError, contract
@@ -31,9 +30,6 @@ from tuft.imaging import preprocess
 from tuft.imaging.postprocess import alpha_from_saliency
 from tuft_export.checkpoints import checkpoint_from_name
 from tuft_export.graph_metadata import PRECISIONS
-from tuft_export.graphs.precision import ISLANDS, rounded, with_precision
-from tuft_export.graphs.provider import GraphSource
-from tuft_export.parity.ort_session import Saliency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +38,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Columns = dict[str, Callable[[Any], str]]
+
+with packages():
+    from _lib.cases import Case, composites, held_out_scenes
+    from _lib.matte_figures import matte_figures
+
+    from tuft_export.graphs.precision import ISLANDS, rounded, with_precision
+    from tuft_export.graphs.provider import GraphSource
+    from tuft_export.parity.ort_session import Saliency
 
 HALVES: Final = tuple(precision for precision in PRECISIONS if precision != "fp32")
 # A plain pass of the official shape; its blended graphs at larger sizes would take hours here.

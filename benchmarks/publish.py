@@ -13,6 +13,7 @@ import contextlib
 import sys
 from pathlib import Path
 
+from _lib import needs  # noqa: F401 (first: names what is missing)
 from _lib.published import WEIGHTS, checkpoint_of, parameters_from_text, repository_from_checkpoint
 
 from tuft_export.architecture import SWIN_B

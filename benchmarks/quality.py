@@ -1,6 +1,6 @@
 """How good are the cut-outs? Matting errors, edge sharpness, colours and time of every preset, with exact alpha.
 
-    PYTHONPATH=training python benchmarks/quality.py [--photos DIR] [--scenes N] [--against transparent-background]
+    python benchmarks/quality.py [--photos DIR] [--scenes N] [--against transparent-background]
 
 Starts a server of the published model repository unless `--url` names a running one. Every figure is given for the
 whole picture, for the unknown band (the true transition and 10 pixels around it) and for the rest. Ratios are means
@@ -19,17 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from _lib.cases import Case, composites, held_out_scenes
-from _lib.comparison import compared
 from _lib.machine import machine
 from _lib.markdown_table import markdown_table
+from _lib.needs import packages
 from _lib.serving import serving
-from _quality.quality_report import report
 from tqdm import tqdm
 
 from tuft import Client, NoSubjectError
 from tuft.files import write_atomically
-from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +34,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft.presets import Refinement
+
+with packages():
+    from _lib.cases import Case, composites, held_out_scenes
+    from _lib.comparison import compared
+    from _quality.quality_report import report
+
+    from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 
 FOUND_IOU: Final = 0.8
 _PEER: Final = "transparent-background"

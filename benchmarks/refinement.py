@@ -1,6 +1,6 @@
 """Which refinement gains the most per millisecond, on a network's real output?
 
-    PYTHONPATH=training python benchmarks/refinement.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
+    python benchmarks/refinement.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
 
 All refinements start from the same alpha, the network's at 1024 pixels, and take turns on each picture. Ratios are to
 the unrefined alpha: means over pictures with a bootstrap interval.
@@ -18,11 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from _lib.cases import composites, held_out_scenes
-from _lib.comparison import compared
-from _lib.graphs import compiled
 from _lib.machine import machine
 from _lib.markdown_table import markdown_table
+from _lib.needs import packages
 from tqdm import tqdm
 
 from tuft import NoSubjectError
@@ -30,7 +28,6 @@ from tuft.imaging import preprocess
 from tuft.imaging.postprocess import alpha_from_saliency
 from tuft.imaging.refine import refine_alpha
 from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_training.measures import edge_sharpness, error_maps, unknown_band
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +36,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Plane = NDArray[np.float32]
+
+with packages():
+    from _lib.cases import composites, held_out_scenes
+    from _lib.comparison import compared
+    from _lib.graphs import compiled
+
+    from tuft_training.measures import edge_sharpness, error_maps, unknown_band
 
 SIZE_PX: Final = 1024
 _FIGURES: Final = ("sad", "gradient", "sad band", "gradient band", "edge sharpness")

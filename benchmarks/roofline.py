@@ -17,17 +17,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from _lib.graphs import plain_graph
 from _lib.machine import machine_facts
 from _lib.markdown_table import markdown_table
+from _lib.needs import packages
 from _lib.published import WEIGHTS, checkpoint_of, reference_network
 from _lib.serving import DEFAULT_WORK
-from _roofline.operation_count import Work, reference_flop, work_by_stage
-from _roofline.peaks import L4, VALUE_BYTES, Peak, measured_peaks
-from _roofline.stage_profile import profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+with packages():
+    from _lib.graphs import plain_graph
+    from _roofline.operation_count import Work, reference_flop, work_by_stage
+    from _roofline.peaks import L4, VALUE_BYTES, Peak, measured_peaks
+    from _roofline.stage_profile import profile
 
 _ALL: Final = "all"
 

@@ -22,19 +22,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from _lib.graphs import plain_graph
 from _lib.machine import machine_facts
 from _lib.markdown_table import markdown_table
+from _lib.needs import packages
 from _lib.published import WEIGHTS, checkpoint_of
 from _lib.serving import DEFAULT_WORK
 from _lib.subprocess_worker import run_subprocess
 from _lib.synthetic_photograph import synthetic_photograph
-from _scaling.power_law import PowerLaw, power_law
 from _scaling.scaling_plot import AXES, plot
 from tqdm import tqdm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+with packages():
+    from _lib.graphs import plain_graph
+    from _scaling.power_law import PowerLaw, power_law
 
 REFERENCE: Final = "torch"
 COST_WORKER: Final = "_lib.cost_worker"

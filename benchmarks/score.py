@@ -1,6 +1,6 @@
 """How well does `tuft.imaging.quality_score` predict the true error of an alpha? Also fits its coefficients.
 
-    PYTHONPATH=training python benchmarks/score.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
+    python benchmarks/score.py [--checkpoint F] [--photos DIR] [--scenes N] [--json FILE]
                                                    [--rows FILE]
 
 The preset `standard` runs with a checkpoint's real output in this process, on pictures with exact alpha. Coefficients
@@ -20,22 +20,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from _lib.cases import Case, composites, held_out_scenes
 from _lib.machine import machine
 from _lib.markdown_table import markdown_table
-from _score.candidates import candidates, soft_iou
-from _score.damage import DAMAGES
-from scipy import stats
+from _lib.needs import packages
 from tqdm import tqdm
 
 from tuft import Client, FakeTransport, NoSubjectError
 from tuft.imaging import quality_score
-from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8]
+
+with packages():
+    from _lib.cases import Case, composites, held_out_scenes
+    from _score.candidates import candidates, soft_iou
+    from _score.damage import DAMAGES
+    from scipy import stats
+
+    from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
 
 SIZE: Final = 1024
 COARSE_SIZE: Final = 384

@@ -29,19 +29,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from _lib.machine import machine
 from _lib.markdown_table import markdown_table
-from _soak.census import COUNTED, MEMORY, Census, Server, Slope, census, settled, slope
+from _lib.needs import packages
 from _soak.request_files import MEGAPIXELS, broken_files, photograph_files
-from _soak.request_rounds import THREADS, Round, Tally
-from prometheus_client import CollectorRegistry
 
 from tuft import Client, Settings
 from tuft.contract import SIZES, model_name
 from tuft.operations.telemetry.logs import log_to
-from tuft.operations.telemetry.metrics import Metrics
 from tuft.serve import ServeOptions, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+with packages():
+    from _soak.census import COUNTED, MEMORY, Census, Server, Slope, census, settled, slope
+    from _soak.request_rounds import THREADS, Round, Tally
+    from prometheus_client import CollectorRegistry
+
+    from tuft.operations.telemetry.metrics import Metrics
 
 CACHE_MB: Final = 40.0  # room for a few of the results
 # The models that receive more requests than their queues hold.

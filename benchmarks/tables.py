@@ -1,6 +1,6 @@
 """Regenerates the tables of README.md from the raw numbers in results/.
 
-    PYTHONPATH=training python benchmarks/tables.py [--check]
+    python benchmarks/tables.py [--check]
 
 Between `<!-- table: NAME -->` and `<!-- end -->` goes the output of the `table` function of the benchmark NAME for
 `results/NAME.json`, or how to measure it if that file is missing. With `--check` nothing is written, and the exit code

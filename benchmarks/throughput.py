@@ -20,6 +20,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from _lib import needs  # noqa: F401 (first: names what is missing)
 from _lib.counters import Counters, counting, settled
 from _lib.load import Window, arrivals_s, closed_loop, open_loop
 from _lib.machine import machine_facts

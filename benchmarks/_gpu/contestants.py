@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor, nn
 
+from _gpu.names import PRECISIONS, RUNTIMES
 from tuft_export.graphs.exportable import ServedNetwork
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from _gpu.measured_network import MeasuredNetwork
     from _gpu.passes import Pass
 
-PRECISIONS: Final = ("fp32", "fp16", "bf16")
-RUNTIMES: Final = ("eager", "compile", "onnxruntime", "tensorrt")
 _DTYPES: Final = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 AUTOCAST: Final = "autocast"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from _gpu.names import NETWORKS
 from tuft import contract
 from tuft.files import write_atomically
-from tuft_export.architecture import SWIN_B, NetworkConfig, SwinConfig
 from tuft_export.calibration import calibrated_network
 from tuft_export.sample_images import sample_pictures
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from tuft_export.inspyrenet import InSPyReNet
 
 # `tiny` is for trying out the script without a GPU.
-NETWORKS: Final = {
-    "swin-b": SWIN_B,
-    "tiny": NetworkConfig(SwinConfig(8, (2, 1, 1, 2), (1, 2, 2, 4), 4), depth=8, base_size=96),
-}
 _CALIBRATION_PX: Final = 384
 _CALIBRATION_PICTURES: Final = 2
 

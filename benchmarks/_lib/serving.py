@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
-
 from _lib.machine import resident_bytes
 from tuft.serve import ServeOptions, running_server
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+
+    import psutil  # type: ignore[import-untyped,unused-ignore]
 
 _PUBLISH: Final = Path(__file__).parents[1] / "publish.py"
 DEFAULT_WORK: Final = Path("out/benchmarks")
@@ -98,6 +98,8 @@ class Processes:
                 Path(f"/proc/{process.pid}/clear_refs").write_text(_RESET_PEAK)
 
     def _all(self) -> list[psutil.Process]:
+        import psutil  # type: ignore[import-untyped,unused-ignore]
+
         try:
             return [self.root, *self.root.children(recursive=True)]
         except psutil.NoSuchProcess:
@@ -106,11 +108,15 @@ class Processes:
 
 def this_process() -> Processes:
     """This process alone, without a server that it has started."""
+    import psutil  # type: ignore[import-untyped,unused-ignore]
+
     return _Alone(psutil.Process())
 
 
 def server_of(url: str) -> Processes | None:
     """The server at `url`, if this process has started it; None otherwise."""
+    import psutil  # type: ignore[import-untyped,unused-ignore]
+
     port = f"--grpc-port={url.rpartition(':')[2]}"
     started = (child for child in psutil.Process().children() if port in child.cmdline())
     return next((Processes(child) for child in started), None)

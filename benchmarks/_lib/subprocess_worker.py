@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import psutil  # type: ignore[import-untyped,unused-ignore]
-
 from _lib.serving import Processes
 
 if TYPE_CHECKING:
@@ -68,6 +66,8 @@ class Worker:
     """
 
     def __init__(self, name: str, command: Sequence[str]) -> None:
+        import psutil  # type: ignore[import-untyped,unused-ignore]
+
         self._name = name
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=subprocess_environment()

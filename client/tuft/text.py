@@ -17,6 +17,11 @@ def aligned_table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as `1 unit` and `2 units`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def shown(value: object, most: int = MOST_SHOWN) -> str:
     """`value` as text for a message; of one longer than `most` characters, beginning and end."""
     text = value if isinstance(value, str) else str(value)

@@ -117,16 +117,20 @@ def checkpoint_from_name(name: str, base_size: int | None = None) -> Checkpoint:
     if name in CHECKPOINTS or path.suffix == ".safetensors":
         if base_size is not None:
             raise CheckpointError(f"{name} knows its own base size: leave out --base-size.")
-        return CHECKPOINTS[name] if name in CHECKPOINTS else _local(path, None)
+        return CHECKPOINTS[name] if name in CHECKPOINTS else _local(_existing(path), None)
     if path.suffix == ".pth":
-        return _local(path, _swin_b(path, base_size))
+        return _local(path, _swin_b(_existing(path), base_size))
     known = ", ".join(CHECKPOINTS)
     raise CheckpointError(f"There is no checkpoint {name!r}: give {known}, or the path of a .safetensors or .pth file.")
 
 
-def _local(path: Path, config: NetworkConfig | None) -> Checkpoint:
+def _existing(path: Path) -> Path:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint at {path}: give the path of a file that is there.")
+    return path
+
+
+def _local(path: Path, config: NetworkConfig | None) -> Checkpoint:
     return Checkpoint(path.name, str(path.resolve()), None, None, None, None, config, "unknown")
 
 

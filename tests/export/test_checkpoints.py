@@ -183,6 +183,7 @@ def test_a_safetensors_file_that_is_none_is_refused(tmp_path: Path) -> None:
     [
         ("bse", None, "There is no checkpoint 'bse': give demo, base, fast, base-nightly, or the path"),
         ("weights.pt", None, "or the path of a .safetensors or .pth file"),
+        ("nowhere.pth", None, "There is no checkpoint at nowhere.pth"),
         ("nowhere.pth", 384, "There is no checkpoint at nowhere.pth"),
         ("nowhere.safetensors", None, "There is no checkpoint at nowhere.safetensors"),
         ("latest.pth", None, "give it with --base-size, 384 or 1024"),

@@ -32,6 +32,8 @@ def test_versions_are_listed_with_their_chain_then_the_digest(
     line, digest = capsys.readouterr().out.splitlines()
     graph = file_hash(repository / "inspyrenet_384" / "1" / "model.onnx")
     assert line == f"inspyrenet_384 1: checkpoint demo {file_hash(DEMO.path, 'sha256')[:12]} -> onnx {graph[:12]}"
+    assert main(["verify", "--repository", str(repository)]) == 0
+    assert capsys.readouterr().out.splitlines() == [line, digest]
     assert main(["verify", str(repository), "--digest", digest.removeprefix("digest ")]) == 0
     capsys.readouterr()
     assert main(["verify", str(repository), "--digest", "0" * 64]) == 1
@@ -87,7 +89,7 @@ for name in ("onnx", "torch", "onnxruntime", "openvino", "safetensors", "tritonc
     sys.modules[name] = None
 from tuft_export.cli import verify
 import argparse
-verify._run(argparse.Namespace(repository=__import__("pathlib").Path({str(repository)!r}), digest=None))
+verify._run(argparse.Namespace(place=None, repository=__import__("pathlib").Path({str(repository)!r}), digest=None))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -96,7 +96,7 @@ def _computes_here() -> bool:
     return True
 
 
-def add_repository(parser: argparse.ArgumentParser) -> None:
+def add_repository(parser: argparse._ActionsContainer) -> None:
     """Adds `--repository`; see `repository_of`."""
     parser.add_argument("--repository", type=Path, metavar="DIR", help="model repository; ./model_repository if there "
                         "is one, else the user's own by default")  # fmt: skip

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from tuft.cli._shared import DONE, add_command
 from tuft.files import write_atomically
-from tuft.operations.experiments import Experiment, Recorder, format_summary, html_page, read_log, summarise
+from tuft.operations.experiments import (
+    Experiment,
+    Recorder,
+    format_summary,
+    html_page,
+    read_log,
+    require_request,
+    summarise,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -57,5 +65,7 @@ def _assign(arguments: argparse.Namespace) -> int:
 
 
 def _rate(arguments: argparse.Namespace) -> int:
-    Recorder(Experiment.from_toml(arguments.experiment), arguments.folder).rate(arguments.request_id, arguments.rating)
+    experiment = Experiment.from_toml(arguments.experiment)
+    require_request(arguments.folder, experiment.name, arguments.request_id)
+    Recorder(experiment, arguments.folder).rate(arguments.request_id, arguments.rating)
     return DONE

@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         adopted = adopt(options.model, adopt_options)
     except ImportError as exc:
-        raise SetupError(f"Adopting needs onnx and onnxruntime: pip install 'tuft-matting[export]' ({exc}).") from exc
+        raise SetupError(f"Adopting needs onnx and onnxruntime: pip install 'tuft-matting[engines]' ({exc}).") from exc
     print(adopted)
     print(adopted.folder)
     return DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuft.cli._shared import DONE, add_command, repository_of
+from tuft.cli._shared import DONE, add_command, add_repository, repository_of
 from tuft.errors import IntegrityError
 from tuft.provenance import Provenance, check_repository, report, require_digest, short
 from tuft_export.checkpoints import CHECKPOINTS, verify
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = add_command(commands, "verify", _run, "check every file of the model repository against its provenance")
-    parser.add_argument("repository", type=Path, nargs="?", metavar="REPOSITORY")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("place", type=Path, nargs="?", metavar="REPOSITORY", help="the same as --repository")
+    add_repository(where)
     parser.add_argument("--digest", metavar="SHA256", help="the repository's digest; a different one is an error")
 
 
 def _run(options: argparse.Namespace) -> int:
-    records = check_repository(repository_of(options))
+    records = check_repository(options.place or repository_of(options))
     if options.digest is not None:
         require_digest(records, options.digest)
     _check_checkpoints(records)

@@ -50,7 +50,7 @@ def test_report(serve: Callable[[Iterable[object]], None], tmp_path: Path, capsy
     page = tmp_path / "report.html"
     assert main(["experiment", "report", str(tmp_path / "log"), "--html", str(page)]) == 0
     out = capsys.readouterr().out
-    assert "60 of 40 units planned" in out
+    assert "60 units, 40 were planned" in out
     assert f"The page with plots is {page}" in out
     assert "<svg" in page.read_text()
 
@@ -68,22 +68,46 @@ def test_rate(file: Path, serve: Callable[[Iterable[object]], None], tmp_path: P
     assert [list(one) for one in ratings] == [[4.0]]
 
 
+def test_a_single_rating_is_in_the_report(
+    file: Path, serve: Callable[[Iterable[object]], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve([*range(60), "me"])
+    assert main(["experiment", "rate", str(file), str(tmp_path / "log"), "7-request", "4"]) == 0
+    assert main(["experiment", "report", str(tmp_path / "log")]) == 0
+    out = capsys.readouterr().out
+    header, *rows = (line for line in out.splitlines() if line.startswith(("variant", "today ", "larger ")))
+    assert header.split()[-1] == "rating"
+    variant = Experiment.from_toml(file).assign("7").name
+    assert {row.split()[0]: row.split()[-1] for row in rows}[variant] == "4.00"
+    assert out.endswith("1 unit had a forced variant and is excluded.\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["report", "none.jsonl"], "cannot be read"),
         (["assign", "none.toml", "you"], "cannot be read"),
-        (["rate", "{file}", "{folder}", "r", "9"], "from 1 to 5"),
+        (["rate", "{file}", "{folder}", "you-request", "9"], "from 1 to 5"),
+        (["rate", "{file}", "{folder}", "nobody", "4"], "No request 'nobody' of the experiment sharper is recorded in"),
+        (["rate", "{file}", "{folder}/none", "you-request", "4"], "/none: give the id"),
     ],
 )
 def test_failures_are_one_line(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    file: Path,
+    serve: Callable[[Iterable[object]], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    told: str,
 ) -> None:
+    serve(["you"])
     filled = [one.format(file=file, folder=tmp_path / "log") for one in arguments]
     assert main(["experiment", *filled]) == 1
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "log" / "none").exists()
+    assert '"rating"' not in "".join(path.read_text() for path in (tmp_path / "log").iterdir())
 
 
 def test_forced_by_the_file(file: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,7 +22,7 @@ from tuft.operations.experiments.statistics import (
     proportion_interval,
     quantile_interval,
 )
-from tuft.text import aligned_table
+from tuft.text import aligned_table, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tuft.operations.experiments.log import Arm, Log
 
 _Estimate = Callable[["NDArray[np.float64]", "NDArray[np.intp]", float], Interval]
+_Point = Callable[["NDArray[np.float64]"], float]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Metric:
     Attributes:
         name: Name for display.
         column: Name of the column of `Arm` that it is computed from; NaN values are ignored.
-        estimate: Computes the figure from values, units and the critical value.
+        point: Computes the figure alone from values, for a single unit.
+        estimate: Computes the figure with its interval from values, units and the critical value.
         more_is_better: Whether higher is better.
         form: Format specification of the figure and of differences.
         unit: Suffix of the number, such as ` ms`.
@@ -48,17 +51,20 @@ class Metric:
 
     name: str
     column: str
+    point: _Point
     estimate: _Estimate
     more_is_better: bool
     form: str
     unit: str = ""
 
     def of(self, arm: Arm, critical: float) -> Interval | None:
-        """The figure of an arm; None if fewer than two units have a value."""
+        """The figure of an arm: without bounds if one unit alone has values, None if none has."""
         values = getattr(arm, self.column)
         known = ~np.isnan(values)
-        if len(np.unique(arm.unit[known])) < 2:
+        if not known.any():
             return None
+        if len(np.unique(arm.unit[known])) == 1:  # no spread between units
+            return Interval(self.point(values[known]), -math.inf, math.inf)
         return self.estimate(values[known], arm.unit[known], critical)
 
     def format(self, value: float, *, signed: bool = False) -> str:
@@ -67,16 +73,23 @@ class Metric:
         return text.replace("%", " points") if signed else text
 
 
-def _quantile(quantile: float) -> _Estimate:
-    return lambda values, unit, critical: quantile_interval(values, unit, quantile, critical)
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean())
+
+
+def _quantile(quantile: float) -> tuple[_Point, _Estimate]:
+    return (
+        lambda values: float(np.quantile(values, quantile)),
+        lambda values, unit, critical: quantile_interval(values, unit, quantile, critical),
+    )
 
 
 METRICS: Final = (
-    Metric("errors", "failed", proportion_interval, False, ".2%"),
-    Metric("p50 latency", "total_ms", _quantile(0.5), False, ".0f", " ms"),
-    Metric("p95 latency", "total_ms", _quantile(0.95), False, ".0f", " ms"),
-    Metric("quality", "quality", mean_interval, True, ".4f"),
-    Metric("rating", "rating", mean_interval, True, ".2f"),
+    Metric("errors", "failed", _mean, proportion_interval, False, ".2%"),
+    Metric("p50 latency", "total_ms", *_quantile(0.5), False, ".0f", " ms"),
+    Metric("p95 latency", "total_ms", *_quantile(0.95), False, ".0f", " ms"),
+    Metric("quality", "quality", _mean, mean_interval, True, ".4f"),
+    Metric("rating", "rating", _mean, mean_interval, True, ".2f"),
 )
 
 
@@ -123,6 +136,17 @@ class Summary:
         """Whether the planned number of units has been seen."""
         return self.log.units >= self.log.planned_units
 
+    @property
+    def progress(self) -> str:
+        """Units seen and planned, such as `22 units, 16 were planned`."""
+        seen, planned = counted(self.log.units, "unit"), self.log.planned_units
+        return f"{seen}, {planned} {'was' if planned == 1 else 'were'} planned"
+
+    @property
+    def left_out(self) -> str:
+        """A sentence about forced units; empty if there are none."""
+        return _excluded(self.log.forced_units, "unit", "had a forced variant") if self.log.forced_units else ""
+
 
 def summarise(log: Log) -> Summary:
     """Compares every variant with the control in each metric.
@@ -168,10 +192,12 @@ def _mismatch(log: Log) -> str:
 def _plan(log: Log) -> str:
     if log.units >= log.planned_units:
         return ""
+    seen = (
+        f"{counted(log.units, 'unit')} of {log.planned_units} planned {'has' if log.units == 1 else 'have'} been seen"
+    )
     return (
-        f"Only {log.units} of the {log.planned_units} units planned have been seen. Until all have, intervals have a "
-        f"level of {1 - EARLY_ALPHA:.0%} and are valid at every look, so early looks do no harm; then the level is "
-        f"{1 - ALPHA:.0%}. An open verdict is no proof of equality."
+        f"Only {seen}. Until all have, intervals have a level of {1 - EARLY_ALPHA:.0%} and are valid at every look, so "
+        f"early looks do no harm; then the level is {1 - ALPHA:.0%}. An open verdict is no proof of equality."
     )
 
 
@@ -185,7 +211,7 @@ def _changed(log: Log) -> str:
 
 
 def _mixed(log: Log) -> str:
-    return f"{log.mixed_units} units were given more than one variant and are excluded." if log.mixed_units else ""
+    return _excluded(log.mixed_units, "unit", "had more than one variant") if log.mixed_units else ""
 
 
 def _unanswered(log: Log) -> str:
@@ -194,17 +220,20 @@ def _unanswered(log: Log) -> str:
 
 
 def _unreadable(log: Log) -> str:
-    return f"{log.unreadable_lines} lines could not be read and are excluded." if log.unreadable_lines else ""
+    return _excluded(log.unreadable_lines, "line", "could not be read") if log.unreadable_lines else ""
+
+
+def _excluded(number: int, noun: str, what: str) -> str:
+    return f"{counted(number, noun)} {what} and {'is' if number == 1 else 'are'} excluded."
 
 
 def format_summary(summary: Summary) -> str:
     """The results as text for a terminal."""
     log = summary.log
-    parts = [f"{log.experiment}: {log.units} of {log.planned_units} units planned, control {log.control}"]
+    parts = [f"{log.experiment}: {summary.progress}, control {log.control}"]
     parts += [f"! {warning}" for warning in summary.warnings]
     parts += [aligned_table(figure_rows(summary)), aligned_table(comparison_rows(summary))]
-    if log.forced_units:
-        parts.append(f"{log.forced_units} forced units are excluded.")
+    parts.append(summary.left_out)
     return "\n\n".join(part for part in parts if part)
 
 

@@ -116,6 +116,26 @@ def read_log(paths: Iterable[Path]) -> Log:
     return _log(lines, unreadable)
 
 
+def require_request(folder: Path, experiment: str, request_id: str) -> None:
+    """Checks that a request of an experiment has been recorded in a folder.
+
+    Raises:
+        OptionError: It has not been, or a file cannot be read.
+    """
+    for path in _files([folder]) if folder.is_dir() else ():
+        for line in _lines(path):
+            if line and (line["kind"], line["experiment"], line.get("request_id")) == (
+                "outcome",
+                experiment,
+                request_id,
+            ):
+                return
+    raise OptionError(
+        f"No request {request_id!r} of the experiment {experiment} is recorded in {folder}: give the id that its "
+        "result or the log names, and the folder that its recorder writes to."
+    )
+
+
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         yield from sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else (path,)

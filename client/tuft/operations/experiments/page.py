@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _WIDTH, _ROW, _MARGIN = 640, 34, 16  # pixels
 _NAMES: Final = 250  # x at which the names of comparisons end and their intervals begin, pixels
 _END: Final = _WIDTH - _MARGIN
-_CURVE_HEIGHT: Final = 240
+_CURVE_HEIGHT: Final = 260
+_CURVE_LEFT: Final = 48  # room for the labels of the vertical axis, pixels
+_CURVE_TOP: Final = 10
+_CURVE_MARKS: Final = (0.25, 0.5, 0.75, 0.95)  # shares with a label, as the table has p50 and p95
 _CURVE_POINTS: Final = 200
 _COLOURS: Final = ("#23675c", "#fb8500", "#219ebc", "#b5838d", "#90be6d", "#6d6875", "#ffb703", "#8ecae6")
 
@@ -28,9 +31,7 @@ def html_page(summary: Summary) -> str:
     """Makes a self-contained page without scripts."""
     log = summary.log
     state = "the plan is reached" if summary.is_final else "not final"
-    subtitle = f"{log.units} of {log.planned_units} units planned: {state}. The control is {log.control}."
-    if log.forced_units:
-        subtitle += f" {log.forced_units} forced units are excluded."
+    subtitle = f"{summary.progress}: {state}. The control is {log.control}. {summary.left_out}".strip()
     return render_page(
         "tuft.operations.experiments",
         "experiment.html.j2",
@@ -90,17 +91,26 @@ def _latency(arms: Sequence[Arm]) -> Mapping[str, Any] | None:
     if not answered:
         return None
     longest_ms = max(float(np.quantile(times, 0.99)) for times in answered.values()) or 1.0
-    bottom, shares = _CURVE_HEIGHT - 24, np.linspace(0, 0.99, _CURVE_POINTS)
+    bottom, shares = _CURVE_HEIGHT - 44, np.linspace(0, 0.99, _CURVE_POINTS)
+
+    def height(share: float) -> float:
+        return bottom - (bottom - _CURVE_TOP) * share
+
     curves = []
     for number, (name, times) in enumerate(answered.items()):
-        x = _END * np.minimum(np.quantile(times, shares) / longest_ms, 1)
-        points = " ".join(f"{px:.1f},{bottom * (1 - share):.1f}" for px, share in zip(x, shares, strict=True))
+        x = _CURVE_LEFT + (_END - _CURVE_LEFT) * np.minimum(np.quantile(times, shares) / longest_ms, 1)
+        points = " ".join(f"{px:.1f},{height(share):.1f}" for px, share in zip(x, shares, strict=True))
         curves.append({"name": name, "colour": _COLOURS[number % len(_COLOURS)], "points": points})
     return {
         "width": _WIDTH,
         "height": _CURVE_HEIGHT,
         "bottom": bottom,
+        "left": _CURVE_LEFT,
+        "middle": (_CURVE_LEFT + _END) / 2,
+        "centre": (bottom + _CURVE_TOP) / 2,
+        "top": _CURVE_TOP,
         "end": _END,
+        "marks": [{"label": f"{share:.0%}", "y": round(height(share), 1)} for share in _CURVE_MARKS],
         "longest_ms": longest_ms,
         "curves": curves,
     }

@@ -46,9 +46,9 @@ class Recorder(observers.Observer):
 
     def __init__(self, experiment: Experiment, folder: str | os.PathLike[str]) -> None:
         self.experiment = experiment
-        self._folder = Path(folder)
+        self.folder = Path(folder)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise OutputError(f"The folder {folder} cannot be made ({exc.strerror}): give another one.") from exc
         self._plan = {
@@ -120,7 +120,7 @@ class Recorder(observers.Observer):
     def _append(self, kind: str, line: dict[str, Any]) -> None:
         now = datetime.now(timezone.utc)
         stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        path = self._folder / f"{self.experiment.name}.{now.date().isoformat()}{SUFFIX}"
+        path = self.folder / f"{self.experiment.name}.{now.date().isoformat()}{SUFFIX}"
         text = json.dumps({"kind": kind, "at": stamp, **self._plan, **line})
         append_lines(path, text.encode() + b"\n", mode=FILE_MODE)
 

@@ -105,7 +105,7 @@ def test_arms_of_the_wrong_size_are_told(rng: np.random.Generator) -> None:
 def test_an_early_look_is_told_and_its_intervals_are_wider(rng: np.random.Generator) -> None:
     pair = arm(rng, "today", 100), arm(rng, "other", 100)
     final, early = summarise(log_of(*pair)), summarise(log_of(*pair, planned_units=400))
-    assert "Only 200 of the 400 units planned" in " ".join(early.warnings)
+    assert "Only 200 units of 400 planned have been seen" in " ".join(early.warnings)
     assert not early.is_final
     for late, soon in zip(final.comparisons, early.comparisons, strict=True):
         assert soon.difference.value == late.difference.value
@@ -119,7 +119,12 @@ def test_everything_else_is_told(rng: np.random.Generator) -> None:
                         lossy.rating)  # fmt: skip
     log = log_of(arm(rng, "today", 100), lossy, definitions=2, mixed_units=3, unreadable_lines=4)
     told = warnings(log)
-    for words in ("2 definitions", "3 units were given", "4 lines", f"other 7 of {lossy.exposures}"):
+    for words in (
+        "2 definitions",
+        "3 units had more than one variant and are excluded",
+        "4 lines",
+        f"other 7 of {lossy.exposures}",
+    ):
         assert words in told
 
 
@@ -139,7 +144,7 @@ def test_the_text_tells_counts_differences_and_warnings(rng: np.random.Generator
     told = format_summary(
         summarise(log_of(arm(rng, "today", 100), arm(rng, "good", 100, better=0.2), planned_units=999))
     )
-    assert told.startswith("sharper: 200 of 999 units planned, control today\n\n! Only 200 of the 999")
+    assert told.startswith("sharper: 200 units, 999 were planned, control today\n\n! Only 200 units of 999")
     (quality,) = (line for line in told.splitlines() if line.startswith("quality"))
     assert quality.split()[1] == "good"
     assert quality.split()[2].startswith("+0.")
