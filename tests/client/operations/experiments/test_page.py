@@ -69,11 +69,13 @@ def test_names_and_warnings_are_escaped(rng: np.random.Generator) -> None:
     text = html_page(summarise(hostile))
     assert "<x>" not in text
     assert "a<b" not in text
-    assert "Only 100 of the 999" in text
+    assert "Only 100 units of 999" in text
 
 
 def test_latency_curves_end_where_99_percent_are_answered(rng: np.random.Generator) -> None:
     today = arm(rng, "today", 200)
     text = page(today, arm(rng, "other", 200))
     assert text.count("<polyline") == 2
-    assert re.search(r">\d+ ms</text></svg>", text)
+    assert re.search(r">[1-9]\d* ms</text>", text)
+    for label in ("latency, milliseconds", "share of answered requests", "50%", "95%"):
+        assert f">{label}</text>" in text
