@@ -85,7 +85,7 @@ def test_torch_numpy_and_pillow_are_enough(tmp_path: Path) -> None:
     measured = json.loads(file.read_text())
     assert {row["status"] for row in measured["parity"] + measured["latency"]} == {OK}
     assert len(measured["skipped"]) == 2
-    assert re.search(r"skipped: No graph can be exported .*onnx.*pip install 'tuft\[export\]'", done.stdout)
+    assert re.search(r"skipped: No graph can be exported .*onnx.*pip install 'tuft-matting\[export\]'", done.stdout)
     assert "skipped: TensorRT computes on NVIDIA GPUs only" in done.stdout
 
 

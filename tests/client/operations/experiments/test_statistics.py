@@ -139,5 +139,5 @@ def test_a_mismatch_is_a_chi_square() -> None:
 
 def test_scipy_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(SetupError, match=r"pip install 'tuft\[experiments\]'\.$"):
+    with pytest.raises(SetupError, match=r"pip install 'tuft-matting\[experiments\]'\.$"):
         critical_value(100, 100)

@@ -219,5 +219,5 @@ def test_a_port_that_is_taken_or_none_is_said_in_a_sentence(metrics: Metrics) ->
 
 def test_without_the_library_the_line_to_type_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    with pytest.raises(SetupError, match=r"pip install 'tuft\[metrics\]'"):
+    with pytest.raises(SetupError, match=r"pip install 'tuft-matting\[metrics\]'"):
         Metrics()

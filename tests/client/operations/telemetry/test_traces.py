@@ -131,5 +131,5 @@ def test_without_an_sdk_nothing_happens_and_nothing_is_sent(make_event: MakeEven
 
 def test_without_the_library_the_line_to_type_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    with pytest.raises(SetupError, match=r"pip install 'tuft\[tracing\]'"):
+    with pytest.raises(SetupError, match=r"pip install 'tuft-matting\[tracing\]'"):
         Traces()
