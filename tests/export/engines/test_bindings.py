@@ -40,7 +40,9 @@ def test_the_bindings_alone_will_do(bindings: Any, monkeypatch: pytest.MonkeyPat
 def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_bindings", None)
-    with pytest.raises(EngineError, match=r"needs TensorRT: use `make engines`.*pip install 'tuft-matting\[gpu\]'") as caught:
+    with pytest.raises(
+        EngineError, match=r"needs TensorRT: use `make engines`.*pip install 'tuft-matting\[gpu\]'"
+    ) as caught:
         load_tensorrt()
     assert "\n" not in str(caught.value)
 
