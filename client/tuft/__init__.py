@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from tuft.animation import CutoutAnimation
 from tuft.client import Client
 from tuft.concurrency import MapResult
 from tuft.cutout import Cutout
@@ -50,6 +51,7 @@ __all__ = [
     "Client",
     "ContractError",
     "Cutout",
+    "CutoutAnimation",
     "FakeTransport",
     "ImageError",
     "ImageNotFoundError",

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tuft import imaging, wiring
+from tuft.animation import CutoutAnimation
 from tuft.concurrency import DEFAULT_CONCURRENCY, MapResult, bounded_map, map_results
 from tuft.cutout import Cutout
-from tuft.errors import OptionError, ServerUnreachableError
+from tuft.errors import NoSubjectError, OptionError, ServerUnreachableError
 from tuft.imaging import compose, pipeline
 from tuft.inference.request import Request, observed
 from tuft.inference.resilience import CancelToken, Deadline, linked_token
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from tuft.imaging.decoding.sources import FileSource
     from tuft.inference.observers import Observer
     from tuft.inference.resilience import CircuitState
     from tuft.inference.runner import RunResult
@@ -249,6 +251,47 @@ class Client:
         results = bounded_map(photographs, cut_out, concurrency=concurrency, ordered=ordered)
         return map_results(results, leaving)
 
+    def remove_frames(
+        self,
+        animation: FileSource,
+        preset: str | Preset | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        **options: Unpack[RemoveOptions],
+    ) -> CutoutAnimation:
+        """Cuts the subject out of every frame of an animation: GIF, APNG, WebP or AVIF.
+
+        Each frame is a request of its own. In a frame without a subject everything is transparent. All results are in
+        memory at once: `Settings.max_pixels` is for the pixels of all frames together.
+
+        Args:
+            animation: Path, bytes or binary file; a picture that is no animation has one frame.
+            preset: As for `remove`.
+            concurrency: How many frames are worked on at once, above zero.
+            options: The other arguments of `remove`.
+
+        Raises:
+            NoSubjectError: No frame has a subject.
+            ImageError: The animation cannot be used; the class says why.
+            ServerError: The server did not do it; the class says why.
+            OptionError: An argument has no such value.
+            RequestCancelledError: The request was cancelled.
+        """
+        load = imaging.load_frames if self._sandbox is None else self._sandbox.frames
+        frames = load(animation, max_pixels=self.settings.max_pixels, max_bytes=self.settings.max_bytes)
+        results = list(self.map(frames.photos, preset, concurrency=concurrency, **options))
+        for result in results:
+            if result.error is not None and not isinstance(result.error, NoSubjectError):
+                raise result.error
+        found = next((result.cutout for result in results if result.cutout is not None), None)
+        if found is None:
+            assert results[0].error is not None
+            raise results[0].error
+        cutouts = (
+            result.cutout or found.emptied(photo.rgb) for result, photo in zip(results, frames.photos, strict=True)
+        )
+        return CutoutAnimation(tuple(cutouts), frames.durations_ms, frames.plays)
+
     def close(self) -> None:
         """Closes the connection; requests in flight are cancelled and end in a `RequestCancelledError`."""
         self._closing.cancel()
@@ -293,7 +336,8 @@ class Client:
             photo = self._load(image, max_pixels=self.settings.max_pixels, max_bytes=self.settings.max_bytes)
         request.note(size_hw=photo.size_hw)
         if photo.animated:
-            _LOG.warning("%s is an animation, of which only the first frame is cut out.", imaging.name_of(image))
+            text = "%s is an animation: its first frame is cut out (remove_frames or --all-frames does all)."
+            _LOG.warning(text, imaging.name_of(image))
         return photo
 
     def _cutout(self, photo: imaging.Photo, result: RunResult, request: Request) -> Cutout:

@@ -11,6 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from PIL import Image
 
 from tuft import imaging
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
-    import numpy as np
     from numpy.typing import NDArray
 
 # A notebook shows pictures of at most this size: it keeps them in its file.
@@ -115,6 +115,10 @@ class Cutout:
         """What a notebook shows: the cut-out over a checkerboard, reduced to a quarter of a megapixel."""
         preview = self.resized(_PREVIEW_PIXELS)
         return imaging.encode(compose.over_checkerboard(preview.rgba), "png")
+
+    def emptied(self, photo: NDArray[np.uint8]) -> Cutout:
+        """The cut-out of another photograph (H, W, 3) in which there is no subject."""
+        return replace(self, rgba=np.zeros((*photo.shape[:2], 4), np.uint8), foreground=photo, photo=photo)
 
     def cropped(self, margin: imaging.Lengths = 0) -> Cutout:
         """Crops to the subject.

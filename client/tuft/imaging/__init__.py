@@ -5,8 +5,10 @@ sRGB with eight bits per channel. Output files are sRGB, by default without an e
 a cut-out does not reveal where its photograph was taken.
 """
 
+from tuft.imaging.animation import ANIMATION_FORMATS
 from tuft.imaging.compose import OUTPUT_TYPES, parse_colour
 from tuft.imaging.decoding.formats import READABLE_FORMATS
+from tuft.imaging.decoding.frames import Frames, load_frames
 from tuft.imaging.decoding.kept_exif import read_exif
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, ImageSource, Photo, load_photo
 from tuft.imaging.decoding.sources import name_of
@@ -17,6 +19,7 @@ from tuft.imaging.sandbox.pool import MEMORY_BYTES, IsolatedDecoder
 from tuft.imaging.shadow import SHADOWS, parse_shadow
 
 __all__ = [
+    "ANIMATION_FORMATS",
     "FORMATS",
     "FORMAT_OF_SUFFIX",
     "MAX_BYTES",
@@ -26,6 +29,7 @@ __all__ = [
     "READABLE_FORMATS",
     "SHADOWS",
     "Box",
+    "Frames",
     "ImageSource",
     "IsolatedDecoder",
     "Lengths",
@@ -33,6 +37,7 @@ __all__ = [
     "encode",
     "format_from_name",
     "format_from_path",
+    "load_frames",
     "load_photo",
     "name_of",
     "parse_colour",

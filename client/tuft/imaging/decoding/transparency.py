@@ -37,7 +37,7 @@ def deep_key(image: Image.Image) -> Image.Image | None:
     key = image.info.get("transparency")
     if not isinstance(image, PngImagePlugin.PngImageFile) or not isinstance(key, tuple) or not image.tile:
         return None
-    if image.tile[0].args != "RGB;16B" or image.fp is None:
+    if image.tile[0].args != "RGB;16B" or image.fp is None or image.tell():
         return None
     image.fp.seek(0)
     lower = PngImagePlugin.PngImageFile(io.BytesIO(image.fp.read()))

@@ -18,13 +18,15 @@ from PIL import Image
 from tuft.errors import OptionError, SetupError
 from tuft.imaging.decoding.formats import READABLE_FORMATS
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, Photo, decoding_errors, load_photo
-from tuft.imaging.decoding.sources import name_of, opened
+from tuft.imaging.decoding.sources import FileSource, name_of, opened
 from tuft.imaging.pixels import THREADS
 from tuft.imaging.sandbox.process import DecodingProcess
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from typing import BinaryIO
 
+    from tuft.imaging.decoding.frames import Frames
     from tuft.imaging.decoding.load import ImageSource
 
 # For the largest photograph that is allowed by default, in any format and turned upright.
@@ -78,12 +80,20 @@ class IsolatedDecoder:
         """
         if isinstance(source, np.ndarray | Image.Image | Photo):
             return load_photo(source, max_pixels=max_pixels)
-        name = name_of(source)
-        with ExitStack() as stack:
-            with decoding_errors(name, max_pixels):
-                file = stack.enter_context(opened(source, max_bytes))
-            worker = stack.enter_context(self._worker())
+        with self._ready(source, max_pixels, max_bytes) as (worker, file, name):
             return worker.photo(file, name, max_pixels=max_pixels, formats=formats, timeout_s=self._timeout_s)
+
+    def frames(
+        self,
+        source: FileSource,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        max_bytes: int = MAX_BYTES,
+        formats: Collection[str] = READABLE_FORMATS,
+    ) -> Frames:
+        """Reads all frames of an animation, see `tuft.imaging.load_frames`, and `__call__` for further errors."""
+        with self._ready(source, max_pixels, max_bytes) as (worker, file, name):
+            return worker.frames(file, name, max_pixels=max_pixels, formats=formats, timeout_s=self._timeout_s)
 
     def close(self) -> None:
         """Stops the workers; busy ones finish their photograph first."""
@@ -96,6 +106,17 @@ class IsolatedDecoder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _ready(
+        self, source: FileSource, max_pixels: int, max_bytes: int
+    ) -> Iterator[tuple[DecodingProcess, BinaryIO, str]]:
+        """A worker, the open file that it is to decode, and its name."""
+        name = name_of(source)
+        with ExitStack() as stack:
+            with decoding_errors(name, max_pixels):
+                file = stack.enter_context(opened(source, max_bytes))
+            yield stack.enter_context(self._worker()), file, name
 
     @contextmanager
     def _worker(self) -> Iterator[DecodingProcess]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import mmap
 import os
 import signal
@@ -12,16 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
 from tuft.errors import ImageTooLargeError, NotAnImageError, OptionError, SetupError, TruncatedImageError, TuftError
+from tuft.imaging.decoding.frames import Frames
 from tuft.imaging.decoding.load import Photo
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from numpy.typing import NDArray
 
 _PLANES: Final = 4  # red, green, blue and alpha
 # Fresh memory costs ten times as much as copying into used memory, so a buffer of up to 20 megapixels is reused.
@@ -102,22 +107,36 @@ class DecodingProcess:
             ImageTooLargeError: It has too many pixels, or takes too much time or memory.
             ImageError: See `tuft.imaging.load_photo`; or the process crashed.
         """
-        request = {"name": name, "max_pixels": max_pixels, "formats": list(formats)}
+        request = {"name": name, "max_pixels": max_pixels, "formats": list(formats), "frames": False}
+        (photo,), answer = self._decoded(file, request, timeout_s)
+        return replace(photo, animated=answer["animated"])
+
+    def frames(
+        self, file: BinaryIO, name: str, *, max_pixels: int, formats: Collection[str], timeout_s: float
+    ) -> Frames:
+        """Decodes all frames of the animation in `file`, see `photo`; `max_pixels` is for all frames together."""
+        request = {"name": name, "max_pixels": max_pixels, "formats": list(formats), "frames": True}
+        photos, answer = self._decoded(file, request, timeout_s)
+        return Frames(photos, answer["durations_ms"], answer["plays"])
+
+    def _decoded(
+        self, file: BinaryIO, request: dict[str, Any], timeout_s: float
+    ) -> tuple[tuple[Photo, ...], dict[str, Any]]:
         try:
-            pixels, source = self._shared_pixels(max_pixels * _PLANES), _with_descriptor(file)
+            pixels, source = self._shared_pixels(request["max_pixels"] * _PLANES), _with_descriptor(file)
         except OSError as exc:
             raise SetupError(
-                f"There is no shared memory to decode {name} in ({exc.strerror}): free some, or close files."
+                f"There is no shared memory to decode {request['name']} in ({exc.strerror}): free some, or close files."
             ) from exc
         with source:
             answer = self._exchange(request, [source.fileno(), pixels.fileno()], timeout_s)
         try:
             if "error" in answer:
                 raise answer["error"](answer["message"])
-            photo = _photo(pixels, answer)
-            if photo.rgb.nbytes > _KEPT_BYTES:
+            photos = _photos(pixels, answer)
+            if sum(photo.rgb.nbytes for photo in photos) > _KEPT_BYTES:
                 self._release_pixels()
-            return photo
+            return photos, answer
         finally:
             if answer["last"]:
                 self.kill()
@@ -152,7 +171,7 @@ class DecodingProcess:
             self._socket.settimeout(timeout_s)
             socket.send_fds(self._socket, [json.dumps(request).encode()], descriptors)
             line = self._line(timeout_s)
-            return _checked(line, request["max_pixels"])
+            return _checked(line, request["max_pixels"], frames=request["frames"])
         except TimeoutError as exc:
             self.kill()
             raise ImageTooLargeError(
@@ -224,33 +243,45 @@ def _anonymous_file() -> BinaryIO:
     return tempfile.TemporaryFile()
 
 
-def _checked(line: bytes, max_pixels: int) -> dict[str, Any]:
+def _checked(line: bytes, max_pixels: int, *, frames: bool) -> dict[str, Any]:
     """Parses and validates `line`, which may come from hostile code; raises one of `_NONSENSE` if it is invalid."""
     answer = json.loads(line)
     last = bool(answer["last"])
     if "error" in answer:
         return {"error": _ERRORS[answer["error"]], "message": str(answer["message"]), "last": last}
     height, width = map(int, answer["size_hw"])
-    if not (height > 0 and width > 0 and height * width <= max_pixels):
-        raise ValueError(f"{width} × {height} pixels")
-    return {
-        "size_hw": (height, width),
-        "has_alpha": bool(answer["has_alpha"]),
-        "backdrop": min(max(int(answer["backdrop"]), 0), 255),
-        "animated": bool(answer["animated"]),
-        "last": last,
-    }
+    have_alpha = [bool(has) for has in answer["have_alpha"]]
+    backdrops = [min(max(int(level), 0), 255) for level in answer["backdrops"]]
+    if not (height > 0 and width > 0 and have_alpha and len(have_alpha) * height * width <= max_pixels):
+        raise ValueError(f"{len(have_alpha)} times {width} × {height} pixels")
+    checked = {"size_hw": (height, width), "pictures": list(zip(have_alpha, backdrops, strict=True)), "last": last}
+    if not frames:
+        (_,) = have_alpha
+        return {**checked, "animated": bool(answer["animated"])}
+    durations_ms = tuple(max(int(duration), 0) for duration in answer["durations_ms"])
+    if len(durations_ms) != len(have_alpha):
+        raise ValueError(f"{len(durations_ms)} durations")
+    return {**checked, "durations_ms": durations_ms, "plays": max(int(answer["plays"]), 0)}
 
 
-def _photo(pixels: BinaryIO, answer: dict[str, Any]) -> Photo:
+def _photos(pixels: BinaryIO, answer: dict[str, Any]) -> tuple[Photo, ...]:
     """Copies the pixels, since the process may overwrite them."""
-    (height, width), has_alpha = answer["size_hw"], answer["has_alpha"]
-    count = height * width
+    (height, width), pictures = answer["size_hw"], answer["pictures"]
+    planes = sum(_PLANES if has_alpha else _PLANES - 1 for has_alpha, _ in pictures)
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
-    with mmap.mmap(pixels.fileno(), count * (_PLANES if has_alpha else _PLANES - 1), flags, mmap.PROT_READ) as shared:
-        rgb = np.frombuffer(shared, np.uint8, 3 * count).reshape(height, width, 3).copy()
-        alpha = np.frombuffer(shared, np.uint8, count, 3 * count).reshape(height, width).copy() if has_alpha else None
-    return Photo(rgb, alpha, answer["backdrop"], answer["animated"])
+    photos, place = [], 0
+    with mmap.mmap(pixels.fileno(), planes * height * width, flags, mmap.PROT_READ) as shared:
+
+        def copied(*shape: int) -> NDArray[np.uint8]:
+            nonlocal place
+            plane = np.frombuffer(shared, np.uint8, math.prod(shape), place).reshape(shape).copy()
+            place += plane.nbytes
+            return plane
+
+        for has_alpha, backdrop in pictures:
+            rgb = copied(height, width, 3)
+            photos.append(Photo(rgb, copied(height, width) if has_alpha else None, backdrop))
+    return tuple(photos)
 
 
 def _crash(name: str, status: int | None) -> TuftError:

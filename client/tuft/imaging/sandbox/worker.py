@@ -1,8 +1,9 @@
 """The worker process of `tuft.imaging.sandbox.pool`: decodes photographs until its parent closes the connection.
 
 Each request is a line of JSON with two descriptors: the file to read, and the shared memory to write to. The answer is
-a line of JSON: what a `Photo` says beside its pixels, or `error`, the name of one of tuft's errors, and `message`. JSON
-instead of pickle, since hostile files may have compromised the worker, and unpickling its answer could run code.
+a line of JSON: what a `Photo` or `Frames` say beside their pixels, or `error`, the name of one of tuft's errors, and
+`message`. JSON instead of pickle, since hostile files may have compromised the worker, and unpickling its answer could
+run code.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tuft.errors import TuftError
 from tuft.imaging.decoding.formats import register
+from tuft.imaging.decoding.frames import frames_from_file
 from tuft.imaging.decoding.load import decoding_errors, photo_from_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
     from tuft.imaging.decoding.load import Photo
 
 REQUEST_BYTES: Final = 16_384
@@ -57,26 +62,40 @@ def _send(parent: socket.socket, answer: dict[str, Any]) -> None:
 
 
 def _decode(request: dict[str, Any], source: int, pixels: int, *, memory: str) -> dict[str, Any]:
-    name = request.pop("name")
+    name, frames = request.pop("name"), request.pop("frames")
     try:
         with os.fdopen(source, "rb") as file, decoding_errors(name, request["max_pixels"], memory=memory):
             file.seek(0)  # the position is shared with the parent
-            photo = photo_from_file(file, name, **request)
-            _write(photo, pixels)
+            answer = _frames(file, name, pixels, **request) if frames else _photo(file, name, pixels, **request)
     except TuftError as exc:
         return {"error": type(exc).__name__, "message": str(exc)}
     finally:
         os.close(pixels)
+    return answer
+
+
+def _photo(file: BinaryIO, name: str, pixels: int, **limits: Any) -> dict[str, Any]:
+    photo = photo_from_file(file, name, **limits)
+    return {**_written([photo], pixels), "animated": photo.animated}
+
+
+def _frames(file: BinaryIO, name: str, pixels: int, **limits: Any) -> dict[str, Any]:
+    frames = frames_from_file(file, name, **limits)
+    return {**_written(frames.photos, pixels), "durations_ms": frames.durations_ms, "plays": frames.plays}
+
+
+def _written(photos: Sequence[Photo], pixels: int) -> dict[str, Any]:
+    """Writes the pixels of photos of one size, one after another; returns what else is to be known of them."""
+    _write(photos, pixels)
     return {
-        "size_hw": photo.size_hw,
-        "has_alpha": photo.alpha is not None,
-        "backdrop": photo.backdrop,
-        "animated": photo.animated,
+        "size_hw": photos[0].size_hw,
+        "have_alpha": [int(photo.alpha is not None) for photo in photos],
+        "backdrops": [photo.backdrop for photo in photos],
     }
 
 
-def _write(photo: Photo, pixels: int) -> None:
-    planes = [photo.rgb] if photo.alpha is None else [photo.rgb, photo.alpha]
+def _write(photos: Sequence[Photo], pixels: int) -> None:
+    planes = [plane for photo in photos for plane in (photo.rgb, photo.alpha) if plane is not None]
     flags = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
     with mmap.mmap(pixels, sum(plane.nbytes for plane in planes), flags) as shared:
         for plane in planes:
