@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from tuft.imaging.decoding.sources import FileSource
     from tuft.inference.observers import Observer
     from tuft.inference.resilience import CircuitState
     from tuft.inference.runner import RunResult
@@ -253,7 +252,7 @@ class Client:
 
     def remove_frames(
         self,
-        animation: FileSource,
+        animation: imaging.ImageSource,
         preset: str | Preset | None = None,
         *,
         concurrency: int = DEFAULT_CONCURRENCY,
@@ -265,7 +264,7 @@ class Client:
         memory at once: `Settings.max_pixels` is for the pixels of all frames together.
 
         Args:
-            animation: Path, bytes or binary file; a picture that is no animation has one frame.
+            animation: Path, bytes or binary file; any other picture that `remove` takes has one frame.
             preset: As for `remove`.
             concurrency: How many frames are worked on at once, above zero.
             options: The other arguments of `remove`.

@@ -23,6 +23,7 @@ from tuft.batch.inputs import Input, image_from, input_from
 from tuft.batch.manifest import Manifest
 from tuft.batch.own_outputs import OwnOutputs
 from tuft.batch.plan import STDOUT, Job, Plan, format_of, plan
+from tuft.cli._animations import animation_format_of, save_animation
 from tuft.cli._output import Output, add_output_options
 from tuft.cli._shared import (
     DONE,
@@ -45,6 +46,7 @@ from tuft.report import Collector
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tuft.animation import CutoutAnimation
     from tuft.cli._shared import Commands
     from tuft.cutout import Cutout
     from tuft.imaging import compose
@@ -78,8 +80,11 @@ def add_to(commands: Commands) -> None:
     add_output_options(parser)
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument(
-        "--format", type=_format, choices=imaging.FORMATS, help="by default that of OUT's suffix, else png"
+        "--format", type=_format, choices=(*imaging.FORMATS, "gif"), help="by default that of OUT's suffix, else png"
     )
+    parser.add_argument("--all-frames", action="store_true",
+                        help="cut out every frame of GIF, APNG, WebP and AVIF animations, and write them as "
+                             "animated webp (by default), png or gif")  # fmt: skip
     parser.add_argument("--quality", type=_quality, metavar="1..100",
                         help="of JPEG; makes WebP smaller and its colours inexact")  # fmt: skip
     parser.add_argument("--keep-metadata", action="store_true",
@@ -100,6 +105,10 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.all_frames:
+        arguments.format = animation_format_of(arguments)
+    elif arguments.format == "gif":
+        raise OptionError("tuft writes GIF for animations: choose png or webp, or add --all-frames.")
     background = None if arguments.background is None else resolve_background(arguments.background)
     output = Output.from_arguments(arguments)
     planned = _plan(arguments)
@@ -115,8 +124,13 @@ def _run(arguments: argparse.Namespace) -> int:
         _require_served(client, arguments.model)
         folder.remove_leftovers(jobs)
         save = partial(_save, output=output, background=background, format=arguments.format, quality=arguments.quality)
+        cut_out = partial(_cut_out, client, _options(arguments), save, collector, keep_metadata=arguments.keep_metadata)
+        if arguments.all_frames:
+            saved = {"output": output, "background": background, "format": arguments.format}
+            save_all = partial(save_animation, **saved, quality=arguments.quality)
+            cut_out = partial(_cut_out_frames, client, _options(arguments), save_all)
         work = folder.resumable(
-            partial(_cut_out, client, _options(arguments), save, collector, keep_metadata=arguments.keep_metadata),
+            cut_out,
             manifest,
             options=_digest(client.settings.preset, arguments, output, background),
             again=arguments.again or collector is not None,
@@ -164,7 +178,8 @@ def _jobs(planned: Plan, arguments: argparse.Namespace, background: compose.Back
         OptionError: Background and format do not fit together, or a terminal is to show a cut-out.
     """
     for job in planned.jobs[:1]:  # all have the same format
-        require_fitting(format_of(job.target, arguments.format), background, arguments.output_type)
+        format = "webp" if arguments.all_frames else format_of(job.target, arguments.format)
+        require_fitting(format, background, arguments.output_type)
         if job.target == STDOUT and sys.stdout.isatty():
             raise OptionError("A cut-out is no text for a terminal: give -o a file, or redirect the output.")
     if arguments.watch:
@@ -225,6 +240,18 @@ def _cut_out(
     return cutout
 
 
+def _cut_out_frames(
+    client: Client, options: RemoveOptions, save: Callable[[CutoutAnimation, Path], None], job: Job
+) -> Cutout:
+    """Makes the cut-outs of one animation and writes them; returns the first."""
+    image = image_from(job.source, max_bytes=client.settings.max_bytes)
+    animation = client.remove_frames(image, **options)
+    if job.target != STDOUT:
+        make_folder(job.target.parent)
+    save(animation, job.target)
+    return animation.cutouts[0]
+
+
 def _save(
     cutout: Cutout,
     target: Path,
@@ -249,7 +276,7 @@ def _digest(preset: str, arguments: argparse.Namespace, output: Output, backgrou
     if isinstance(background, np.ndarray):
         behind = [background.shape, hashlib.sha256(background.data).hexdigest()]
     options = [preset, *_options(arguments).values(), *output.values, behind, arguments.quality]
-    options += [arguments.keep_metadata]
+    options += [arguments.keep_metadata, arguments.all_frames]
     return hashlib.sha256(json.dumps([tuft.__version__, *options]).encode()).hexdigest()
 
 

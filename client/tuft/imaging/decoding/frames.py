@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+import numpy as np
 from PIL import Image
 
 from tuft.errors import ImageTooLargeError
@@ -16,13 +17,16 @@ from tuft.imaging.decoding.load import (
     Photo,
     decoding_errors,
     is_animated,
+    load_photo,
     photo_from_pil,
     read_picture,
 )
-from tuft.imaging.decoding.sources import FileSource, name_of, opened
+from tuft.imaging.decoding.sources import name_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from tuft.imaging.decoding.load import ImageSource
 
 # A minute and a half at 24 frames per second.
 MAX_FRAMES: Final = 2000
@@ -44,7 +48,7 @@ class Frames:
 
 
 def load_frames(
-    source: FileSource,
+    source: ImageSource,
     *,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
@@ -53,7 +57,7 @@ def load_frames(
     """Reads all frames of an animation; of any other picture, its only one.
 
     Args:
-        source: Path, bytes or binary file.
+        source: Path, bytes or binary file; a PIL image, an array and a `Photo` are one frame.
         max_pixels: The largest width × height × number of frames accepted.
         max_bytes: The largest file accepted.
         formats: The accepted formats, of `READABLE_FORMATS`.
@@ -63,6 +67,8 @@ def load_frames(
             `max_bytes`.
         ImageError: See `load_photo`.
     """
+    if isinstance(source, Photo | np.ndarray | Image.Image):
+        return Frames((load_photo(source, max_pixels=max_pixels),), (0,), 1)
     name = name_of(source)
     with decoding_errors(name, max_pixels), opened(source, max_bytes) as file:
         return frames_from_file(file, name, max_pixels=max_pixels, formats=formats)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from tuft.errors import OptionError, SetupError
 from tuft.imaging.decoding.formats import READABLE_FORMATS
+from tuft.imaging.decoding.frames import Frames, load_frames
 from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, Photo, decoding_errors, load_photo
 from tuft.imaging.decoding.sources import FileSource, name_of, opened
 from tuft.imaging.pixels import THREADS
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from typing import BinaryIO
 
-    from tuft.imaging.decoding.frames import Frames
     from tuft.imaging.decoding.load import ImageSource
 
 # For the largest photograph that is allowed by default, in any format and turned upright.
@@ -85,13 +85,15 @@ class IsolatedDecoder:
 
     def frames(
         self,
-        source: FileSource,
+        source: ImageSource,
         *,
         max_pixels: int = MAX_PIXELS,
         max_bytes: int = MAX_BYTES,
         formats: Collection[str] = READABLE_FORMATS,
     ) -> Frames:
         """Reads all frames of an animation, see `tuft.imaging.load_frames`, and `__call__` for further errors."""
+        if isinstance(source, np.ndarray | Image.Image | Photo):
+            return load_frames(source, max_pixels=max_pixels)
         with self._ready(source, max_pixels, max_bytes) as (worker, file, name):
             return worker.frames(file, name, max_pixels=max_pixels, formats=formats, timeout_s=self._timeout_s)
 

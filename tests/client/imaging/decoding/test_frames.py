@@ -105,6 +105,12 @@ def test_a_picture_that_does_not_move_has_one_frame(format: str, picture: NDArra
     assert not load_photo(file_of(image, format, **more)).animated
 
 
+def test_what_is_no_file_has_one_frame(picture: NDArray[np.uint8], decoder: IsolatedDecoder) -> None:
+    for source in (picture, Image.fromarray(picture), load_photo(picture)):
+        for load in (load_frames, decoder.frames):
+            np.testing.assert_array_equal([photo.rgb for photo in load(source).photos], [picture])
+
+
 def test_only_animations_are_called_so(decoder: IsolatedDecoder) -> None:
     for format in ("webp", "png", "gif"):
         assert load_photo(animation(format)).animated
