@@ -105,7 +105,9 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     """A folder like a user's after `make demo`, beside which `make serve` is running."""
     folder = tmp_path_factory.mktemp("walk")
     as_in_a_clone(folder)
-    Image.fromarray(skimage.data.chelsea()).save(folder / "dog.jpg", quality=95)
+    dog = Image.fromarray(skimage.data.chelsea())
+    dog.save(folder / "dog.jpg", quality=95)
+    dog.reduce(3).save(folder / "walk.gif", save_all=True, append_images=[dog.reduce(3).transpose(0)], duration=100)
     published.birefnet(folder / "birefnet.onnx", shape=(1, 3, 1024, 1024))
     walk = Walk(folder, installed_wheel(tmp_path_factory.mktemp("installed")))
     walk.shell("tuft-export publish --checkpoint demo --runtime python")
