@@ -15,6 +15,7 @@ GOLDEN = [
     "Client",
     "ContractError",
     "Cutout",
+    "CutoutAnimation",
     "FakeTransport",
     "ImageError",
     "ImageNotFoundError",

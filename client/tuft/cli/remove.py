@@ -60,6 +60,7 @@ _BESIDE_THE_CUTOUTS: Final = Path()  # --report without a file
 def add_to(commands: Commands) -> None:
     """Adds the command."""
     parser = add_command(commands, "remove", _run, "cut the subjects out of photographs")
+    parser.set_defaults(usage_error=parser.error)
     parser.add_argument("paths", nargs="+", type=_input, metavar="PATH",
                         help="photograph, folder of photographs, http(s) URL, or - for the standard input")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="OUT",
@@ -108,7 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.all_frames:
         arguments.format = animation_format_of(arguments)
     elif arguments.format == "gif":
-        raise OptionError("tuft writes GIF for animations: choose png or webp, or add --all-frames.")
+        arguments.usage_error("argument --format: gif is for animations: choose png or webp, or add --all-frames")
     background = None if arguments.background is None else resolve_background(arguments.background)
     output = Output.from_arguments(arguments)
     planned = _plan(arguments)

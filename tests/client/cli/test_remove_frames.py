@@ -74,7 +74,6 @@ def test_by_default_the_first_frame_is_cut_out(server: FakeTransport, moving: Pa
         (["-o", "OUT.webp", "--all-frames", "--keep-metadata"], "--keep-metadata is for single pictures"),
         (["-o", "OUT.webp", "--all-frames", "--report"], "--report is for single pictures"),
         (["-o", "OUT.gif"], "tuft writes no .gif"),
-        (["-o", "OUT", "--format", "gif"], "or add --all-frames"),
     ],
 )
 def test_what_does_not_go_together_is_told(
@@ -90,3 +89,10 @@ def test_what_does_not_go_together_is_told(
     assert words in capsys.readouterr().err
     assert server.requests == []
     assert not list(tmp_path.glob("out*"))
+
+
+def test_a_gif_that_does_not_move_is_wrong_usage(moving: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        remove(moving, "--format", "gif")
+    assert caught.value.code == 2
+    assert "choose png or webp, or add --all-frames" in capsys.readouterr().err
