@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,9 +45,7 @@ class OrtProgram(Program):
 
     def run(self, inputs: Sequence[NDArray[Any]], interrupt: Interrupt) -> list[NDArray[Any]]:
         """See `Program.run`."""
-        import onnxruntime
-
-        options = onnxruntime.RunOptions()
+        options = _library().RunOptions()
 
         def stop() -> None:
             options.terminate = True
@@ -58,9 +57,7 @@ class OrtProgram(Program):
 
 def version() -> str:
     """ONNX Runtime's version."""
-    import onnxruntime
-
-    return str(onnxruntime.__version__)
+    return str(_library().__version__)
 
 
 def device(wanted: str | None = None) -> str:
@@ -69,9 +66,8 @@ def device(wanted: str | None = None) -> str:
     Raises:
         RuntimeError: This build does not have `wanted`.
     """
-    import onnxruntime
-
-    available = [name for name, provider in PROVIDERS.items() if provider in onnxruntime.get_available_providers()]
+    providers = _library().get_available_providers()
+    available = [name for name, provider in PROVIDERS.items() if provider in providers]
     if wanted is None:
         return next(name for name in _BY_ITSELF if name in available)
     if wanted not in available:
@@ -153,8 +149,7 @@ class _Start:
             is_optimised: Whether it has been written as `optimised`.
             optimised: Where the optimised graph is written.
         """
-        import onnxruntime
-
+        onnxruntime = _library()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _LOG_FATAL
         options.intra_op_num_threads = self._threads
@@ -178,3 +173,11 @@ def _as_runtime_error() -> Iterator[None]:
         raise
     except Exception as exc:
         raise RuntimeError(str(exc)) from exc
+
+
+def _library() -> Any:
+    # Its newer wheels (1.32) send usage data to their maker, and store an identifier of this machine.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime

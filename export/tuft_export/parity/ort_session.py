@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ class OrtSession:
     """
 
     def __init__(self, model: onnx.ModelProto | Path) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as in tuft_runtime
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
