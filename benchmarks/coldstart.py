@@ -2,15 +2,19 @@
 
     python benchmarks/coldstart.py [--weights demo|published] [--repository DIR] [--sizes PX ...] [--preset NAME]
                                    [--megapixels MP] [--starts N] [--parameter NAME=VALUE ...]
-                                   [--against transparent-background] [--work DIR] [--json FILE]
+                                   [--against transparent-background] [--work DIR] [--json FILE] [--only local]
 
-It measures four things:
+It measures five things:
 
 - importing tuft (`python -X importtime`);
 - the process of one model until it answers: without a cache of compiled graphs, with an empty one and a filled one;
 - `tuft serve` until the first cut-out, photograph to PNG, of a client that is already running and asks as soon as the
   server is ready;
+- the processes `tuft remove --url local`, at the very first use and later, and one that computes the same graph in
+  rembg's way, in turn;
 - with `--against`, the start of transparent-background.
+
+`--only local` measures nothing else, and replaces only that in the file of `--json`.
 
 The first start of a server finds tuft's cache empty, later starts find it filled. The operating system's file cache is
 warm.
@@ -24,6 +28,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -40,7 +45,7 @@ from _lib.machine import machine_facts
 from _lib.markdown_table import markdown_table
 from _lib.published import WEIGHTS, checkpoint_of, parameters_from_text, repository_from_checkpoint
 from _lib.serving import DEFAULT_WORK
-from _lib.subprocess_worker import run_subprocess
+from _lib.subprocess_worker import module_command, run_subprocess, subprocess_environment
 from _lib.synthetic_photograph import synthetic_photograph
 
 from tuft import PRESETS, Client, contract
@@ -50,6 +55,9 @@ from tuft.serve.command import free_addresses
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+FIRST_USE: Final = "`tuft remove`, the very first"
+LATER_USE: Final = "`tuft remove`, later"
+REMBGS_WAY: Final = "rembg's way, the same graph"
 PEER: Final = "transparent-background"
 WORKER: Final = "_coldstart.coldstart_worker"
 _POLL_S: Final = 0.01
@@ -65,6 +73,13 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     jpeg = options.work / f"coldstart_{options.megapixels:g}_megapixels.jpg"
     jpeg.write_bytes(synthetic_photograph(options.megapixels)[0])
+    local = {**facts, "starts": local_starts(options.preset, jpeg, options.starts, options.work)}
+    if options.only:
+        kept = json.loads(options.json.read_text()) if options.json and options.json.is_file() else {}
+        print(_local_table(local))
+        if options.json:
+            options.json.write_text(json.dumps({**kept, "local": local}, indent=1) + "\n")
+        return
     repository = options.repository or _repository(options)
     data = {
         **facts,
@@ -73,6 +88,7 @@ def main() -> None:
         "imports": imports(options.starts),
         "model": model_starts(repository, options.preset, options.precision, options.starts),
         "serve": serve_starts(repository, options.sizes, options.preset, jpeg, options.starts),
+        "local": local,
     }
     if options.against:
         checkpoint = checkpoint_of("published", options.work).path
@@ -112,6 +128,30 @@ def model_starts(repository: Path, preset: str, precision: str, repetitions: int
             for state, folder in zip(starts, ("", cache, cache), strict=True):
                 starts[state].append(run_subprocess(WORKER, "openvino", {**run, "cache": folder}))
     return starts
+
+
+def local_starts(preset: str, jpeg: Path, count: int, work: Path) -> dict[str, list[dict[str, float]]]:
+    """Whole processes, in turn, in seconds: wall-clock (`s`) and of all cores (`cpu_s`)."""
+    remove = [sys.executable, "-m", "tuft", "remove", str(jpeg), "--url", "local", "--preset", preset]
+    starts: dict[str, list[dict[str, float]]] = {FIRST_USE: [], LATER_USE: [], REMBGS_WAY: []}
+    for _ in range(count):
+        with tempfile.TemporaryDirectory(dir=work) as folder:
+            own = {"TUFT_DATA": f"{folder}/data", "TUFT_CACHE": f"{folder}/cache"}
+            png = f"{folder}/out.png"
+            for kind in (FIRST_USE, LATER_USE):
+                starts[kind].append(_whole_process([*remove, "-o", png], own))
+            (graph,) = Path(folder).glob(f"data/*/{contract.model_name(_size(preset))}/1/model.onnx")
+            way = module_command("_coldstart.rembgs_way", str(graph), str(jpeg), png)
+            starts[REMBGS_WAY].append(_whole_process(way, {"ORT_DISABLE_TELEMETRY": "1"}))
+    return starts
+
+
+def _whole_process(command: Sequence[str], variables: Mapping[str, str]) -> dict[str, float]:
+    before, began_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    environment = {**subprocess_environment(), **variables}
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    took_s, after = time.perf_counter() - began_s, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"s": took_s, "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
 
 
 def serve_starts(
@@ -197,6 +237,8 @@ def table(data: Mapping[str, Any]) -> str:
         _phases_table(data["model"], "a model's process"),
         _serve_table(data),
     ]
+    if "local" in data:
+        parts.append(_local_table(data["local"]))
     if "peer" in data:
         parts.append(_phases_table({PEER: data["peer"]}, "the peer"))
     return "\n\n".join(parts)
@@ -234,6 +276,18 @@ def _serve_table(data: Mapping[str, Any]) -> str:
     head = [["cut-out, ms", *stages, "all"], ["---"] + ["---:"] * (len(stages) + 1)]
     cut_outs = [_cut_out_row(name, data["serve"], i) for i, name in enumerate(("first", "second"))]
     return f"{markdown_table(rows)}\n\n{markdown_table(head + cut_outs)}"
+
+
+def _local_table(local: Mapping[str, Any]) -> str:
+    """One row per kind of process: medians, and their ratio to rembg's way in the same run."""
+    rows = [["from the shell to the PNG, without a server", "s", "CPU s", "times rembg's way"], ["---"] + ["---:"] * 3]
+    medians = {
+        name: [statistics.median(start[clock] for start in starts) for clock in ("s", "cpu_s")]
+        for name, starts in local["starts"].items()
+    }
+    for name, (wall, processor) in medians.items():
+        rows.append([name, _s(wall), _s(processor), _s(wall / medians[REMBGS_WAY][0])])
+    return f"{local['machine']}, load before {local['load']}.\n\n{markdown_table(rows)}"
 
 
 def _moments(start: Mapping[str, Any]) -> dict[str, float]:
@@ -279,6 +333,7 @@ def _parser() -> argparse.ArgumentParser:
         ("--precision", {"choices": ["f32", "bf16"], "default": "f32", "help": "of the model's process alone"}),
         ("--parameter", {"action": "append", "default": [], "help": "of configs/python.pbtxt, as NAME=VALUE"}),
         ("--against", {"choices": [PEER]}),
+        ("--only", {"choices": ["local"], "help": "measure only this"}),
         ("--work", {"type": Path, "default": DEFAULT_WORK, "help": "keeps what was exported"}),
         ("--json", {"type": Path, "help": "where the raw numbers go"}),
     ]

@@ -72,3 +72,16 @@ def test_a_short_start_is_told_in_order(tmp_path: Path) -> None:
     text = coldstart.table(data)
     assert "| seconds since `tuft serve` | first start | later starts |" in text
     assert [line for line in text.splitlines() if line.startswith("| first cut-out |")]
+
+
+@pytest.mark.slow
+def test_the_ways_without_a_server_take_turns(tmp_path: Path) -> None:
+    jpeg = tmp_path / "photo.jpg"
+    jpeg.write_bytes(synthetic_photograph(0.1)[0])
+    starts = coldstart.local_starts("standard", jpeg, 1, tmp_path)
+    assert [len(runs) for runs in starts.values()] == [1, 1, 1]
+    for (run,) in starts.values():
+        assert min(run["s"], run["cpu_s"]) > 0
+    text = coldstart._local_table({"machine": "a machine", "load": 0.1, "starts": starts})
+    assert text.splitlines()[-1].startswith("| rembg's way, the same graph |")
+    assert text.endswith("| 1.00 |")
