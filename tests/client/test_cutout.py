@@ -175,6 +175,12 @@ def test_a_quality_that_is_none_is_told(cutout: Cutout, quality: Any) -> None:
             cutout.to_bytes(format, quality=quality)
 
 
+@pytest.mark.parametrize("lossless", ["no", 0, None])
+def test_lossless_is_true_or_false(cutout: Cutout, lossless: Any) -> None:
+    with pytest.raises(OptionError, match="lossless"):
+        cutout.to_bytes("webp", lossless=lossless)
+
+
 @pytest.mark.parametrize("name", ["jpg", "JPG", "jpeg"])
 def test_jpg_is_a_name_of_jpeg(cutout: Cutout, tmp_path: Path, name: str) -> None:
     cutout.save(tmp_path / "disk.data", format=name, background="white")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -137,6 +138,20 @@ def test_a_file_keeps_its_extended_attributes(tmp_path: Path) -> None:
         pytest.skip("no extended attributes here")
     write_atomically(path, b"new")
     assert os.getxattr(path, "user.origin") == b"here"
+
+
+def test_a_file_keeps_its_access_list(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    path.write_bytes(b"old")
+    nobody, read, write = 0xFFFFFFFF, 4, 2
+    entries = [(1, read | write, nobody), (2, read, 1234), (4, 0, nobody), (16, read, nobody), (32, 0, nobody)]
+    access_list = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", access_list)
+    except (OSError, AttributeError):
+        pytest.skip("no access lists here")
+    write_atomically(path, b"new")
+    assert os.getxattr(path, "system.posix_acl_access") == access_list
 
 
 def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:

@@ -60,9 +60,10 @@ class OwnOutputs:
     def made_from(self, file: Path, photographs: Collection[str]) -> bool:
         """Whether `file` is the cut-out of another one of `photographs`, given as absolute paths."""
         entry = self._entries.get(_place(file))
-        if entry is None or entry.source is None or entry.source.path == os.path.abspath(file):  # noqa: PTH100
+        if entry is None or entry.source is None:
             return False
-        return entry.source.path in photographs and file in self
+        source, own = os.path.abspath(entry.source.path), os.path.abspath(file)  # noqa: PTH100 - links stay
+        return source != own and source in photographs and file in self
 
     def leave_out(self, file: Path) -> None:
         """Remembers that `file` has been left out."""

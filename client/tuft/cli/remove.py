@@ -156,6 +156,8 @@ def _plan(arguments: argparse.Namespace, watching: OwnOutputs | None = None) -> 
     """
     if arguments.watch and not any(isinstance(path, Path) and path.is_dir() for path in arguments.paths):
         raise OptionError("There is no folder to watch: give one, or leave --watch out.")
+    if arguments.watch and not all(isinstance(path, Path) for path in arguments.paths):
+        raise OptionError("Only folders and files can be watched: leave URLs and - out, or --watch.")
     if arguments.watch and arguments.report is not None:
         raise OptionError("A report is written at the end of a run, and --watch has none: leave one of them out.")
     text = arguments.output
@@ -185,7 +187,7 @@ def _jobs(planned: Plan, arguments: argparse.Namespace, background: compose.Back
             raise OptionError("A cut-out is no text for a terminal: give -o a file, or redirect the output.")
     if arguments.watch:
         return ()
-    return tuple(job for job in planned.jobs if not (arguments.skip_existing and job.target.exists()))
+    return tuple(job for job in planned.jobs if not (arguments.skip_existing and job.target.is_file()))
 
 
 def _require_served(client: Client, model: str | None) -> None:

@@ -80,6 +80,8 @@ def encode(
     pixels = np.asarray(picture)
     format = format_from_name(format)
     quality = _quality(quality)
+    if not isinstance(lossless, bool):
+        raise OptionError(f"lossless is {shown(repr(lossless))}: give True or False.")
     labels = _labels(exif, grey=pixels.ndim == 2)
     if max(pixels.shape[:2]) > _MAX_SIDE.get(format, max(pixels.shape[:2])):
         raise OptionError(f"{format} holds at most {_MAX_SIDE[format]} pixels a side: choose png.")

@@ -242,6 +242,8 @@ def test_a_second_run_into_the_same_folder(photos: Path) -> None:
     planned = plan([photos], photos)
     assert [job.source.name for job in planned.jobs] == ["a.jpg", "b.jpg", "tom.jpg"]
     assert [file.name for file in planned.left_out] == ["a.png", "tom.png"]
+    roundabout = [photos / ".." / "photos" / name for name in ("a.jpg", "a.png")]
+    assert [job.source.name for job in plan(roundabout, photos).jobs] == ["a.jpg"]
     # Below the folder with the manifest, and with the names that a shell's * gives, it is the same.
     assert [job.source.name for job in plan([photos / "cats"], photos / "cats").jobs] == ["tom.jpg"]
     every = sorted(file for file in photos.iterdir() if file.is_file() and not file.name.startswith("."))

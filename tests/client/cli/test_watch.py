@@ -106,7 +106,9 @@ def test_in_the_same_folder_cut_outs_are_not_photographs_and_collisions_do_not_e
     assert "would both become" in line
 
 
-@pytest.mark.parametrize("arguments", [("dog.png", "-o", "out"), ("-", "-o", "out"), (".", "-o", "out", "--report")])
+@pytest.mark.parametrize(
+    "arguments", [("dog.png", "-o", "out"), ("-", "-o", "out"), (".", "-o", "out", "--report"), (".", "-")]
+)
 def test_what_cannot_be_watched_is_told(
     server: FakeTransport,
     photos: Path,

@@ -93,7 +93,7 @@ def test_the_same_folder_again_and_with_a_new_photograph(
 def test_what_is_piped_comes_out_at_the_other_end(photos: Path) -> None:
     for line in (
         "cat dog.png | tuft_remove - -o -",
-        "cat dog.png | tuft_remove -",
+        "cat dog.png | tuft_remove - --skip-existing",
         "cat dog.png | tuft_remove /dev/stdin --format png | cat",
         "tuft_remove <(cat dog.png) -o /dev/stdout",
         "cat dog.png | tuft_remove - -o made.png && cat made.png",

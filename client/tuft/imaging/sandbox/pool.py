@@ -10,6 +10,7 @@ import math
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
+from numbers import Real
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from tuft.imaging.decoding.load import MAX_BYTES, MAX_PIXELS, Photo, decoding_er
 from tuft.imaging.decoding.sources import FileSource, name_of, opened
 from tuft.imaging.pixels import THREADS
 from tuft.imaging.sandbox.process import DecodingProcess
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -51,10 +53,10 @@ class IsolatedDecoder:
     """
 
     def __init__(self, *, workers: int = THREADS, timeout_s: float = 30.0, memory_bytes: int = MEMORY_BYTES) -> None:
-        if not (workers >= 1 and 0 < timeout_s < math.inf and memory_bytes >= 1):
-            raise OptionError(
-                f"{workers} workers with {timeout_s} s and {memory_bytes} bytes decode nothing: give numbers above 0."
-            )
+        numbers = all(isinstance(number, Real) for number in (workers, timeout_s, memory_bytes))
+        if not (numbers and workers >= 1 and 0 < timeout_s < math.inf and memory_bytes >= 1):
+            given = shown(f"{workers!r} workers with {timeout_s!r} s and {memory_bytes!r} bytes")
+            raise OptionError(f"{given} decode nothing: give numbers above 0.")
         if not hasattr(socket, "send_fds"):
             raise SetupError("This system has no Unix sockets for decoding apart: leave isolate_decoding off.")
         self._timeout_s = timeout_s
