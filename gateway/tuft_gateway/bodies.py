@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import anyio
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
+from tuft_gateway.multipart import NotMultipartError, parse_multipart
 from tuft_gateway.problems import ApiError
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ async def received_form(request: Request, options: GatewayOptions, memory: Uploa
     body = _Body(request, options, memory)
     try:
         with anyio.fail_after(options.body_timeout_s):
-            form = await _form(request, body, options)
+            form = await _form(request, body)
     except TimeoutError as exc:
         body.release()
         raise ApiError("body_timeout", "The body came too slowly: send it over a faster connection.") from exc
@@ -130,16 +129,10 @@ class _Body:
         return ApiError("file_too_large", detail)
 
 
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser, which would write files of more than 1 MiB to the disk; `_Body` bounds the memory."""
-
-    spool_max_size = 2**40
-
-
-async def _form(request: Request, body: _Body, options: GatewayOptions) -> Form:
+async def _form(request: Request, body: _Body) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == _MULTIPART:
-        return await _multipart(request, body, options)
+        return await _multipart(request, body)
     if kind == _URLENCODED:
         content = await body.read()
         return await anyio.to_thread.run_sync(_urlencoded, content)
@@ -149,26 +142,18 @@ async def _form(request: Request, body: _Body, options: GatewayOptions) -> Form:
     raise ApiError("unsupported_media_type", f"Send {_MULTIPART}, {_URLENCODED} or {_JSON}.")
 
 
-async def _multipart(request: Request, body: _Body, options: GatewayOptions) -> Form:
-    parser = _InMemoryParser(
-        request.headers,
-        body.chunks(),
-        max_files=8,
-        max_fields=MAX_FIELDS,
-        max_part_size=options.max_body_bytes,  # base64; Starlette allows 1 MiB by default
-    )
+async def _multipart(request: Request, body: _Body) -> Form:
     try:
-        items = (await parser.parse()).multi_items()
-    except MultiPartException as exc:
-        raise ApiError("invalid_body", f"The multipart body cannot be read: {exc.message}") from exc
+        parts = await parse_multipart(body.chunks(), request.headers["content-type"])
+    except NotMultipartError as exc:
+        raise ApiError("invalid_body", f"The multipart body cannot be read: {exc}") from exc
     fields: dict[str, str] = {}
     files: dict[str, tuple[bytes, ...]] = {}
-    for name, value in items:
-        if isinstance(value, UploadFile):
-            files[name] = (*files.get(name, ()), value.file.read())
-            value.file.close()
-        elif value:
-            fields[name] = value
+    for part in parts:
+        if part.is_file:
+            files[part.name] = (*files.get(part.name, ()), bytes(part.content))
+        elif part.content:
+            fields[part.name] = part.content.decode("utf-8", "replace")
     return Form(fields, files)
 
 

@@ -71,7 +71,7 @@ class BrowserPolicy:
     def _is_local(self, headers: Headers) -> bool:
         """Whether the request names this machine, and comes from no page, or from one of this machine."""
         origin = headers.get("origin")
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        host = _hostname(f"//{headers.get('host', '')}")
         return is_loopback(host) and (origin is None or is_loopback(_hostname(origin)))
 
     def _cors(self, origin: str | None) -> dict[str, str]:
@@ -84,8 +84,8 @@ class BrowserPolicy:
         return {"Access-Control-Allow-Origin": allowed, "Access-Control-Expose-Headers": _EXPOSED, "Vary": "Origin"}
 
 
-def _hostname(origin: str) -> str:
+def _hostname(url: str) -> str:
     try:
-        return urlsplit(origin).hostname or ""
+        return urlsplit(url).hostname or ""
     except ValueError:
         return ""

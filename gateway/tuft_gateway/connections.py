@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tuft_gateway.problems import ApiError
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +38,20 @@ def protocol(options: GatewayOptions) -> type[H11Protocol]:
                 self._stop_waiting()
             elif self._head_timer is None:  # a first part of the next request on this connection
                 self._wait_for_head()
+
+        def send_400_response(self, msg: str) -> None:
+            """What is no request of HTTP gets an error of the same shape as all others."""
+            error = ApiError("invalid_request")
+            body = json.dumps(error.to_dict()).encode("ascii")
+            length = (b"content-length", str(len(body)).encode("ascii"))
+            headers = [(b"content-type", b"application/json"), length, (b"connection", b"close")]
+            for event in (
+                h11.Response(status_code=error.status, headers=headers),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+            self.transport.close()
 
         def _wait_for_head(self) -> None:
             self._head_timer = self.loop.call_later(options.idle_timeout_s, self._drop)

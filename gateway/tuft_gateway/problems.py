@@ -52,6 +52,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "invalid_tuft_preset": (400, "Invalid tuft_preset parameter given"),
         "invalid_tuft_model": (400, "Invalid tuft_model parameter given"),
         "invalid_tuft_refine": (400, "Invalid tuft_refine parameter given"),
+        "invalid_request": (400, "Invalid HTTP request"),
         "invalid_body": (400, "Invalid request body"),
         "invalid_parameter": (400, "Invalid parameter given"),
         "forbidden_origin": (403, "Requests from this web page are not allowed"),

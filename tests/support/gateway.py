@@ -33,17 +33,17 @@ def live_gateway(app: FastAPI, options: GatewayOptions) -> Iterator[tuple[str, i
 
 
 class Website:
-    """A web server on loopback: answers each path as it was told, and keeps what it was asked.
+    """A web server on an address of loopback: answers each path as it was told, and keeps what it was asked.
 
     Attributes:
         port: Its port.
         asked: Path and headers of each request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._answers: dict[str, Answer] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((host, 0), self._handler())
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

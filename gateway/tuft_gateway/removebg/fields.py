@@ -57,8 +57,8 @@ TYPE_LEVELS: Final = ("1", "none", "2", "latest")
 SHADOWS: Final = ("none", "auto", "drop", "natural", "3D", "car")
 _DEFAULT_SHADOW: Final = "natural"
 
-_REGION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:px|%)?\s*){4}")
-_OPACITY: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%?")
+_REGION: Final = re.compile(r"\d+(?:\.\d+)?(?:px|%)?(?:\s+\d+(?:\.\d+)?(?:px|%)?){3}")
+_OPACITY: Final = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%?", re.ASCII)
 _DATA_URL: Final = re.compile(r"data:[\w/+.-]{0,80};base64,")
 _MODEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
@@ -235,6 +235,8 @@ def _checked(fields: Mapping[str, str], name: str, default: Default, parse: Call
     text = fields.get(name, "").strip().lower()
     if not text:
         return default
+    if not text.isascii():  # Python takes the digits of every script for digits
+        raise ApiError(f"invalid_{name}", "Give digits from 0 to 9.")
     _parsed(text, f"invalid_{name}", parse)
     return text
 
