@@ -1,10 +1,11 @@
-"""Regenerates the tables of README.md from the raw numbers in results/.
+"""Regenerates the tables of README.md, and the figures in other documents, from the raw numbers in results/.
 
     python benchmarks/tables.py [--check]
 
 Between `<!-- table: NAME -->` and `<!-- end -->` goes the output of the `table` function of the benchmark NAME for
-`results/NAME.json`, or how to measure it if that file is missing. With `--check` nothing is written, and the exit code
-is 1 if a table is out of date.
+`results/NAME.json`, or how to measure it if that file is missing. Between `<!-- figure: NAME
+KEY.KEY FORMAT -->` and `<!-- end -->`, on one line, goes one number of that file. With `--check` nothing is written,
+and the exit code is 1 if anything is out of date.
 """
 
 from __future__ import annotations
@@ -23,26 +24,35 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parent
 _BLOCK: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _OPENED: Final = re.compile(r"<!-- table: ")
+_FIGURE: Final = re.compile(r"(<!-- figure: (\w+) (\S+) (\S+) -->)[^\n]*?(<!-- end -->)")
+# Other documents with numbers, from the root of the checkout.
+_OTHERS: Final = ("README.md", "docs/measurements.md", "training/README.md", "export/tuft_export/demo/README.md")
 
 
 def main() -> int:
-    """Writes or checks README.md."""
-    parser = argparse.ArgumentParser(description="The tables of README.md, from results/.")
-    parser.add_argument("--check", action="store_true", help="write nothing, fail if a table is out of date")
+    """Writes or checks the documents."""
+    parser = argparse.ArgumentParser(description="The tables of README.md and other figures, from results/.")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a number is out of date")
     options = parser.parse_args()
-    page = FOLDER / "README.md"
-    text = page.read_text()
-    written = with_tables(text, FOLDER / "results")
-    if options.check and written != text:
-        print(f"{page.name} does not show what results/ says: run `python benchmarks/tables.py`.", file=sys.stderr)
+    pages = {page: page.read_text() for page in _pages()}
+    written = {page: with_tables(text, FOLDER / "results") for page, text in pages.items()}
+    changed = [page for page, text in written.items() if text != pages[page]]
+    if options.check and changed:
+        names = ", ".join(str(page.relative_to(FOLDER.parent)) for page in changed)
+        print(f"Not what results/ says: {names}: run `python benchmarks/tables.py`.", file=sys.stderr)
         return 1
-    if written != text:
-        page.write_text(written)
+    for page in changed:
+        page.write_text(written[page])
     return 0
 
 
+def _pages() -> list[Path]:
+    others = (FOLDER.parent / name for name in _OTHERS)
+    return [FOLDER / "README.md", *(page for page in others if page.is_file())]
+
+
 def with_tables(page: str, results: Path) -> str:
-    """Returns the page with every table regenerated.
+    """Returns the page with every table and figure regenerated.
 
     Args:
         page: Markdown.
@@ -50,10 +60,20 @@ def with_tables(page: str, results: Path) -> str:
 
     Raises:
         ValueError: A table is not closed, or names a benchmark that does not exist.
+        KeyError: A figure is not in the results.
     """
     if len(_BLOCK.findall(page)) != len(_OPENED.findall(page)):
         raise ValueError("A table is opened and not closed: write <!-- end --> on the line after it.")
+    page = _FIGURE.sub(lambda found: f"{found[1]}{_figure(found, results)}{found[5]}", page)
     return _BLOCK.sub(lambda found: f"{found[1]}\n{_block(found[2], results)}\n\n{found[3]}", page)
+
+
+def _figure(found: re.Match[str], results: Path) -> str:
+    """One number of `results/NAME.json`, found by its keys, separated by points."""
+    value: Any = json.loads((results / f"{found[2]}.json").read_text())
+    for key in found[3].split("."):
+        value = value[key]
+    return format(value, found[4])
 
 
 def _block(name: str, results: Path) -> str:

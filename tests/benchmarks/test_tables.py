@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_a_table_is_made_of_the_numbers(tmp_path: Path) -> None:
     assert page.endswith("<!-- end -->\n\nAfter.\n")
     assert "whatever" not in page
     assert tables.with_tables(page, tmp_path) == page
+
+
+def test_a_figure_is_one_number_of_the_results(tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text(json.dumps({"passes": {"384": {"iou": 0.9049}}, "whole": 36}))
+    page = "IoU <!-- figure: demo passes.384.iou .2f -->?<!-- end -->, <!-- figure: demo whole d --><!-- end --> whole."
+    written = tables.with_tables(page, tmp_path)
+    assert re.sub("<!--.*?-->", "", written) == "IoU 0.90, 36 whole."
+    assert tables.with_tables(written, tmp_path) == written
+    with pytest.raises(KeyError):
+        tables.with_tables(page.replace("384", "512"), tmp_path)
 
 
 def test_what_was_not_measured_says_how(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tuft_training.scenes import scene
 from tuft_training.sheets import contact_sheet, row_of_cells, save_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tuft_export.inspyrenet import InSPyReNet
     from tuft_training.pets import Labelled
@@ -160,6 +160,18 @@ def scores_table(results: dict[str, list[Score]]) -> str:
     return "\n".join(lines)
 
 
+def summary(results: Mapping[str, Sequence[Measures | Score]]) -> dict[str, dict[str, float]]:
+    """The number and the mean measures of each row, and of `all`, for JSON."""
+    everything = [one for several in results.values() for one in several]
+    rows = {**dict(sorted(results.items())), "all": everything}
+    return {name: {"n": len(several), **_means(several)} for name, several in rows.items()}
+
+
+def _means(several: Sequence[Measures | Score]) -> dict[str, float]:
+    values = [one._asdict() if isinstance(one, Score) else asdict(one) for one in several]
+    return {name: round(float(np.mean([one[name] for one in values])), 5) for name in values[0]}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tuft_training.evaluate", description=__doc__.splitlines()[0])
@@ -179,16 +191,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record: dict[str, Any] = {"checkpoint": file_hash(options.checkpoint), "size": size_px}
     if options.scenes:
         scenes = evaluate_categories(network, size_px, options.scenes, options.scene_size)
-        record["scenes"] = {name: [asdict(one) for one in several] for name, several in sorted(scenes.items())}
+        record["scenes"] = summary(scenes)
         print(table(scenes), flush=True)
     if options.pets:
         sets = evaluate_photographs(network, options.pets, size_px, options.each)
-        record["photographs"] = {name: [one._asdict() for one in several] for name, several in sets.items()}
+        record["photographs"] = summary(sets)
         print(scores_table(sets), flush=True)
     if options.composites:
         composites = evaluate_composites(network, options.composites, size_px)
-        record["composites"] = {name: asdict(one) for name, one in composites.items()}
-        print(table({name: [one] for name, one in composites.items()}), flush=True)
+        one_each = {name: [one] for name, one in composites.items()}
+        record["composites"] = summary(one_each)
+        print(table(one_each), flush=True)
     if options.json:
         write_atomically(options.json, json.dumps(record, indent=1).encode() + b"\n")
     if options.photos:
