@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast walk check format docs lock train-demo serve gateway engines quality benchmark accept-mattes clean
+.PHONY: demo test test-fast walk check format docs lock train-demo ship-demo tables serve gateway engines quality benchmark accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -59,6 +59,22 @@ engines: $(VENV)/dev.stamp
 # Continues where out/training ended. TUFT_PETS=DIR or ../shared/pets: real photographs with masks, beside the scenes.
 train-demo: $(VENV)/dev.stamp
 	PYTHONPATH=training $(BIN)/python -m tuft_training --resume $(if $(MINUTES),--minutes $(MINUTES))
+
+# The demo becomes the mean of CHECKPOINTS (files); what depends on it is measured and rendered anew. Look at
+# docs/images/demo_photographs.webp, write into benchmarks/results/demo.json how many are `whole`, then `make tables`.
+DEMO := export/tuft_export/demo/demo.safetensors
+ship-demo: export PYTHONPATH := training
+ship-demo: $(VENV)/dev.stamp
+	$(BIN)/python -m tuft_training.averages $(CHECKPOINTS) -o $(DEMO)
+	sed -i "s/^_DEMO_SHA256 = .*/_DEMO_SHA256 = \"$$(sha256sum $(DEMO) | cut -d' ' -f1)\"/" export/tuft_export/checkpoints.py
+	$(BIN)/python benchmarks/demo.py --photos ../shared/photos/composites --json benchmarks/results/demo.json
+	$(BIN)/python -m tuft_training.evaluate --checkpoint $(DEMO) --photos ../shared/photos/photos \
+	    --output docs/images/demo_photographs.webp
+	$(BIN)/python benchmarks/tables.py
+	$(MAKE) accept-mattes
+
+tables: $(VENV)/dev.stamp
+	PYTHONPATH=training $(BIN)/python benchmarks/tables.py
 
 # Every preset on pictures with exact alpha: out/quality/index.html.
 quality: $(VENV)/dev.stamp

@@ -73,7 +73,7 @@ def _figure(found: re.Match[str], results: Path) -> str:
     value: Any = json.loads((results / f"{found[2]}.json").read_text())
     for key in found[3].split("."):
         value = value[key]
-    return format(value, found[4])
+    return "not judged" if value is None else format(value, found[4])
 
 
 def _block(name: str, results: Path) -> str:

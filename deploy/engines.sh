@@ -26,7 +26,7 @@ export_graphs() {
 }
 
 build_engines() {
-    tar --create --exclude=__pycache__ pyproject.toml README.md LICENSE client export runtime deploy/engines.Dockerfile |
+    tar --create --exclude=__pycache__ pyproject.toml README.md LICENSE NOTICE client export runtime deploy/engines.Dockerfile |
         docker build --quiet --build-arg "TRITON=$TRITON" --tag "$image" --file deploy/engines.Dockerfile - >/dev/null
     local terminal=()
     if [[ -t 0 && -t 1 ]]; then terminal=(--interactive --tty); fi

@@ -46,6 +46,8 @@ def test_a_figure_is_one_number_of_the_results(tmp_path: Path) -> None:
     written = tables.with_tables(page, tmp_path)
     assert re.sub("<!--.*?-->", "", written) == "IoU 0.90, 36 whole."
     assert tables.with_tables(written, tmp_path) == written
+    (tmp_path / "demo.json").write_text(json.dumps({"passes": {"384": {"iou": 0.9}}, "whole": None}))
+    assert "not judged<!-- end --> whole" in tables.with_tables(written, tmp_path)
     with pytest.raises(KeyError):
         tables.with_tables(page.replace("384", "512"), tmp_path)
 

@@ -15,8 +15,9 @@ from tuft_training.evaluate import (
     score,
     scores_table,
     table,
+    worst_sheet,
 )
-from tuft_training.pets import Labelled
+from tuft_training.pets import Labelled, split_sets
 from tuft_training.predict import predict
 from tuft_training.sheets import contact_sheet, row_of_cells, save_sheet
 
@@ -65,6 +66,15 @@ def test_knowing_network_scores_full_marks_on_held_out_photographs(pets):
     assert all(one.iou > 0.9 and one.mae < 0.02 for several in results.values() for one in several)
     assert len(evaluate_photographs(RedIsForeground(), pets, 64, each=2)["feral_cats"]) == 2
     assert scores_table(results).splitlines()[-1].split()[:2] == ["all", "4"]
+
+
+def test_the_worst_photographs_come_first(pets):
+    darkened = next(iter(split_sets(pets)["feral_cats"].held_out))
+    Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(darkened.image)
+    sheet = worst_sheet(RedIsForeground(), pets, 64, 2)
+    first, second = sheet[40:144, : 4 * 144], sheet[40:144, 4 * 144 : 8 * 144]
+    assert not first[:, :288].any(), "neither the picture nor its alpha show anything"
+    assert second[:, 144:288].any()
 
 
 def test_a_score_leaves_out_what_the_mask_does_not_know():

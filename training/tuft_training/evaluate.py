@@ -124,6 +124,20 @@ def photographs_sheet(network: InSPyReNet, paths: Sequence[Path], size_px: int) 
     return contact_sheet(rows, columns=3)
 
 
+def worst_sheet(network: InSPyReNet, folder: Path, size_px: int, count: int) -> RGB:
+    """A contact sheet of the held-out photographs with the lowest IoU, worst first, with the mask after the alpha."""
+    rows = []
+    for split in split_sets(folder).values():
+        for photograph in split.held_out:
+            truth = photograph.read(edge=0)
+            alpha = predict(network, truth.image, size_px)
+            iou = score(alpha, truth).iou
+            title = f"{photograph.image.stem} {iou:.2f}"
+            rows.append((iou, row_of_cells(truth.image, alpha, title, truth.alpha)))
+    rows.sort(key=lambda row: row[0])
+    return contact_sheet([row for _, row in rows[:count]], columns=3)
+
+
 def scenes_sheet(network: InSPyReNet, size_px: int, count: int) -> RGB:
     """A contact sheet of held-out scenes, with the true alpha after the predicted one."""
     rows = []
@@ -184,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--composites", type=Path, help="folder of composites to measure on")
     parser.add_argument("--json", type=Path, help="file for all results as JSON")
     parser.add_argument("--photos", type=Path, help="folder of photographs to show")
+    parser.add_argument("--worst", type=int, default=0, help="show so many of the worst held-out photographs instead")
     parser.add_argument("--output", type=Path, default=Path("sheet.png"), help="contact sheet of the photographs")
     options = parser.parse_args(arguments)
     network = load_network(checkpoint_from_name(str(options.checkpoint)))
@@ -204,7 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(table(one_each), flush=True)
     if options.json:
         write_atomically(options.json, json.dumps(record, indent=1).encode() + b"\n")
-    if options.photos:
+    if options.worst and options.pets:
+        save_sheet(worst_sheet(network, options.pets, size_px, options.worst), options.output)
+    elif options.photos:
         paths = sorted(path for path in options.photos.iterdir() if path.suffix.lower() in _PICTURES)
         save_sheet(photographs_sheet(network, paths, size_px), options.output)
     return 0

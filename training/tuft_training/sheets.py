@@ -42,9 +42,9 @@ def contact_sheet(rows: Sequence[RGB], columns: int) -> RGB:
 
 
 def save_sheet(sheet: RGB, path: Path) -> None:
-    """Writes a sheet as PNG, atomically."""
+    """Writes a sheet as PNG, or as WebP if the file is called so, atomically."""
     buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, format="PNG")
+    Image.fromarray(sheet).save(buffer, format="WEBP" if path.suffix == ".webp" else "PNG", quality=80)
     write_atomically(path, buffer.getvalue())
 
 

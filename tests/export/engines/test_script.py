@@ -45,6 +45,7 @@ def checkout(tmp_path: Path) -> Path:
         "pyproject.toml",
         "README.md",
         "LICENSE",
+        "NOTICE",
         "export/tuft_export/__pycache__/cli.pyc",
         "training/big.bin",
     ):
