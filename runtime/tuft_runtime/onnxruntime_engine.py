@@ -93,9 +93,13 @@ def programs(
         RuntimeError: ONNX Runtime cannot compile it.
     """
     chosen = device(wanted)
-    start = _Start(chosen, threads, cache)
     if chosen != "cpu":
-        return [OrtProgram(start.session(path))]
+        session = _Start(chosen, threads, cache).session(path)
+        if PROVIDERS[chosen] in session.get_providers():
+            return [OrtProgram(session)]
+        if wanted is not None:
+            raise RuntimeError(f"{wanted} does not start here: its libraries or its driver are missing")
+    start = _Start("cpu", threads, cache)
     stored = CompileCache(cache, path, f"onnxruntime {version()} {threads} {everywhere}")
     sessions = stored.read(lambda file: start.session(file, is_optimised=True))
     if sessions is None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import openvino
 import pytest
 from google.protobuf import json_format, text_format
@@ -384,6 +385,21 @@ def test_a_device_that_this_build_does_not_have_is_refused_in_one_line(tmp_path:
     graph = tiny_repository(tmp_path) / f"inspyrenet_{SIZE}" / "1" / "model.onnx"
     with pytest.raises(LoadError, match=r"this build of ONNX Runtime computes on .*cpu, not on directml$"):
         tuft_runtime.load(graph, engine="onnxruntime", device="directml")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_gpu_that_does_not_start_is_no_reason_to_fail_unless_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: np.ndarray
+) -> None:
+    """Builds for CUDA list it where its libraries are missing, and then compute on the CPU."""
+    graph = tiny_repository(tmp_path) / f"inspyrenet_{SIZE}" / "1" / "model.onnx"
+    listed = [*onnxruntime.get_available_providers(), "CUDAExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    assert onnxruntime_engine.device() == "cuda"
+    loaded = tuft_runtime.load(graph, engine="onnxruntime")
+    np.testing.assert_allclose(loaded.infer(images[0]), mean_saliency(images[0]), atol=1e-6)
+    with pytest.raises(LoadError, match=r"cuda does not start here: its libraries or its driver are missing$"):
+        tuft_runtime.load(graph, engine="onnxruntime", device="cuda")
 
 
 def test_what_onnx_runtime_cannot_load_is_one_line(tmp_path: Path) -> None:

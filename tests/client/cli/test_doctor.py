@@ -129,3 +129,11 @@ def test_packages_are_told_with_their_versions(monkeypatch: pytest.MonkeyPatch) 
     assert diagnosis.versions["numpy"]
     assert diagnosis.versions["no-such-package"] is None
     assert "missing (nothing)" in str(diagnosis)
+
+
+def test_without_a_server_it_says_that_this_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "transport_name", lambda url: url.partition(":")[0] if "local:" in url else None)
+    text = str(doctor.examine(Settings(url="local:/srv/models"), FakeTransport))
+    assert "Server        fake 1 computes in this process (local:/srv/models)\n" in text
+    assert "answers at" not in text
+    assert "Server        fake 1 answers at gpu:8001\n" in str(doctor.examine(Settings(url="gpu:8001"), FakeTransport))

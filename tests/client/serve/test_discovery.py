@@ -6,6 +6,7 @@ import pytest
 
 from tuft.contract import RUNTIMES
 from tuft.errors import SetupError
+from tuft.serve import discovery
 from tuft.serve.discovery import adopted_models, published_sizes, runtime_to_serve, sizes_to_serve
 
 ONNX = ("model.onnx",)
@@ -135,3 +136,25 @@ def test_adopted_models_alone_can_be_served(tmp_path: Path) -> None:
     assert sizes_to_serve(tmp_path, "python", None) == ()
     with pytest.raises(SetupError, match="published for the python runtime"):
         sizes_to_serve(tmp_path, "python", (384,))
+
+
+def test_the_repository_is_the_one_named_or_the_nearest_or_the_demos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def make() -> str:
+        made.append("demo")
+        return str(tmp_path / "demo")
+
+    monkeypatch.setattr(discovery, "plugin", lambda group, name: make if name == "demo" else None)
+    monkeypatch.setenv("TUFT_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    assert discovery.repository_to_serve(None) == tmp_path / "demo"
+    assert made == ["demo"]
+    (tmp_path / "data" / "model_repository").mkdir(parents=True)
+    assert discovery.repository_to_serve(None) == tmp_path / "data" / "model_repository"
+    (tmp_path / "model_repository").mkdir()
+    assert discovery.repository_to_serve(None) == Path("model_repository")
+    assert discovery.repository_to_serve(tmp_path / "named") == tmp_path / "named"
+    assert made == ["demo"]
