@@ -59,6 +59,12 @@ class Outcome:
         """Whether there is no result although the network was not the reason."""
         return self.end not in (READ, CUT_OUT, NO_SUBJECT)
 
+    @property
+    def line(self) -> str:
+        """The refusal in one line, which names the file."""
+        named = self.message if str(self.file) in self.message else f"{self.file}: {self.message}"
+        return f"{self.end}: {named}"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints refusals and the summary; returns the exit status."""
@@ -96,7 +102,7 @@ def run(files: Sequence[Path], make: Callable[[], Callable[[Path], str]], *, con
     for result in bounded_map(files, one, concurrency=concurrency):
         assert result.value is not None
         if result.value.is_refusal:
-            print(f"{result.value.end}: {result.value.file}: {result.value.message}", file=sys.stderr, flush=True)
+            print(result.value.line, file=sys.stderr, flush=True)
         yield result.value
 
 

@@ -35,9 +35,9 @@ def test_every_picture_below_a_folder_is_counted_and_each_refusal_is_a_line(
         assert data["outcomes"] == {end: 2, "TruncatedImageError": 1, "NotAnImageError": 1}
         assert data["by suffix"][".jpg"] == {end: 1}
         lines = printed.err.splitlines()
-        assert [line.split(": ")[:2] for line in lines] == [
-            ["TruncatedImageError", str(tmp_path / "cut.png")],
-            ["NotAnImageError", str(tmp_path / "text.webp")],
+        assert [line.split(" ")[:2] for line in lines] == [
+            ["TruncatedImageError:", str(tmp_path / "cut.png")],
+            ["NotAnImageError:", str(tmp_path / "text.webp")],
         ]
 
 
