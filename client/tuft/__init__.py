@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from tuft.animation import CutoutAnimation
+from tuft.async_client import AsyncClient
 from tuft.client import Client
 from tuft.concurrency import MapResult
 from tuft.cutout import Cutout
@@ -45,6 +46,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 __all__ = [
     "PRESETS",
+    "AsyncClient",
     "CallOptions",
     "CancelToken",
     "CircuitOpenError",

@@ -6,7 +6,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from tuft import imaging, wiring
 from tuft.animation import CutoutAnimation
@@ -18,7 +18,7 @@ from tuft.inference.request import Request, observed
 from tuft.inference.resilience import CancelToken, Deadline, linked_token
 from tuft.inference.runner import RunRequest
 from tuft.inference.transport.connect import connect
-from tuft.options import RemoveOptions, require_many, require_option_types
+from tuft.options import RemoveOptions, require_known, require_many, require_option_types
 from tuft.presets import Preset, overridden, preset_from_name
 from tuft.settings import Settings, load_settings
 
@@ -37,6 +37,21 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger("tuft")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keyword arguments of `Client`, which describes them, for what hands them on."""
+
+    preset: str | None
+    timeout_s: float | None
+    max_pixels: int | None
+    fallback: bool | None
+    settings: Settings | None
+    observers: Iterable[Observer]
+    experiment: wiring.Experiment | wiring.Recorder | None
+    rollout: wiring.Rollout | None
+    cache: wiring.ResultCache | None
+    transport: Transport | None
 
 
 class Client:
@@ -115,8 +130,17 @@ class Client:
             SetupError: A library is not installed.
         """
         client = cls(settings=settings, **arguments)
-        client._wiring.open()
+        client.open()
         return client
+
+    def open(self) -> None:
+        """Opens what settings ask for now: cache folder, metrics port, log. The first request does otherwise.
+
+        Raises:
+            OptionError: A setting cannot be used.
+            SetupError: A library is not installed.
+        """
+        self._wiring.open()
 
     @property
     def cache(self) -> wiring.ResultCache | None:
@@ -236,9 +260,7 @@ class Client:
                 advanced, another argument has no such value.
             TypeError: `remove` has no argument of that name.
         """
-        unknown = options.keys() - RemoveOptions.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"remove() got an unexpected keyword argument {min(unknown)!r}")
+        require_known(options)
         require_many(photographs)
         leaving = CancelToken()
 

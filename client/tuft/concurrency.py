@@ -110,9 +110,18 @@ def bounded_map(
     Raises:
         OptionError: `concurrency` is not above zero.
     """
+    require_concurrency(concurrency)
+    return _results(iter(items), work, concurrency, ordered)
+
+
+def require_concurrency(concurrency: object) -> None:
+    """Checks a number of threads.
+
+    Raises:
+        OptionError: It is not above zero.
+    """
     if not isinstance(concurrency, int) or concurrency < 1:
         raise OptionError(f"There is no concurrency {shown(repr(concurrency))}: give a whole number above zero.")
-    return _results(iter(items), work, concurrency, ordered)
 
 
 def _results(
@@ -122,7 +131,7 @@ def _results(
         try:
             return TaskResult(index, item, work(item), None)
         except Exception as error:  # any failure of one item, even a defect of tuft, must not affect the others
-            _forget_locals(error)
+            forget_locals(error)
             return TaskResult(index, item, None, error)
 
     # In order, finished results may have to wait for a slower one; with a larger window the workers do not wait too.
@@ -143,7 +152,7 @@ def _results(
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _forget_locals(error: BaseException | None) -> None:
+def forget_locals(error: BaseException | None) -> None:
     """Clears the frames in the traceback of `error`: they hold the photograph, and callers may keep many errors."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)

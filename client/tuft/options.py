@@ -10,11 +10,14 @@ import numpy as np
 from PIL import Image
 
 from tuft.errors import OptionError
-from tuft.inference.resilience import CancelToken
+from tuft.inference.resilience import require_token
 from tuft.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tuft.imaging import Lengths
+    from tuft.inference.resilience import CancelToken
     from tuft.presets import Refinement
 
 
@@ -41,8 +44,19 @@ def require_option_types(*, model: object, version: object, cancel: object, unit
     for name, value in (("model", model), ("version", version), ("unit", unit)):
         if value is not None and not isinstance(value, str):
             raise OptionError(f"{name} is {shown(repr(value))}: give a text, such as {str(value)[:20]!r}.")
-    if cancel is not None and not isinstance(cancel, CancelToken):
-        raise OptionError(f"cancel is {shown(repr(cancel))}: give a tuft.CancelToken.")
+    if cancel is not None:
+        require_token(cancel)
+
+
+def require_known(options: Mapping[str, object]) -> None:
+    """Checks the names of `RemoveOptions`, before any work is begun.
+
+    Raises:
+        TypeError: One is none of them.
+    """
+    unknown = options.keys() - RemoveOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"remove() got an unexpected keyword argument {min(unknown)!r}")
 
 
 def require_many(photographs: object) -> None:

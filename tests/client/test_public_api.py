@@ -9,6 +9,7 @@ import tuft
 # A change here is a change for everybody who uses tuft: it belongs in the CHANGELOG.
 GOLDEN = [
     "PRESETS",
+    "AsyncClient",
     "CallOptions",
     "CancelToken",
     "CircuitOpenError",

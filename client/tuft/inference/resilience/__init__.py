@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuft.inference.resilience.breaker import Breaker, Breakers, CircuitState
-from tuft.inference.resilience.cancellation import CancelToken, linked_token
+from tuft.inference.resilience.cancellation import CancelToken, linked_token, require_token
 from tuft.inference.resilience.deadline import Deadline
 from tuft.inference.resilience.retry import RetryBudget, RetryPolicy
 
@@ -16,4 +16,5 @@ __all__ = [
     "RetryBudget",
     "RetryPolicy",
     "linked_token",
+    "require_token",
 ]

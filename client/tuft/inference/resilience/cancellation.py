@@ -6,7 +6,8 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from tuft.errors import RequestCancelledError
+from tuft.errors import OptionError, RequestCancelledError
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,14 +17,7 @@ class CancelToken:
     """Cancels the requests that it was given to: each ends at once in a `RequestCancelledError`.
 
     The server drops them from its queue; an inference that it has started runs to its end, and the result is discarded.
-    A token may be given to several requests and be used from any thread, for example with asyncio:
-
-        cancel = CancelToken()
-        try:
-            cutout = await asyncio.to_thread(client.remove, photo, cancel=cancel)
-        except asyncio.CancelledError:
-            cancel.cancel()
-            raise
+    A token may be given to several requests and be used from any thread. `tuft.AsyncClient` has its own for each task.
     """
 
     def __init__(self) -> None:
@@ -85,12 +79,27 @@ class CancelToken:
         return RequestCancelledError("The request was cancelled before its answer came: send it again if it is wanted.")
 
 
+def require_token(cancel: object) -> None:
+    """Checks the argument `cancel` of a request.
+
+    Raises:
+        OptionError: It is no `CancelToken`.
+    """
+    if not isinstance(cancel, CancelToken):
+        raise OptionError(f"cancel is {shown(repr(cancel))}: give a tuft.CancelToken.")
+
+
 @contextmanager
 def linked_token(*tokens: CancelToken | None) -> Iterator[CancelToken]:
-    """A token that is cancelled when one of `tokens` is, inside the `with` block."""
+    """A token that is cancelled when one of `tokens` is, inside the `with` block.
+
+    Raises:
+        OptionError: One is no token.
+    """
     joint = CancelToken()
     with ExitStack() as stack:
         for token in tokens:
             if token is not None:
+                require_token(token)
                 stack.enter_context(token.on_cancel(joint.cancel))
         yield joint
