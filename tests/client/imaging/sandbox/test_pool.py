@@ -192,7 +192,15 @@ def test_a_worker_sees_no_secrets_and_can_write_no_file(
 
 
 @pytest.mark.parametrize(
-    "options", [{"workers": 0}, {"timeout_s": 0.0}, {"timeout_s": float("nan")}, {"memory_bytes": 0}]
+    "options",
+    [
+        {"workers": 0},
+        {"timeout_s": 0.0},
+        {"timeout_s": float("nan")},
+        {"memory_bytes": 0},
+        {"workers": "2"},
+        {"timeout_s": "5"},
+    ],
 )
 def test_numbers_out_of_range_are_option_errors(options: Any) -> None:
     with pytest.raises(OptionError, match="above 0"):
