@@ -99,6 +99,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal
 lock:
 	$(LOCK) --extra dev pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt
+	$(LOCK) --extra gateway-shared -c requirements/dev.txt pyproject.toml -o requirements/gateway.txt
 
 $(VENV)/demo.stamp: requirements/demo.txt pyproject.toml
 	$(call install,demo)

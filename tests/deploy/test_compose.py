@@ -124,7 +124,7 @@ def test_every_service_is_confined() -> None:
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         written = [volume for volume in service["volumes"] if not volume.endswith(":ro")]
-        assert written in ([], ["prometheus:/prometheus"], ["grafana:/var/lib/grafana"])
+        assert written in ([], ["prometheus:/prometheus"], ["grafana:/var/lib/grafana"], ["gateway:/var/lib/tuft"])
     assert services()["triton"]["user"] == "1000:1000"
     assert services()["triton"]["deploy"]["resources"]["limits"]
 

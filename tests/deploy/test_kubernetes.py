@@ -71,8 +71,9 @@ def test_the_check_would_see_a_misspelt_field() -> None:
 
 
 def test_kustomize_is_told_of_every_manifest_and_of_none_that_is_missing() -> None:
-    base, scaling = load("kustomization.yaml"), load("autoscaling/kustomization.yaml")
-    named = {*base["resources"], *(f"autoscaling/{name}" for name in scaling["resources"])}
+    named = set(load("kustomization.yaml")["resources"])
+    for component in ("autoscaling", "gateway"):
+        named |= {f"{component}/{name}" for name in load(f"{component}/kustomization.yaml")["resources"]}
     assert named == set(MANIFESTS)
 
 
@@ -167,8 +168,8 @@ def test_one_pod_can_always_go_and_one_always_stays() -> None:
 
 def test_the_autoscaler_follows_a_number_that_prometheus_records() -> None:
     (metric,) = load("autoscaling/autoscaler.yaml")["spec"]["metrics"]
-    (rule,) = load("autoscaling/prometheus_adapter.yaml")["rules"]["custom"]
-    assert rule["name"]["as"] == metric["pods"]["metric"]["name"]
+    rules = load("autoscaling/prometheus_adapter.yaml")["rules"]["custom"]
+    (rule,) = (rule for rule in rules if rule["name"]["as"] == metric["pods"]["metric"]["name"])
     assert f"record: {rule['seriesQuery'].partition('{')[0]}\n" in RULES.read_text()
 
 

@@ -37,25 +37,27 @@ def test_the_compose_file_is_of_the_compose_specification() -> None:
     checked("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml")
 
 
-@pytest.mark.parametrize("name", ["engines", "serving"])
+@pytest.mark.parametrize("name", ["engines", "gateway", "serving"])
 def test_dockerfiles_pass_hadolint(name: str) -> None:
     checked("hadolint", f"deploy/{name}.Dockerfile")
 
 
-@pytest.mark.parametrize("components", [(), ("autoscaling",)])
+@pytest.mark.parametrize("components", [(), ("autoscaling",), ("gateway",)])
 def test_kustomize_puts_the_manifests_together(tmp_path: Path, components: tuple[str, ...]) -> None:
     folder = tmp_path / "kubernetes"
     shutil.copytree(ROOT / "deploy" / "kubernetes", folder)
     with (folder / "kustomization.yaml").open("a") as file:
         file.write(yaml.safe_dump({"components": list(components)}))
-    built = {one["kind"]: one for one in yaml.safe_load_all(checked("kubectl", "kustomize", str(folder)))}
+    everything = list(yaml.safe_load_all(checked("kubectl", "kustomize", str(folder))))
+    built = {one["kind"]: one for one in everything if "gateway" not in one["metadata"]["name"]}
+    assert ("gateway" in components) is any(one["metadata"]["name"] == "tuft-gateway" for one in everything)
     assert built["Deployment"]["metadata"]["namespace"] == "tuft"
     (container,) = built["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/tuft-triton:1"
     digest = next(one for one in container["env"] if one["name"] == "TUFT_DIGEST")["valueFrom"]["configMapKeyRef"]
     assert digest["name"] == built["ConfigMap"]["metadata"]["name"]
     assert built["ConfigMap"]["data"] == {"digest": ""}
-    assert ("replicas" in built["Deployment"]["spec"]) is not bool(components)
+    assert ("replicas" in built["Deployment"]["spec"]) is not ("autoscaling" in components)
 
 
 def test_policies_of_checkov_hold() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,16 +56,20 @@ class Walk:
         folder: The working directory.
         programs: The folder of the installed programs.
         addresses: The ports that the server listens on, instead of the default ones: other tests may be using those.
+        gateway: Address of the gateway, for the same reason.
     """
 
     folder: Path
     programs: Path
     addresses: ServerAddresses = field(init=False)
+    gateway: str = field(init=False)
     _environment: dict[str, str] = field(init=False)
     _running: list[tuple[str, subprocess.Popen[str], IO[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.addresses = free_addresses(ServeOptions(self.folder, http_port=0, grpc_port=0, metrics_port=0))
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.gateway = f"127.0.0.1:{listener.getsockname()[1]}"
         self.new_terminal()
 
     def new_terminal(self) -> None:
@@ -79,6 +84,7 @@ class Walk:
         """Runs a block to its end; later blocks see the variables that it exports. Returns what it printed."""
         variables = self.folder / "home" / "variables"
         variables.parent.mkdir(exist_ok=True)
+        text = text.replace("127.0.0.1:8080", self.gateway)
         done = self._finished(["bash", "-euo", "pipefail", "-c", f"{text}\nenv -0 >'{variables}'"], text)
         self._environment = dict(line.split("=", 1) for line in variables.read_text().split("\0") if line)
         return done
@@ -122,7 +128,8 @@ class Walk:
     def _on_free_ports(self, text: str) -> str:
         ports = {name: getattr(self.addresses, f"{name}_port") for name in ("http", "grpc", "metrics")}
         flags = " ".join(f"--{name}-port={port}" for name, port in ports.items())
-        text = text.replace("tuft serve", f"tuft serve {flags}").replace("tuft gateway", "tuft gateway --port=0")
+        text = text.replace("tuft serve", f"tuft serve {flags}")
+        text = text.replace("tuft gateway", f"tuft gateway --port={self.gateway.rpartition(':')[2]}")
         return text.replace("localhost:8001", self.addresses.grpc)
 
     def _finished(self, command: list[str], text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from platformdirs import user_data_path
 
 from tuft.errors import OptionError
+from tuft.presets import preset_from_name
 from tuft_gateway.accounts.database import open_database
 from tuft_gateway.accounts.hundredths import from_credits
 from tuft_gateway.accounts.keys import KeyStore
@@ -46,23 +47,33 @@ def database_from_arguments(arguments: argparse.Namespace) -> Engine:
 
 
 def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
-    """Accounts if there are keys, revoked ones included; otherwise the meter that serves this machine only.
+    """Accounts if a database is named or this user has made keys; otherwise the meter that serves this machine only.
+
+    With a named database callers need a key even before the first one is made: a gateway for others does not open to
+    all because its keys are in another database.
 
     Raises:
-        OptionError: A price or a URL is none.
+        OptionError: A price, a rate or a URL is none.
         SetupError: The database or the storage of the limits cannot be opened.
     """
-    if not _has_database(arguments):
+    if _named_database(arguments) is None and not _own_database().exists():
         return FreeMeter()
     engine = database_from_arguments(arguments)
     keys = KeyStore(engine)
-    if not keys.all():
+    if _named_database(arguments) is None and not keys.all():
         engine.dispose()
         return FreeMeter()
     storage = arguments.limits or os.environ.get(LIMITS_VARIABLE) or "memory://"
-    per_minute = arguments.megapixels_per_minute or MEGAPIXELS_PER_MINUTE
-    limiter = RateLimiter(storage, megapixels_per_minute=per_minute)
+    limiter = RateLimiter(storage, megapixels_per_minute=_rate(arguments.megapixels_per_minute))
     return AccountMeter(keys, Ledger(engine), limiter, prices_from_texts(arguments.price or ()))
+
+
+def _rate(megapixels_per_minute: int | None) -> int:
+    if megapixels_per_minute is None:
+        return MEGAPIXELS_PER_MINUTE
+    if megapixels_per_minute < 1:
+        raise OptionError(f"A key cannot send {megapixels_per_minute} megapixels a minute: give a number above zero.")
+    return megapixels_per_minute
 
 
 def _named_database(arguments: argparse.Namespace) -> str | None:
@@ -71,11 +82,6 @@ def _named_database(arguments: argparse.Namespace) -> str | None:
 
 def _own_database() -> Path:
     return data_folder() / "gateway.db"
-
-
-def _has_database(arguments: argparse.Namespace) -> bool:
-    """Whether there may be keys: without, no file is made, and a read-only disk is none of the gateway's business."""
-    return _named_database(arguments) is not None or _own_database().exists()
 
 
 def prices_from_texts(texts: list[str] | tuple[str, ...]) -> Prices:
@@ -87,7 +93,7 @@ def prices_from_texts(texts: list[str] | tuple[str, ...]) -> Prices:
     prices: dict[str, Decimal] = {}
     for text in texts:
         preset, _, amount = text.partition("=")
-        prices[preset.strip()] = credits_from_text(amount)
+        prices[preset_from_name(preset.strip()).name] = credits_from_text(amount)
     return Prices(prices)
 
 
