@@ -45,7 +45,7 @@ async function refusal(request) {
   let sentence = `The server answered with status ${request.status}.`;
   try {
     const { title, detail, code } = JSON.parse(await request.response.text()).errors[0];
-    sentence = [title, detail].filter(Boolean).join(" ");
+    sentence = [title, detail].filter(Boolean).join(": ");
     facts.code = code ?? "";
   } catch {
     // Not the gateway's own answer, but for example that of a proxy: the status is all there is.

@@ -4,6 +4,7 @@ import { drawBackdrop } from "./backdrop.js";
 import { photoCanvas, subjectCanvas } from "./picture.js";
 
 const MAX_ZOOM = 16;
+const MAX_FIT = 2; // small pictures are enlarged to the stage, but not to a blur
 const NEAR = 3; // from here on single pixels are shown as squares
 const BACKDROP_SIDE = 1600;
 const [PAN_STEP, BRUSH_STEP, FINE_STEP] = [48, 12, 2]; // of the arrow keys, in CSS pixels
@@ -102,7 +103,7 @@ export class Stage extends EventTarget {
 
   #fitting() {
     const { clientWidth, clientHeight } = this.elements.stage;
-    return Math.min(clientWidth / this.#size.width, clientHeight / this.#size.height, 1) || 1;
+    return Math.min(clientWidth / this.#size.width, clientHeight / this.#size.height, MAX_FIT) || 1;
   }
 
   #resize(width, height) {
