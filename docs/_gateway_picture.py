@@ -1,7 +1,6 @@
-"""Makes docs/images/gateway.webp, the page of `tuft gateway` with photographs of scikit-image (CC0, public domain).
+"""Makes `images/gateway.webp`: the page of `tuft gateway`, with two photographs of scikit-image (public domain, CC0).
 
-    tuft gateway --serve --port 8080 &
-    PYTHONPATH=tests python docs/_gateway_picture.py http://127.0.0.1:8080/
+Beside `tuft gateway --url local`: `PYTHONPATH=tests python docs/_gateway_picture.py http://127.0.0.1:8080/`.
 """
 
 from __future__ import annotations
@@ -17,6 +16,13 @@ from support.browser import running_browser
 TARGET = Path(__file__).parent / "images" / "gateway.webp"
 DONE = "[...document.querySelectorAll('#queue .state')].every(state => state.textContent.startsWith('done'))"
 
+COMPARE = """
+    const slider = document.getElementById("compare");
+    slider.value = 45;
+    slider.dispatchEvent(new Event("input"));
+    document.getElementById("live").textContent = "";
+"""
+
 
 def main(address: str) -> None:
     """Cuts out two photographs in the page, compares the first, and takes the picture."""
@@ -30,10 +36,7 @@ def main(address: str) -> None:
         browser.upload("input.files", *photographs)
         browser.wait(f"document.querySelectorAll('#queue li').length === 2 && {DONE}", seconds=120)
         browser.wait("!document.getElementById('download').disabled")
-        browser.run(
-            "const slider = document.getElementById('compare'); slider.value = 45; slider.dispatchEvent(new Event('input'))"
-        )
-        browser.run("document.getElementById('live').textContent = ''")
+        browser.run(COMPARE)
         browser.screenshot().save(TARGET, quality=88, method=6)
 
 
