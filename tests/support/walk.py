@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -64,6 +66,7 @@ class Walk:
     addresses: ServerAddresses = field(init=False)
     gateway: str = field(init=False)
     _environment: dict[str, str] = field(init=False)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _running: list[tuple[str, subprocess.Popen[str], IO[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -96,11 +99,13 @@ class Walk:
     def start(self, text: str) -> None:
         """Starts a block that runs until it is stopped, and waits until it says that it is ready.
 
-        A server takes the place of the one before.
+        A server takes the place of the one before, and a gateway that of the one before.
         """
         if "tuft serve" in text:
             self.stop()
-        log = (self.folder / "home" / f"{len(self._running)}.log").open("w+", encoding="utf-8")
+        elif "tuft gateway" in text:
+            self.stop("tuft gateway")
+        log = (self.folder / "home" / f"{next(self._numbers)}.log").open("w+", encoding="utf-8")
         process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", f"exec {self._on_free_ports(text)}"],
             cwd=self.folder,
@@ -116,14 +121,14 @@ class Walk:
             assert time.monotonic() < until_s, f"{text}\nis not ready:\n{_said(log)}"
             time.sleep(0.1)
 
-    def stop(self) -> None:
-        """Ctrl-C in every terminal, as the reader does at the end."""
-        for text, process, log in reversed(self._running):
+    def stop(self, what: str = "") -> None:
+        """Ctrl-C in every terminal where `what` runs, as the reader does at the end."""
+        for text, process, log in reversed([one for one in self._running if what in one[0]]):
             process.send_signal(signal.SIGINT)
             process.wait(60)
             assert "Traceback" not in _said(log), f"{text}\n{_said(log)}"
             log.close()
-        self._running.clear()
+        self._running = [one for one in self._running if what not in one[0]]
 
     def _on_free_ports(self, text: str) -> str:
         ports = {name: getattr(self.addresses, f"{name}_port") for name in ("http", "grpc", "metrics")}
