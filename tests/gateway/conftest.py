@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from tuft.imaging import load_photo
 from tuft_gateway import create_app
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ def photograph(scene: Scene) -> bytes:
 
 @pytest.fixture
 def app(client: Client) -> FastAPI:
-    return create_app(client)
+    return decoding_here(create_app(client))
+
+
+def decoding_here(app: FastAPI) -> FastAPI:
+    """`app` without the processes that decode, which take a second to start; test_hostile.py has them."""
+    app.state.service.decode = load_photo
+    return app
 
 
 @pytest.fixture
