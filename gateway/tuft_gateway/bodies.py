@@ -130,6 +130,8 @@ class _Body:
 
 
 async def _form(request: Request, body: _Body) -> Form:
+    if request.method == "GET":
+        return Form()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == _MULTIPART:
         return await _multipart(request, body)

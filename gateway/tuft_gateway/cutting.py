@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuft import CancelToken, ModelUnavailableError
 from tuft.errors import TuftError
 from tuft.imaging.quality_score import quality_score
+from tuft_gateway.bodies import received_form
 from tuft_gateway.fetch import FetchError
+from tuft_gateway.load import unless_disconnected
 from tuft_gateway.metering import Use
 from tuft_gateway.problems import ApiError, api_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from typing import TypeVar
+
+    from starlette.requests import Request
 
     from tuft import Cutout
     from tuft.imaging import Photo
     from tuft.presets import Refinement
+    from tuft_gateway.bodies import Form
+    from tuft_gateway.load import Turn
     from tuft_gateway.metering import Caller, Charge
+    from tuft_gateway.sending import BoundedResponse
     from tuft_gateway.service import Service
 
     Value = TypeVar("Value")
@@ -61,15 +68,31 @@ class Cutting:
     caller: Caller
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     cancel: CancelToken = field(default_factory=CancelToken)
+    _turn: Turn | None = None
+    _fetched_bytes: int = 0
+
+    def __enter__(self) -> Cutting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.service.memory.give_back(self._fetched_bytes)
+        self._fetched_bytes = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """A turn to work; what is to be fetched should have been fetched before."""
+        async with self.service.load.turn() as self._turn:
+            yield
 
     async def run(self, work: Callable[[], Value]) -> Value:
-        """The value of `work()` in a thread; errors of tuft become answers.
+        """The value of `work()` in a thread, inside a turn; errors of tuft become answers.
 
         Raises:
             ApiError: The work failed.
         """
         try:
-            return await self.service.load.run(work, self.cancel)
+            assert self._turn is not None
+            return await self._turn.run(work, self.cancel)
         except TuftError as error:
             raise api_error(error) from error
 
@@ -79,6 +102,9 @@ class Cutting:
         Raises:
             ApiError: `code`, it cannot be fetched.
         """
+        limit = self.service.options.max_file_bytes
+        self.service.memory.take(limit)  # counted as an upload, before its size is known
+        self._fetched_bytes += limit
         try:
             return await self.service.fetched(url)
         except FetchError as exc:
@@ -140,6 +166,31 @@ class Cutting:
             if asked.model is None:
                 raise
             raise ApiError("invalid_tuft_model", f"There is no model {asked.model[:80]} here.") from error
+
+
+async def answered(
+    service: Service, request: Request, answer: Callable[[Cutting, Form], Coroutine[Any, Any, BoundedResponse]]
+) -> BoundedResponse:
+    """Admits a request, reads its body and answers it.
+
+    It holds a place until its answer has been sent, and its body's memory until the answer is made.
+
+    Args:
+        service: What all requests share.
+        request: The request; a GET has an empty form.
+        answer: Makes the answer; cancelled if the client disconnects.
+
+    Raises:
+        ApiError: The caller is not admitted, all places are taken, the body is none, or `answer` fails.
+    """
+    caller = await service.admitted(request)
+    with ExitStack() as held:
+        held.enter_context(service.load.place())
+        async with received_form(request, service.options, service.memory) as form:
+            with Cutting(service, caller) as cutting:
+                response = await unless_disconnected(request, answer(cutting, form))
+        response.hold(held.pop_all())
+        return response
 
 
 def tuft_headers(cutout: Cutout) -> dict[str, str]:

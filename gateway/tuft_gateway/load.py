@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tuft import CancelToken
 from tuft_gateway.problems import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-    from typing import Any
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from starlette.requests import Request
 
@@ -49,6 +48,8 @@ class Load:
     def place(self) -> Iterator[None]:
         """A place for one request, from before its body is read until its answer has been sent.
 
+        So answers in memory are bounded, too, however slowly they are taken.
+
         Raises:
             ApiError: `too_busy`, all places are taken.
         """
@@ -60,37 +61,58 @@ class Load:
         finally:
             self._let_in -= 1
 
-    async def run(self, work: Callable[[], Value], cancel: CancelToken) -> Value:
-        """The value of `work()` in a thread; when this coroutine is cancelled, so is `cancel`.
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn]:
+        """One of the `concurrency` turns, from decoding to encoding: so many decoded photographs are in memory.
 
-        A thread cannot be stopped: its permit is given back when it has ended, not when nobody waits for it any more.
+        A thread cannot be stopped: the turn is over when it has ended, not when nobody waits for it any more.
         """
         await self._permits.acquire()
         self._working += 1
+        turn = Turn(self._threads)
         try:
-            future = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except BaseException:
-            self._release()
-            raise
-        future.add_done_callback(lambda done: self._ended(done))
+            yield turn
+        finally:
+            turn.when_idle(self._release)
+
+    def close(self) -> None:
+        """Waits for the threads."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _release(self) -> None:
+        self._working -= 1
+        self._permits.release()
+
+
+class Turn:
+    """The work of one request in threads, one piece after the other."""
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._last: asyncio.Future[Any] | None = None
+
+    async def run(self, work: Callable[[], Value], cancel: CancelToken) -> Value:
+        """The value of `work()` in a thread; when this coroutine is cancelled, so is `cancel`."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._last = future
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             cancel.cancel()
             raise
 
-    def close(self) -> None:
-        """Waits for the threads."""
-        self._threads.shutdown(cancel_futures=True)
+    def when_idle(self, callback: Callable[[], None]) -> None:
+        """Calls `callback` once no work is in a thread."""
+        if self._last is None or self._last.done():
+            callback()
+            return
 
-    def _ended(self, done: asyncio.Future[Any]) -> None:
-        self._release()
-        if not done.cancelled():
-            done.exception()  # an error that nobody waits for is no error
+        def ended(done: asyncio.Future[Any]) -> None:
+            if not done.cancelled():
+                done.exception()  # an error that nobody waits for is no error
+            callback()
 
-    def _release(self) -> None:
-        self._working -= 1
-        self._permits.release()
+        self._last.add_done_callback(ended)
 
 
 async def unless_disconnected(request: Request, work: Coroutine[Any, Any, Value]) -> Value:

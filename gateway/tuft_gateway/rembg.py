@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Request, Response
 
 from tuft import imaging
 from tuft.presets import PRESETS
-from tuft_gateway.bodies import Form, received_form
-from tuft_gateway.cutting import Asked, Cutting, tuft_headers
+from tuft_gateway.cutting import Asked, Cutting, answered, tuft_headers
 from tuft_gateway.fetch import FetchError, checked_url
-from tuft_gateway.load import unless_disconnected
 from tuft_gateway.problems import ApiError
 from tuft_gateway.sending import BoundedResponse
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tuft import Cutout
+    from tuft_gateway.bodies import Form
     from tuft_gateway.service import Service
 
 # Names of rembg's models: they are answered by the default preset, so that a script need not be changed.
@@ -79,15 +79,7 @@ def router(service: Service) -> APIRouter:
         openapi_extra={"parameters": _QUERY, "responses": _RESPONSES},
     )
     async def get(request: Request) -> Response:
-        caller = await service.admitted(request)
-        with service.load.place():
-            options = request_from_fields(request.query_params)
-            try:
-                url = str(checked_url(request.query_params.get("url", "")))
-            except FetchError as exc:
-                raise ApiError("invalid_image_url", "Give url, an http or https URL with a public host.") from exc
-            cutting = Cutting(service, caller)
-            return await unless_disconnected(request, _fetched_answer(cutting, options, url))
+        return await answered(service, request, partial(_of_url, query=dict(request.query_params)))
 
     @routes.post(
         "/remove",
@@ -95,13 +87,7 @@ def router(service: Service) -> APIRouter:
         openapi_extra={"requestBody": {"content": {"multipart/form-data": _FORM}}, "responses": _RESPONSES},
     )
     async def post(request: Request) -> Response:
-        caller = await service.admitted(request)
-        with service.load.place():
-            async with received_form(request, service.options, service.memory) as form:
-                # rembg's own clients send options in the form, older ones in the query.
-                options = request_from_fields({**request.query_params, **form.fields})
-                cutting = Cutting(service, caller)
-                return await unless_disconnected(request, _answer(cutting, options, _file(form)))
+        return await answered(service, request, partial(_of_file, query=dict(request.query_params)))
 
     return routes
 
@@ -173,19 +159,30 @@ def _file(form: Form) -> bytes:
     return files[0]
 
 
-async def _fetched_answer(cutting: Cutting, request: RembgRequest, url: str) -> Response:
-    return await _answer(cutting, request, await cutting.fetched(url, "failed_image_download"))
+async def _of_url(cutting: Cutting, _form: Form, *, query: Mapping[str, str]) -> BoundedResponse:
+    options = request_from_fields(query)
+    try:
+        url = str(checked_url(query.get("url", "")))
+    except FetchError as exc:
+        raise ApiError("invalid_image_url", "Give url, an http or https URL with a public host.") from exc
+    return await _answer(cutting, options, await cutting.fetched(url, "failed_image_download"))
 
 
-async def _answer(cutting: Cutting, request: RembgRequest, content: bytes) -> Response:
-    photo = await cutting.photo(content)
-    async with cutting.charged(photo, request.asked) as charge:
+async def _of_file(cutting: Cutting, form: Form, *, query: Mapping[str, str]) -> BoundedResponse:
+    # rembg's own clients send options in the form, older ones in the query.
+    return await _answer(cutting, request_from_fields({**query, **form.fields}), _file(form))
 
-        def work() -> tuple[bytes, dict[str, str]]:
-            cutout = cutting.cut_out(photo, request.asked)
-            return _png(cutout, request), tuft_headers(cutout)
 
-        body, told = await cutting.run(work)
+async def _answer(cutting: Cutting, request: RembgRequest, content: bytes) -> BoundedResponse:
+    async with cutting.turn():
+        photo = await cutting.photo(content)
+        async with cutting.charged(photo, request.asked) as charge:
+
+            def work() -> tuple[bytes, dict[str, str]]:
+                cutout = cutting.cut_out(photo, request.asked)
+                return _png(cutout, request), tuft_headers(cutout)
+
+            body, told = await cutting.run(work)
     headers = {**told, **cutting.charge_headers(charge)}
     timeout_s = cutting.service.options.answer_timeout_s
     return BoundedResponse(body, media_type="image/png", headers=headers, timeout_s=timeout_s, after=charge.settle)

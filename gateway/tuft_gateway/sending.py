@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -31,15 +32,21 @@ class BoundedResponse(Response):
         super().__init__(content, **options)
         self._timeout_s = timeout_s
         self._after = after
+        self._held = ExitStack()
+
+    def hold(self, held: ExitStack) -> None:
+        """Closes `held` when the body has been sent, or will not be."""
+        self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the body, then does what comes after, even if the reader has gone."""
-        try:
-            await self._send(send)
-        finally:
-            if self._after is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._after()
+        with self._held:
+            try:
+                await self._send(send)
+            finally:
+                if self._after is not None:
+                    with anyio.CancelScope(shield=True):
+                        await self._after()
 
     async def _send(self, send: Send) -> None:
         """Sends the body in blocks, each when the one before has left."""

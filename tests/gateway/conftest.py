@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
+from support.gateway import decoding_here
 
-from tuft.imaging import load_photo
 from tuft_gateway import create_app
 
 if TYPE_CHECKING:
@@ -32,12 +32,6 @@ def photograph(scene: Scene) -> bytes:
 @pytest.fixture
 def app(client: Client) -> FastAPI:
     return decoding_here(create_app(client))
-
-
-def decoding_here(app: FastAPI) -> FastAPI:
-    """`app` without the processes that decode, which take a second to start; test_hostile.py has them."""
-    app.state.service.decode = load_photo
-    return app
 
 
 @pytest.fixture

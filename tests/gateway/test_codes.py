@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from support.gateway import decoding_here
 
 from tuft import Client, FakeTransport, errors
 from tuft.imaging import encode
@@ -44,7 +45,7 @@ class StrictMeter:
 def small_app(client: Client) -> FastAPI:
     """Limits that are easily exceeded."""
     options = GatewayOptions(max_file_bytes=200_000, max_pixels=100_000, fetch=False)
-    return create_app(client, options, StrictMeter())
+    return decoding_here(create_app(client, options, StrictMeter()))
 
 
 @pytest.fixture
@@ -185,7 +186,8 @@ class CountingMeter(FreeMeter):
 
 def test_a_result_is_charged_once_and_an_error_never(client: Client, photograph: bytes, fake: FakeTransport) -> None:
     meter = CountingMeter()
-    with TestClient(create_app(client, meter=meter), base_url="http://localhost", client=("127.0.0.1", 1)) as caller:
+    app = decoding_here(create_app(client, meter=meter))
+    with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as caller:
         file = {"image_file": ("dog.png", photograph)}
         good = caller.post(ROUTE, files=file, data={"size": "full", "tuft_preset": "high"})
         assert (meter.settled, meter.refunded) == (1, 0)
@@ -200,3 +202,20 @@ def test_a_result_is_charged_once_and_an_error_never(client: Client, photograph:
         caller.post(ROUTE, files=file, data={"size": "?"})
         caller.post(ROUTE, files={"image_file": ("dog.png", b"none")})
         assert len(meter.uses) == 2  # nothing was reserved for what is refused before
+
+
+def test_auto_is_the_largest_size_that_the_credits_allow(client: Client, photograph: bytes) -> None:
+    class PoorMeter(CountingMeter):
+        async def reserve(self, caller: Caller, use: Use) -> Charge:
+            if not use.preview:
+                raise ApiError("insufficient_credits")
+            return await super().reserve(caller, use)
+
+    meter = PoorMeter()
+    app = decoding_here(create_app(client, meter=meter))
+    with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 1)) as caller:
+        file = {"image_file": ("dog.png", photograph)}
+        assert caller.post(ROUTE, files=file, data={"size": "full"}).status_code == 402
+        assert caller.post(ROUTE, files=file, data={"size": "auto"}).status_code == 200
+        assert [use.preview for use in meter.uses] == [True]
+        assert (meter.settled, meter.refunded) == (1, 0)

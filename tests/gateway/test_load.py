@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from support.gateway import live_gateway
 
 from tuft import Client, FakeTransport
+from tuft.imaging import encode
 from tuft.inference.transport.fake import centred_disk
 from tuft_gateway import GatewayOptions, create_app
 
@@ -200,16 +202,30 @@ def test_503_is_answered_while_models_load(photograph: bytes) -> None:
 
 
 def test_nothing_of_an_upload_is_written_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tempfile
-
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a file was made")
 
     for name in ("NamedTemporaryFile", "TemporaryFile", "mkstemp"):
         monkeypatch.setattr(tempfile, name, refuse)
     picture = np.random.default_rng(0).integers(0, 256, (1000, 1200, 3), np.uint8)
-    from tuft.imaging import encode
-
     with served(FakeTransport()) as address:
         answer = httpx.post(url(address), files={"image_file": ("dog.png", encode(picture, "png"))}, timeout=60)
         assert answer.status_code == 200, answer.text
+
+
+def test_an_answer_that_is_not_taken_holds_its_place() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
+    fake = FakeTransport(lambda image: np.linspace(0, 1, image.shape[1], dtype=np.float32)[None].repeat(len(image), 0))
+    files = {"image_file": ("noise.png", encode(noise, "png"))}
+    request = httpx.Request("POST", "http://localhost", data={"size": "full"}, files=files)
+    body, kind = request.read(), request.headers["content-type"]
+    with served(fake, concurrency=1, queue=1, answer_timeout_s=5.0) as address:
+        with socket.create_connection(address) as slow, socket.create_connection(address) as other:
+            for connection in (slow, other):
+                connection.sendall(head(len(body), kind) + body)
+            eventually(lambda: metric(address, "tuft_gateway_working") == 0)
+            assert metric(address, "tuft_gateway_waiting") == 2  # being sent
+            refused = httpx.post(url(address), content=body, headers={"Content-Type": kind})
+            assert refused.status_code == 429
+            eventually(lambda: metric(address, "tuft_gateway_waiting") == 0)  # after the time for taking it
+        assert httpx.post(url(address), content=body, headers={"Content-Type": kind}, timeout=60).status_code == 200

@@ -11,11 +11,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fastapi import FastAPI
 
+from tuft.imaging import load_photo
 from tuft_gateway.options import GatewayOptions
 from tuft_gateway.running import HttpServer
 
 # Answers one request of a `Website`.
 Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+def decoding_here(app: FastAPI) -> FastAPI:
+    """`app` without the processes that decode, which take a second to start; test_hostile.py has them."""
+    app.state.service.decode = load_photo
+    return app
 
 
 @contextmanager

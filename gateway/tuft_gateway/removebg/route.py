@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
 from tuft.errors import OptionError
-from tuft_gateway.bodies import received_form
-from tuft_gateway.cutting import Asked, Cutting, tuft_headers
-from tuft_gateway.load import unless_disconnected
+from tuft_gateway.cutting import Asked, Cutting, answered, tuft_headers
 from tuft_gateway.problems import ApiError
 from tuft_gateway.removebg import answers
 from tuft_gateway.removebg.fields import checked_roi, request_from_form
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft import Cutout
+    from tuft_gateway.bodies import Form
     from tuft_gateway.removebg.fields import RemoveBgRequest, Source
     from tuft_gateway.removebg.rendering import Rendered
     from tuft_gateway.service import Service
@@ -33,25 +35,29 @@ def router(service: Service) -> APIRouter:
 
     @routes.post("/v1.0/removebg", summary="Remove the background of a photograph", openapi_extra=dict(OPERATION))
     async def removebg(request: Request) -> Response:
-        caller = await service.admitted(request)
-        with service.load.place():
-            async with received_form(request, service.options, service.memory) as form:
-                asked = request_from_form(form)
-                cutting = Cutting(service, caller)
-                as_json = answers.wants_json(request.headers.get("accept", ""))
-                return await unless_disconnected(request, _answer(cutting, asked, as_json=as_json))
+        as_json = answers.wants_json(request.headers.get("accept", ""))
+        return await answered(service, request, partial(_answer, as_json=as_json))
 
     return routes
 
 
-async def _answer(cutting: Cutting, request: RemoveBgRequest, *, as_json: bool) -> Response:
-    photo = await cutting.photo(await _content(cutting, request.source, "failed_image_download"))
-    background = None
+async def _answer(cutting: Cutting, form: Form, *, as_json: bool) -> BoundedResponse:
+    request = request_from_form(form)
+    content = await _content(cutting, request.source, "failed_image_download")
+    behind = None
     if request.background is not None:
-        content = await _content(cutting, request.background, "failed_bg_download")
-        background = (await cutting.photo(content)).rgb
-    asked = Asked(request.preset, request.model, request.refine, checked_roi(request.roi, photo), request.preview)
-    async with cutting.charged(photo, asked) as charge:
+        behind = await _content(cutting, request.background, "failed_bg_download")
+    async with cutting.turn(), AsyncExitStack() as stack:
+        photo = await cutting.photo(content)
+        background = None if behind is None else (await cutting.photo(behind)).rgb
+        asked = Asked(request.preset, request.model, request.refine, checked_roi(request.roi, photo), request.preview)
+        try:
+            charge = await stack.enter_async_context(cutting.charged(photo, asked))
+        except ApiError as error:
+            if error.code != "insufficient_credits" or request.size != "auto":
+                raise
+            request, asked = replace(request, size="preview"), replace(asked, preview=True)
+            charge = await stack.enter_async_context(cutting.charged(photo, asked))
 
         def work() -> tuple[Rendered, bytes, dict[str, str]]:
             cutout = cutting.cut_out(photo, asked)
