@@ -111,7 +111,7 @@ def server(fake: FakeTransport, monkeypatch: pytest.MonkeyPatch) -> FakeTranspor
     """The server of every client that the command line makes."""
     monkeypatch.setattr(fake, "close", lambda: None)  # several commands may be run
     monkeypatch.setattr(Client, "from_settings", partial(Client.from_settings, transport=fake))
-    monkeypatch.setattr(cli.doctor, "connect", lambda url: fake)
+    monkeypatch.setattr(cli.doctor, "connect", lambda url, access: fake)
     monkeypatch.setenv("TUFT_URL", "localhost:8001")  # otherwise the command line looks for a server
     return fake
 

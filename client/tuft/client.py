@@ -17,13 +17,15 @@ from tuft.imaging import compose, pipeline
 from tuft.inference.request import Request, observed
 from tuft.inference.resilience import CancelToken, Deadline, linked_token
 from tuft.inference.runner import RunRequest
+from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import connect
 from tuft.options import RemoveOptions, require_known, require_many, require_option_types
 from tuft.presets import Preset, overridden, preset_from_name
 from tuft.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from os import PathLike
     from types import TracebackType
     from typing import Any
 
@@ -42,6 +44,11 @@ _LOG = logging.getLogger("tuft")
 class ClientOptions(TypedDict, total=False):
     """The keyword arguments of `Client`, which describes them, for what hands them on."""
 
+    root_certificates: str | PathLike[str] | None
+    client_certificate: str | PathLike[str] | None
+    client_key: str | PathLike[str] | None
+    token: str | None
+    headers: Mapping[str, str] | None
     preset: str | None
     timeout_s: float | None
     max_pixels: int | None
@@ -64,6 +71,11 @@ class Client:
     Args:
         url: Address of the server's gRPC port, `localhost:8001` by default; or `local`, which computes in this process
             without a server (`pip install 'tuft-matting[local]'`), `local:FOLDER` with the models of a repository.
+        root_certificates: PEM file of the authorities that may sign the server's certificate, for `grpcs://`.
+        client_certificate: PEM file of the certificate that the server asks for.
+        client_key: PEM file of its private key.
+        token: Sent with every call as `authorization: Bearer TOKEN`.
+        headers: Sent with every call, from names to values.
         preset: The preset of requests that name none, `standard` by default.
         timeout_s: Seconds that the server may take for one photograph.
         max_pixels: Photographs with more pixels are refused before they are decoded.
@@ -86,6 +98,11 @@ class Client:
         self,
         url: str | None = None,
         *,
+        root_certificates: str | PathLike[str] | None = None,
+        client_certificate: str | PathLike[str] | None = None,
+        client_key: str | PathLike[str] | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
         preset: str | None = None,
         timeout_s: float | None = None,
         max_pixels: int | None = None,
@@ -99,9 +116,20 @@ class Client:
     ) -> None:
         settings = load_settings() if settings is None else settings
         self.settings = settings.overridden(
-            url=url, preset=preset, timeout_s=timeout_s, max_pixels=max_pixels, fallback=fallback
+            url=url,
+            root_certificates=root_certificates,
+            client_certificate=client_certificate,
+            client_key=client_key,
+            token=token,
+            headers=None if headers is None else tuple(f"{name}: {value}" for name, value in headers.items()),
+            preset=preset,
+            timeout_s=timeout_s,
+            max_pixels=max_pixels,
+            fallback=fallback,
         )
-        self.transport: Transport = connect(self.settings.url) if transport is None else transport
+        if transport is None:
+            transport = connect(self.settings.url, Access.of(self.settings))
+        self.transport: Transport = transport
         self._experiment = experiment
         self._wiring = wiring.Wiring(
             self.settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,3 +29,8 @@ def shown(value: object, most: int = MOST_SHOWN) -> str:
     if len(text) <= most:
         return text
     return f"{text[: most * 2 // 3]} … {text[-most // 4 :]}"
+
+
+def without_password(url: str) -> str:
+    """A URL without the user and password that some write into it."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", url) if "://" in url else re.sub(r"^[^/@\s]*:[^/@\s]*@", "", url)

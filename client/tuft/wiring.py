@@ -15,6 +15,7 @@ from tuft.inference.fallback import FallbackRunner
 from tuft.inference.observers import Observers
 from tuft.inference.retrying import RetryingTransport
 from tuft.inference.saliency import SaliencyRunner
+from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import connect
 from tuft.operations.cache import CachedRunner, ResultCache, ServedVersions
 from tuft.operations.experiments import Experiment, Recorder
@@ -79,7 +80,9 @@ class Wiring:
         self._rollout = rollout
         self._cache = cache
         self._retrying = RetryingTransport(transport, settings)
-        self._endpoints = EndpointPool(connect, partial(_direct_runner, settings=settings))
+        self._endpoints = EndpointPool(
+            partial(connect, access=Access.of(settings)), partial(_direct_runner, settings=settings)
+        )
         self._wired: Wired | None = None
         self._lock = threading.Lock()
 

@@ -43,6 +43,7 @@ class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
     sent_bytes: bool = True
     requests: list[Any] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
+    calls: list[dict[str, str]] = field(default_factory=list)  # the headers of calls other than inferences
     metadata_requests: int = 0
     versions: tuple[str, ...] = ("7",)
     others: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def ModelMetadata(self, request: Any, context: Any) -> Any:
         self.metadata_requests += 1
+        self.calls.append(dict(context.invocation_metadata()))
         if request.name != MODEL:
             context.abort(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.name}' is not found")
         tensor = service_pb2.ModelMetadataResponse.TensorMetadata
@@ -95,12 +97,15 @@ class Double(service_pb2_grpc.GRPCInferenceServiceServicer):
 
 
 @contextmanager
-def listening(double: Double) -> Iterator[str]:
-    """The address of `double` inside the `with` block."""
+def listening(
+    double: Double, credentials: grpc.ServerCredentials | None = None, *, host: str = "127.0.0.1"
+) -> Iterator[str]:
+    """The address of `double` inside the `with` block, with TLS if there are credentials."""
     limits = [("grpc.max_receive_message_length", 2**26), ("grpc.max_send_message_length", 2**26)]
     grpc_server = grpc.server(futures.ThreadPoolExecutor(20), options=limits)
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(double, grpc_server)
-    port = grpc_server.add_insecure_port("127.0.0.1:0")
+    address = f"{host}:0"
+    port = grpc_server.add_secure_port(address, credentials) if credentials else grpc_server.add_insecure_port(address)
     grpc_server.start()
     try:
         yield f"127.0.0.1:{port}"

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from tuft.errors import OptionError, SetupError, TuftError
 from tuft.files import default_repository
+from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import LOCAL, answers, connect, transport_name
 from tuft.presets import PRESETS, preset_from_name
 from tuft.settings import DEFAULT_ORIGIN, resolve
@@ -72,7 +73,7 @@ def settings_of(arguments: argparse.Namespace, *, required: bool = True, **more:
     settings = resolved.settings
     if resolved.origins["url"] != DEFAULT_ORIGIN:
         return settings
-    if answers(settings.url):
+    if answers(settings.url, Access.of(settings)):
         print_error(f"using the server at {settings.url}")
         return settings
     if not _computes_here():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuft.cli._shared import DONE, add_command, add_server_options, print_error
 from tuft.settings import misspelt_variables, resolve
-from tuft.settings.descriptions import meanings, summaries, value_text
+from tuft.settings.descriptions import meanings, public_value, summaries, value_text
 from tuft.text import aligned_table
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _document(resolved: Resolved) -> dict[str, Any]:
     return {
         "file": None if resolved.file is None else str(resolved.file),
         "settings": {
-            name: {"value": values[name], "from": origin, "meaning": known.get(name, "")}
+            name: {"value": public_value(name, values[name]), "from": origin, "meaning": known.get(name, "")}
             for name, origin in resolved.origins.items()
         },
     }
@@ -47,5 +47,8 @@ def _document(resolved: Resolved) -> dict[str, Any]:
 def _table(resolved: Resolved) -> str:
     values, known = vars(resolved.settings), summaries()
     rows = [("setting", "value", "from", "meaning")]
-    rows += [(name, value_text(values[name]), origin, known.get(name, "")) for name, origin in resolved.origins.items()]
+    rows += [
+        (name, value_text(public_value(name, values[name])), origin, known.get(name, ""))
+        for name, origin in resolved.origins.items()
+    ]
     return aligned_table(rows)

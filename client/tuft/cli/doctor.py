@@ -14,10 +14,12 @@ import tuft
 from tuft import contract
 from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_server_options, repository_of, settings_of
 from tuft.errors import ServerError, ServerUnreachableError, SetupError
+from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import connect, transport_name
 from tuft.presets import PRESETS, working_size
 from tuft.serve.discovery import adopted_names
 from tuft.serve.locate import find_tritonserver
+from tuft.text import without_password
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +57,7 @@ def add_to(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments, required=False)
-    opened = partial(connect, settings.url)
+    opened = partial(connect, settings.url, Access.of(settings))
     diagnosis = examine(settings, opened, repository=repository_of(arguments), key=os.environ.get("TUFT_KEY", ""))
     print(f"{'tuft':<14}{tuft.__version__}\n{diagnosis}")
     return DONE if diagnosis else FAILED
@@ -158,7 +160,9 @@ def examine(
     except (ServerError, SetupError) as error:
         problem = str(error)
     installed = {name: _version(name) for name in PACKAGES}
-    return Diagnosis(installed, _tritonserver(), settings.url, server, problem, models, settings.preset, may_list)
+    return Diagnosis(
+        installed, _tritonserver(), without_password(settings.url), server, problem, models, settings.preset, may_list
+    )
 
 
 def _other_models(transport: Transport, key: str) -> tuple[Collection[str], bool]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_url, repository_of
 from tuft.errors import ServerError
+from tuft.inference.transport.access import Access
 from tuft.operations.rollout import Guards, Outcomes, Plan, RolloutController
+from tuft.operations.rollout.model_control import ModelControl
 from tuft.settings import load_settings
 from tuft.text import aligned_table
 
@@ -69,7 +72,8 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _controller(arguments: argparse.Namespace) -> RolloutController:
-    return RolloutController(arguments.state, arguments.key or os.environ.get("TUFT_KEY", ""))
+    connect = partial(ModelControl.connect, access=Access.of(load_settings()))
+    return RolloutController(arguments.state, arguments.key or os.environ.get("TUFT_KEY", ""), connect=connect)
 
 
 def _start(arguments: argparse.Namespace) -> int:

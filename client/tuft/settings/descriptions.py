@@ -5,17 +5,25 @@ from __future__ import annotations
 import inspect
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tuft.settings.sources import VARIABLES
-from tuft.settings.values import Settings
+from tuft.settings.values import SECRETS, Settings
+from tuft.text import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HIDDEN: Final = "(hidden)"
+
 WHEN_TO_CHANGE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "url": "the server runs on another machine or port; `grpcs://` encrypts",
+        "root_certificates": "the server's certificate is of your own authority ([TLS](serving.md#tls-and-access))",
+        "client_certificate": "the server asks clients for certificates",
+        "client_key": "the server asks clients for certificates",
+        "token": "something in front of the server lets only its bearers in ([TLS](serving.md#tls-and-access))",
+        "headers": "something in front of the server wants them; in a variable, separated by commas",
         "preset": "most requests should have another quality or speed ([presets](presets.md))",
         "timeout_s": "your own callers wait for less time, or a busy CPU serves the largest presets",
         "max_pixels": "larger photographs are legitimate, or memory is short",
@@ -51,11 +59,22 @@ def summaries() -> dict[str, str]:
     return {name: text.split(". ")[0].rstrip(".").replace("`", "") for name, text in meanings().items()}
 
 
+def public_value(name: str, value: Any) -> Any:
+    """The value of the setting `name`, without what is secret in it."""
+    if name == "url":
+        return without_password(value)
+    if name not in SECRETS or not value:
+        return value
+    if isinstance(value, str):
+        return HIDDEN
+    return tuple(f"{header.partition(':')[0]}: {HIDDEN}" if ":" in header else HIDDEN for header in value)
+
+
 def value_text(value: object) -> str:
     """The value of a setting as it is shown to people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value) or "none"
+    return (",".join(map(str, value)) if isinstance(value, tuple) else str(value)) or "none"
 
 
 def markdown_table() -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, get_origin, get_type_hints
 
 from tuft.errors import OptionError
-from tuft.settings.values import Settings
+from tuft.settings.values import SECRETS, Settings
 from tuft.text import shown
 
 if TYPE_CHECKING:
@@ -75,5 +75,6 @@ def value_from_toml(name: str, value: Any, file: str) -> Any:
     # In Python, True is an int.
     if not isinstance(value, kind.toml) or (isinstance(value, bool) and bool not in kind.toml):
         expected = {"yes or no": "true or false", "names, separated by commas": "a list of names"}
-        raise OptionError(f"{name} is {shown(repr(value))} in {file}: set it to {expected.get(kind.name, kind.name)}.")
+        given = "of another type" if name in SECRETS else shown(repr(value))
+        raise OptionError(f"{name} is {given} in {file}: set it to {expected.get(kind.name, kind.name)}.")
     return kind.convert(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from os import PathLike
 from types import MappingProxyType
@@ -35,8 +35,14 @@ class Settings:
     """Settings of a client; requests may override some of them.
 
     Attributes:
-        url: Address of the server's gRPC port, or `local` to compute in this process. `local:FOLDER` computes the
-            models of a repository.
+        url: Address of the server's gRPC port, with `grpcs://` for TLS, or `local` to compute in this process.
+            `local:FOLDER` computes the models of a repository.
+        root_certificates: PEM file of the authorities that may sign the server's certificate; empty for the public
+            ones. For `grpcs://`, as are the next two.
+        client_certificate: PEM file of the certificate, with its chain, that the server asks for; empty for none.
+        client_key: PEM file of its private key; empty if the certificate's file holds it, too.
+        token: Sent with every call as `authorization: Bearer TOKEN`; empty for none. Shown nowhere.
+        headers: Sent with every call, each as `name: value`. The values are shown nowhere.
         preset: The preset of requests that name none, one of `tuft.PRESETS`.
         timeout_s: Seconds above 0 that the server may take for one photograph, all attempts included.
         max_pixels: 1 or more; photographs with more pixels are refused before they are decoded.
@@ -66,6 +72,11 @@ class Settings:
     """
 
     url: str = "localhost:8001"
+    root_certificates: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    token: str = field(default="", repr=False)
+    headers: tuple[str, ...] = field(default=(), repr=False)
     preset: str = DEFAULT_PRESET
     timeout_s: float = 120.0
     max_pixels: int = imaging.MAX_PIXELS
@@ -113,11 +124,12 @@ class Settings:
 
     def _require_types(self) -> None:
         """Without this, `timeout_s="5"` would raise a TypeError of Python's, or worse be used."""
-        for field in fields(self):
-            accepted, meaning = _TYPES[type(field.default)]
-            value = getattr(self, field.name)
+        for setting in fields(self):
+            accepted, meaning = _TYPES[type(setting.default)]
+            value = getattr(self, setting.name)
             if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
-                raise OptionError(f"{field.name} is {shown(repr(value))}: give {meaning}.")
+                given = shown(repr(value)) if setting.repr else "of another type"
+                raise OptionError(f"{setting.name} is {given}: give {meaning}.")
 
     def _require_seconds(self, name: str) -> None:
         value = getattr(self, name)
@@ -131,4 +143,5 @@ class Settings:
             raise OptionError(f"{name} is {value}: give a number that is {bounds}.")
 
 
-NAMES: Final = tuple(field.name for field in fields(Settings))
+NAMES: Final = tuple(setting.name for setting in fields(Settings))
+SECRETS: Final = tuple(setting.name for setting in fields(Settings) if not setting.repr)

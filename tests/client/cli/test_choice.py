@@ -21,7 +21,7 @@ def photograph(scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """In the working directory, which holds no settings; nothing answers at the default address."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(_shared, "answers", lambda url: False)
+    monkeypatch.setattr(_shared, "answers", lambda url, access: False)
     Image.fromarray(scene.rgb).save(tmp_path / "dog.png")
     return tmp_path / "dog.png"
 
@@ -31,7 +31,7 @@ def local(scene: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that are connected to; `local` is installed."""
     opened: list[str] = []
 
-    def connect(url: str) -> FakeTransport:
+    def connect(url: str, access: object = None) -> FakeTransport:
         opened.append(url)
         return FakeTransport(scene.saliency)
 
@@ -52,7 +52,7 @@ def test_this_process_computes_where_no_server_answers(
 def test_a_server_that_answers_is_used(
     photograph: Path, local: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_shared, "answers", lambda url: True)
+    monkeypatch.setattr(_shared, "answers", lambda url, access: True)
     assert main(["remove", str(photograph), "-o", "out.png"]) == 0
     assert "tuft: using the server at localhost:8001\n" in capsys.readouterr().err
     assert local == ["localhost:8001"]
@@ -81,7 +81,7 @@ def test_a_setting_is_taken_as_it_is(
 def test_without_either_the_sentence_says_what_to_do(
     photograph: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def connect(url: str) -> FakeTransport:
+    def connect(url: str, access: object = None) -> FakeTransport:
         raise errors.SetupError("Nothing to compute with is installed: pip install 'tuft-matting[local]'.")
 
     monkeypatch.setattr(_shared, "connect", connect)

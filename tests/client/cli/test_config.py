@@ -56,6 +56,28 @@ def test_programs_get_json(file: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(capsys.readouterr().out)["file"] is None
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_secrets_are_not_printed(
+    form: list[str], file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text('token = "s3cret"\nheaders = ["x-key: s3cret, and more", "s3cret"]\n')
+    monkeypatch.setenv("TUFT_URL", "grpcs://me:s3cret@gpu:8001")
+    assert main.main(["config", "--config", str(file), *form]) == 0
+    said = capsys.readouterr().out
+    assert "s3cret" not in said
+    for told in ("grpcs://gpu:8001", "x-key: (hidden)", f"file {file}"):
+        assert told in said
+
+
+@pytest.mark.parametrize("text", ["token = 7777", "token = ['7777']", "headers = '7777'", "headers = 7777"])
+def test_nor_when_they_have_another_type(text: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(text)
+    assert main.main(["config", "--config", str(file)]) == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"tuft: {text.partition(' ')[0]} is of another type in {file}: set it to ")
+    assert "7777" not in line
+
+
 def test_a_variable_that_is_misspelt_is_hinted_at(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

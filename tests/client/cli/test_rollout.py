@@ -49,7 +49,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     made = Server(("1", "2"))
 
-    def controller(folder: Path, key: str) -> RolloutController:
+    def controller(folder: Path, key: str, **_: object) -> RolloutController:
         return RolloutController(folder, key, settle_s=0, connect=lambda url, key: made)
 
     monkeypatch.setattr("tuft.cli.rollout.RolloutController", controller)

@@ -55,6 +55,11 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         tmp_path / "all.toml",
         """
         url = "gpu:9001"
+        root_certificates = "ca.pem"
+        client_certificate = "me.pem"
+        client_key = "me.key"
+        token = "hidden"
+        headers = ["x-team: 7", "x-tier: gold"]
         preset = "maximum"
         timeout_s = 7
         max_pixels = 1_000
@@ -82,6 +87,11 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         "TUFT_MAX_PIXELS": "1000",
         "TUFT_MAX_BYTES": "50000",
         "TUFT_ISOLATE_DECODING": "yes",
+        "TUFT_ROOT_CERTIFICATES": "ca.pem",
+        "TUFT_CLIENT_CERTIFICATE": "me.pem",
+        "TUFT_CLIENT_KEY": "me.key",
+        "TUFT_TOKEN": "hidden",
+        "TUFT_HEADERS": "x-team: 7, x-tier: gold",
         "TUFT_FALLBACK": "No",
         "TUFT_FALLBACK_ON": "memory, timeout",
         "TUFT_STABLE_LAST": "yes",
@@ -104,6 +114,11 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         max_pixels=1000,
         max_bytes=50_000,
         isolate_decoding=True,
+        root_certificates="ca.pem",
+        client_certificate="me.pem",
+        client_key="me.key",
+        token="hidden",
+        headers=("x-team: 7", "x-tier: gold"),
         fallback=False,
         fallback_on=("memory", "timeout"),
         stable_last=True,

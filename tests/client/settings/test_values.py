@@ -87,3 +87,11 @@ def test_a_value_of_another_type_is_told_by_name(name: str, value: Any) -> None:
 def test_numbers_of_numpy_and_integral_floats_are_numbers() -> None:
     settings = Settings(timeout_s=np.float32(2), max_pixels=1e8, max_bytes=math.inf)  # type: ignore[arg-type]
     assert settings.timeout_s == 2
+
+
+@pytest.mark.parametrize(("name", "value"), [("token", 7777), ("headers", "7777"), ("token", ["7777"])])
+def test_secrets_are_in_no_message_and_no_repr(name: str, value: Any) -> None:
+    with pytest.raises(OptionError, match=f"{name} is of another type: give ") as caught:
+        Settings(**{name: value})
+    assert "7777" not in str(caught.value)
+    assert "7777" not in repr(Settings(token="7777", headers=("x-key: 7777",)))

@@ -11,6 +11,7 @@ from tuft.inference.transport.triton import TritonTransport, grpc_target_from_ur
 from tuft.plugins import TRANSPORTS, plugin
 
 if TYPE_CHECKING:
+    from tuft.inference.transport.access import Access
     from tuft.inference.transport.base import Transport
 
 LOCAL: Final = "local"
@@ -21,22 +22,23 @@ _CONNECT_TIMEOUT_S: Final = 1.0
 _NAMED: Final = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)(?::(?!\d+/?$|//)(?P<rest>.+))?", re.DOTALL)
 
 
-def connect(url: str) -> Transport:
+def connect(url: str, access: Access | None = None) -> Transport:
     """The transport to an address; making it never waits.
 
     Args:
         url: The address of a server, as `grpc_target_from_url` takes it; `local`, which computes in this process; or
             `local:FOLDER`, which computes the models of that model repository. A host that is called like that is
             written `grpc://local`.
+        access: Certificates, token and headers for a server.
 
     Raises:
-        OptionError: It is not an address.
+        OptionError: It is not an address, or `access` does not fit it.
         SetupError: What is needed for it is not installed.
     """
     name = transport_name(url)
     make = None if name is None else plugin(TRANSPORTS, name)
     if make is None:
-        return TritonTransport(url)
+        return TritonTransport(url, access=access)
     transport: Transport = make(url.strip().partition(":")[2])
     return transport
 
@@ -49,12 +51,12 @@ def transport_name(url: str) -> str | None:
     return match["name"] if plugin(TRANSPORTS, match["name"]) is not None else None
 
 
-def answers(url: str) -> bool:
+def answers(url: str, access: Access | None = None) -> bool:
     """Whether a server answers at an address; told in a moment where nothing listens, which needs no gRPC."""
     host, _, port = grpc_target_from_url(url)[0].rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
-        transport = TritonTransport(url)
+        transport = TritonTransport(url, access=access)
     except (OSError, SetupError):
         return False
     try:

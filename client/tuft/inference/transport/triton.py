@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,12 +14,15 @@ import numpy as np
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
 from tuft.inference.resilience import Deadline
+from tuft.inference.transport.access import Access
 from tuft.inference.transport.base import PROBE_TIMEOUT_S, CallOptions, Inference, NetworkInput, ServerInfo
-from tuft.inference.transport.failures import error_from_status
+from tuft.inference.transport.failures import Connection, closed_while_connecting, error_from_status
+from tuft.inference.transport.probe import closed_because, proxy_for
 from tuft.presets import RESIZES
+from tuft.text import shown, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -35,7 +40,7 @@ KEY_HEADER: Final = "triton-grpc-protocol-tuft-key"
 
 _REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export adopt` if it is not tuft's own"
 
-LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
+_LOOPBACK_NAMES: Final = ("localhost", "0.0.0.0", "[::]")  # the last two mean this machine, for who connects
 _CHANNEL_ARGUMENTS: Final = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -59,16 +64,29 @@ def grpc_target_from_url(url: str) -> tuple[str, bool]:
     """
     match = _URL.fullmatch(url.strip())
     if match is None:
-        raise OptionError(f"{url!r} is no server address: write it as host:port, for example localhost:8001.")
+        shown_url = shown(repr(without_password(url)))
+        raise OptionError(f"{shown_url} is no server address: write it as host:port, for example localhost:8001.")
     scheme = (match["scheme"] or "grpc").lower()
     if scheme in ("http", "https"):
-        raise OptionError(f"{url!r} is an HTTP address: give the gRPC port, for example {match['host']}:8001.")
+        example = f"{'grpcs://' if scheme == 'https' else ''}{match['host']}:8001"
+        raise OptionError(f"{url!r} is an HTTP address: give the gRPC port, for example {example}.")
     if scheme not in ("grpc", "grpcs"):
         raise OptionError(f"tuft does not speak {scheme}: write the address as host:port or grpc://host:port.")
     port = int(match["port"] or DEFAULT_GRPC_PORT)
     if not 0 < port < 2**16:
         raise OptionError(f"There is no port {port}: Triton's gRPC port is {DEFAULT_GRPC_PORT} by default.")
     return f"{match['host']}:{port}", scheme == "grpcs"
+
+
+def is_loopback(server: str) -> bool:
+    """Whether the `host:port` of a server is one of this machine."""
+    host = server.rpartition(":")[0].lower()
+    if host in _LOOPBACK_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name
+        return False
 
 
 class TritonTransport:
@@ -79,19 +97,34 @@ class TritonTransport:
     Args:
         url: Where the server's gRPC port is; see `grpc_target_from_url`.
         model_version: Version of every model to use; empty leaves the choice to the server.
+        access: Certificates, token and headers; none by default.
 
     Raises:
-        OptionError: `url` is not an address.
+        OptionError: `url` is not an address, or `access` does not fit it.
         SetupError: tritonclient is not installed.
     """
 
-    def __init__(self, url: str, *, model_version: str = "") -> None:
+    def __init__(self, url: str, *, model_version: str = "", access: Access | None = None) -> None:
         self.server, secure = grpc_target_from_url(url)
+        self._access = access or Access()
+        loopback = is_loopback(self.server)
+        self._access.require_fits(self.server, secure=secure, loopback=loopback)
         self._library = _tritonclient()
         # gRPC would use http_proxy even for loopback addresses.
-        proxy = ("grpc.enable_http_proxy", int(self.server.rpartition(":")[0] not in LOOPBACK_HOSTS))
+        arguments = [*_CHANNEL_ARGUMENTS, ("grpc.enable_http_proxy", int(not loopback))]
         self._client = self._library.InferenceServerClient(
-            self.server, ssl=secure, channel_args=[*_CHANNEL_ARGUMENTS, proxy]
+            self.server, channel_args=arguments, **(self._access.tls_arguments() if secure else {})
+        )
+        headers = self._access.metadata()
+        if headers:
+            self._client.register_plugin(partial(_add_headers, headers))
+        host = self.server.rpartition(":")[0]
+        self._connection = Connection(
+            self.server,
+            secure=secure,
+            proxy="" if loopback else proxy_for(host),
+            root_certificates=self._access.root_certificates,
+            client_certificate=self._access.client_certificate,
         )
         self._model_version = model_version
         self._sizes: dict[str, int] = {}
@@ -256,12 +289,24 @@ class TritonTransport:
             yield
         except self._library.InferenceServerException as exc:
             status = (exc.status() or "").removeprefix("StatusCode.")
-            message = exc.message() or ""
+            message = self._explained(exc.message() or "")
             raise error_from_status(
-                status, message, server=self.server, model=model, timeout_s=timeout_s, version=version
+                status, message, connection=self._connection, model=model, timeout_s=timeout_s, version=version
             ) from exc
         except ValueError as exc:  # what grpc raises once the channel is closed
             raise ServerUnreachableError(f"The connection to {self.server} is closed: make a new one.") from exc
+
+    def _explained(self, message: str) -> str:
+        """GRPC's message; with the cause where it knows none, and a direct connection can be asked for it."""
+        if self._connection.proxy or not closed_while_connecting(message):
+            return message
+        cause = closed_because(self.server, self._access, secure=self._connection.secure)
+        return f"{cause}\n{message}" if cause else message
+
+
+def _add_headers(headers: Mapping[str, str], request: Any) -> None:
+    """Adds headers to a call of tritonclient's; those of the call itself have precedence."""
+    request.headers = {**headers, **(request.headers or {})}
 
 
 def _break_cycle(call: Any) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tuft.inference.transport.access import Access
+
 LOAD_TIMEOUT_S: Final = 600.0  # the server reads an engine and warms up its largest batch
 _MIN_CONTRAST: Final = 1e-3
 
@@ -35,18 +37,19 @@ class ModelControl:
         self._headers = {KEY_HEADER: key} if key else {}
 
     @classmethod
-    def connect(cls, url: str, key: str) -> ModelControl:
+    def connect(cls, url: str, key: str, access: Access | None = None) -> ModelControl:
         """Connects to a server.
 
         Args:
             url: Its gRPC port, as `tuft.inference.transport.triton.grpc_target_from_url` takes it.
             key: The key of the restricted protocols; empty for a server that restricts nothing.
+            access: Certificates, token and headers of the connection.
 
         Raises:
-            OptionError: `url` is not an address.
+            OptionError: `url` is not an address, or `access` does not fit it.
             SetupError: tritonclient is not installed.
         """
-        return cls(TritonTransport(url), key)
+        return cls(TritonTransport(url, access=access), key)
 
     def versions(self, model: str) -> tuple[str, ...]:
         """The versions of `model` that are served, in ascending order.

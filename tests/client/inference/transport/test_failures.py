@@ -18,13 +18,15 @@ from tuft.errors import (
     ServerTimeoutError,
     ServerUnreachableError,
 )
-from tuft.inference.transport.failures import MAX_DETAIL_CHARACTERS, RULES, error_from_status
+from tuft.inference.transport.failures import MAX_DETAIL_CHARACTERS, RULES, Connection, error_from_status
 
 STATUSES = [status for status in grpc.StatusCode if status is not grpc.StatusCode.OK]
 
 
 def error(status: str, message: str) -> ServerError:
-    return error_from_status(status, message, server="localhost:8001", model="inspyrenet_1024", timeout_s=60)
+    return error_from_status(
+        status, message, connection=Connection("localhost:8001"), model="inspyrenet_1024", timeout_s=60
+    )
 
 
 def test_every_status_of_grpc_has_a_row_that_needs_no_message() -> None:
@@ -79,7 +81,7 @@ def test_messages(status: str, message: str, expected: type[ServerError]) -> Non
 
 
 def test_a_missing_version_is_told_apart_from_a_missing_model() -> None:
-    options = {"server": "gpu:8001", "model": "inspyrenet_1024", "timeout_s": 60.0}
+    options = {"connection": Connection("gpu:8001"), "model": "inspyrenet_1024", "timeout_s": 60.0}
     message = "Request for unknown model: 'inspyrenet_1024' version 9 is not at ready state"
     told = error_from_status("UNAVAILABLE", message, **options, version="9")
     assert str(told).startswith("gpu:8001 does not serve version 9 of inspyrenet_1024, or not yet (")

@@ -29,7 +29,9 @@ def test_addresses(url: str, target: tuple[str, bool]) -> None:
     ("url", "said"),
     [
         ("http://localhost:8000", "gRPC port, for example localhost:8001"),
-        ("https://gpu.example.org", "gRPC port"),
+        ("https://gpu.example.org", "gRPC port, for example grpcs://gpu.example.org:8001"),
+        ("grpcs://me:secret@gpu:8001", "'grpcs://gpu:8001' is no server address"),
+        ("me:secret@gpu:8001", "'gpu:8001' is no server address"),
         ("ftp://localhost", "does not speak ftp"),
         ("localhost:0", "no port 0"),
         ("localhost:99999", "no port 99999"),
