@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import tuft
+from tuft.files import data_folder
 from tuft_gateway import description, health, improve, rembg, removebg
 from tuft_gateway.accounts import routes as accounts
-from tuft_gateway.accounts.setup import data_folder
 from tuft_gateway.browsers import BrowserPolicy
 from tuft_gateway.improve import ReportStore
 from tuft_gateway.metering import FreeMeter

@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from tuft import Client, load_settings
 from tuft.errors import OptionError, SetupError
+from tuft.files import data_folder
 from tuft.operations.experiments import Experiment, Recorder
 from tuft.operations.telemetry import Metrics
 from tuft.serve import ServeOptions, background_server, repository_to_serve
-from tuft_gateway.accounts.setup import data_folder, meter_from_arguments
+from tuft_gateway.accounts.setup import meter_from_arguments
 from tuft_gateway.app import create_app
 from tuft_gateway.connections import protocol
 from tuft_gateway.improve import ReportStore

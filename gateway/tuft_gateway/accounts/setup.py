@@ -6,9 +6,8 @@ import os
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
-from platformdirs import user_data_path
-
 from tuft.errors import OptionError
+from tuft.files import data_folder
 from tuft.presets import preset_from_name
 from tuft_gateway.accounts.database import open_database
 from tuft_gateway.accounts.hundredths import from_credits
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
 # In the environment, because their passwords do not belong into a list of processes.
 DATABASE_VARIABLE: Final = "TUFT_GATEWAY_DATABASE"
 LIMITS_VARIABLE: Final = "TUFT_GATEWAY_LIMITS"
-
-
-def data_folder() -> Path:
-    """Where a gateway keeps its database and its reports, unless told otherwise."""
-    return user_data_path("tuft", appauthor=False)
 
 
 def database_from_arguments(arguments: argparse.Namespace) -> Engine:
