@@ -34,7 +34,7 @@ from _lib.needs import packages
 from tuft import Client, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 with packages():
     import httpx
@@ -59,12 +59,14 @@ class Added:
         plain_ms: The same, decoding in this process.
         gateway_ms: One request over HTTP for the same bytes.
         added_ms: Median of the differences between gateway and client of each round.
+        rounds: How many.
     """
 
     client_ms: float
     plain_ms: float
     gateway_ms: float
     added_ms: float
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ def added(rounds: int, jpeg: bytes) -> Added:
             )
     client_ms, plain_ms, gateway_ms = zip(*times[1:], strict=True)
     differences = [theirs - ours for ours, theirs in zip(client_ms, gateway_ms, strict=True)]
-    return Added(*map(statistics.median, (client_ms, plain_ms, gateway_ms, differences)))
+    median = statistics.median
+    return Added(median(client_ms), median(plain_ms), median(gateway_ms), median(differences), rounds)
 
 
 def _milliseconds(work: Callable[[], bytes]) -> float:
@@ -238,26 +241,28 @@ def soak(requests: int) -> Soak:
     return Soak(requests, round(seconds, 1), dict(sorted(statuses.items())), different, memory_mb, growth)
 
 
-def report(one: Added, many: Soak) -> str:
-    """Both results as Markdown."""
+def table(data: Mapping[str, Any]) -> str:
+    """Both results as Markdown tables."""
+    one, many = data["added"], data["soak"]
+    title = f"{MEGAPIXELS} megapixels, JPEG to PNG, median of {one['rounds']} rounds"
     times = [
-        ["`Client.remove` and `to_bytes`, decoding in a sandbox", f"{one.client_ms:.0f}"],
-        ["the same, decoding in the process", f"{one.plain_ms:.0f}"],
-        ["the gateway over HTTP", f"{one.gateway_ms:.0f}"],
-        ["added, median of the differences", f"{one.added_ms:.0f}"],
+        [title, "ms"],
+        ["---", "---:"],
+        ["`Client.remove` and `to_bytes`, decoding in a sandbox", f"{one['client_ms']:.0f}"],
+        ["the same, decoding in the process", f"{one['plain_ms']:.0f}"],
+        ["the gateway over HTTP", f"{one['gateway_ms']:.0f}"],
+        ["added: median of the differences of each round", f"{one['added_ms']:.0f}"],
     ]
     load = [
-        ["requests, 32 at once", str(many.requests)],
-        ["answers", ", ".join(f"{count} × {status}" for status, count in many.statuses.items())],
-        ["answers that differ from the client's", str(len(many.different))],
-        ["growth of memory, MB per 1,000 requests", str(many.growth)],
-        ["memory at the end, MB", f"{many.memory_mb[-1]:.0f}" if many.memory_mb else ""],
-        ["seconds", f"{many.seconds:.0f}"],
+        [f"{many['requests']} requests, {AT_ONCE} at once", ""],
+        ["---", "---:"],
+        ["answers", ", ".join(f"{count} × {status}" for status, count in many["statuses"].items())],
+        ["answers that differ from the client's", str(len(many["different"]))],
+        ["growth of memory, MB per 1,000 requests", str(Slope(**many["growth"])) if many["growth"] else ""],
+        ["memory at the end, MB", f"{many['memory_mb'][-1]:.0f}" if many["memory_mb"] else ""],
+        ["seconds", f"{many['seconds']:.0f}"],
     ]
-    title = f"{MEGAPIXELS} megapixels, JPEG to PNG"
-    return "\n\n".join(
-        (markdown_table([[title, "ms"], ["---", "---"], *times]), markdown_table([["load", ""], ["---", "---"], *load]))
-    )
+    return f"{data['machine']}, load before {data['load']}.\n\n{markdown_table(times)}\n\n{markdown_table(load)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -267,11 +272,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=REQUESTS, metavar="N", help="%(default)s by default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the numbers are written")
     arguments = parser.parse_args(argv)
+    load = round(os.getloadavg()[0], 2)
     one = added(arguments.rounds, synthetic_photograph(MEGAPIXELS)[0])
     many = soak(arguments.requests)
-    print(f"{machine()}\n\n{report(one, many)}")
+    facts = {"machine": machine(), "load": load, "added": asdict(one), "soak": asdict(many)}
+    print(table(facts))
     if arguments.json:
-        facts: dict[str, Any] = {"machine": machine(), "added": asdict(one), "soak": asdict(many)}
         arguments.json.write_text(json.dumps(facts, indent=1) + "\n")
     return 1 if many.different else 0
 
