@@ -56,7 +56,7 @@ FIELDS: Final[Mapping[str, dict[str, Any]]] = {
     "add_shadow": _boolean("A shadow under the subject; use shadow_type.", default=False),
     "shadow_type": _text("The kind of shadow.", "none", SHADOWS),
     "shadow_opacity": _text("Of the shadow, 0 to 100.", "50"),
-    "semitransparency": _boolean("Whether glass is translucent. Accepted; it always is.", default=True),
+    "semitransparency": _boolean("Accepted; it changes nothing.", default=True),
     "bg_color": _text("Behind the subject: 3, 4, 6 or 8 hexadecimal digits with or without #, or a name."),
     "bg_image_url": _text("The URL of a picture behind the subject."),
     "tuft_preset": _text("tuft's preset; that of the gateway by default.", None, tuple(PRESETS)),
@@ -109,7 +109,7 @@ def _responses() -> dict[str, Any]:
 
 OPERATION: Final[Mapping[str, Any]] = {
     "description": "Exactly one of image_file, image_file_b64 and image_url is required, and at most one of bg_color, "
-    "bg_image_url and bg_image_file. `Accept: application/json` answers JSON instead of the file. Clients of remove.bg "
+    "bg_image_url and bg_image_file. The header Accept: application/json asks for JSON instead of the file. Clients of remove.bg "
     "work by changing their base URL.",
     "requestBody": {
         "required": True,
