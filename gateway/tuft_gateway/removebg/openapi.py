@@ -109,8 +109,8 @@ def _responses() -> dict[str, Any]:
 
 OPERATION: Final[Mapping[str, Any]] = {
     "description": "Exactly one of image_file, image_file_b64 and image_url is required, and at most one of bg_color, "
-    "bg_image_url and bg_image_file. The header Accept: application/json asks for JSON instead of the file. Clients of remove.bg "
-    "work by changing their base URL.",
+    "bg_image_url and bg_image_file. The header Accept: application/json asks for JSON instead of the file. "
+    "Clients of remove.bg work by changing their base URL.",
     "requestBody": {
         "required": True,
         "content": {
