@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tuft import PRESETS, TritonTransport, contract, load_settings
 from tuft.imaging import compose, encode, load_photo, pipeline
+from tuft.inference.transport import Access
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,8 @@ def cut_out(photo_path: str, preset: Preset, transport: Transport) -> NDArray[np
 def main(arguments: list[str]) -> None:
     """Cuts out one photograph."""
     photo, output, preset = arguments[0], arguments[1], PRESETS[arguments[2] if len(arguments) > 2 else "standard"]
-    transport = TritonTransport(load_settings().url)
+    settings = load_settings()
+    transport = TritonTransport(settings.url, access=Access.of(settings))
     try:
         rgba = cut_out(photo, preset, transport)
     finally:

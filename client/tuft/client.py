@@ -6,7 +6,8 @@ import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypedDict
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from tuft import imaging, wiring
 from tuft.animation import CutoutAnimation
@@ -22,6 +23,7 @@ from tuft.inference.transport.connect import connect
 from tuft.options import RemoveOptions, require_known, require_many, require_option_types
 from tuft.presets import Preset, overridden, preset_from_name
 from tuft.settings import Settings, load_settings
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -114,6 +116,15 @@ class Client:
         cache: wiring.ResultCache | None = None,
         transport: Transport | None = None,
     ) -> None:
+        _require_kinds(
+            settings=settings,
+            headers=headers,
+            observers=observers,
+            experiment=experiment,
+            rollout=rollout,
+            cache=cache,
+            transport=transport,
+        )
         settings = load_settings() if settings is None else settings
         self.settings = settings.overridden(
             url=url,
@@ -409,6 +420,28 @@ class Client:
             request_id=request.record.request_id,
             from_cache=request.record.cache == "hit",
         )
+
+
+# From arguments that are objects to an attribute that they have, and their names in messages: doubles will do, too.
+_KINDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "settings": ("overridden", "a tuft.Settings"),
+        "headers": ("items", "a dictionary of names and values"),
+        "observers": ("__iter__", "a list of observers"),
+        "experiment": ("assign", "an Experiment or a Recorder of tuft.operations.experiments"),
+        "rollout": ("assign", "a tuft.operations.rollout.Rollout"),
+        "cache": ("get", "a tuft.ResultCache"),
+        "transport": ("infer", "a transport, such as tuft.FakeTransport"),
+    }
+)
+
+
+def _require_kinds(**arguments: object) -> None:
+    for name, value in arguments.items():
+        attribute, meaning = _KINDS[name]
+        if value is not None and not hasattr(value, attribute):
+            given = f"a {type(value).__name__}" if name == "headers" else shown(repr(value))  # headers may be secret
+            raise OptionError(f"{name} is {given}: give {meaning}.")
 
 
 def _sandbox(settings: Settings) -> imaging.IsolatedDecoder:

@@ -7,7 +7,8 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from tuft.errors import OptionError
 from tuft.imaging.pixels import THREADS
@@ -114,13 +115,14 @@ def bounded_map(
     return _results(iter(items), work, concurrency, ordered)
 
 
-def require_concurrency(concurrency: object) -> None:
+def require_concurrency(concurrency: Any) -> None:
     """Checks a number of threads.
 
     Raises:
         OptionError: It is not above zero.
     """
-    if not isinstance(concurrency, int) or concurrency < 1:
+    whole = isinstance(concurrency, Integral) and not isinstance(concurrency, bool)  # NumPy's, too
+    if not whole or concurrency < 1:
         raise OptionError(f"There is no concurrency {shown(repr(concurrency))}: give a whole number above zero.")
 
 

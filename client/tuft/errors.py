@@ -87,7 +87,7 @@ class ServerError(TuftError):
 
 
 class ServerUnreachableError(ServerError):
-    """Nothing answers at the server's address."""
+    """There is no connection to the server: the message says whether it, TLS, the name or a proxy is the cause."""
 
     transient = True
 

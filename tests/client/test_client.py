@@ -258,7 +258,7 @@ def test_in_a_region_another_object_does_not_stand_out_more() -> None:
 def test_nothing_is_kept_outside_of_a_region(data: st.DataObject) -> None:
     photo = two_disks()
     (left, right), (top, bottom) = (
-        sorted((data.draw(st.integers(0, side - 1)), data.draw(st.integers(1, side)))) for side in (240, 120)
+        sorted((data.draw(st.integers(0, side - 1)), data.draw(st.integers(1, side - 1)))) for side in (240, 120)
     )
     with Client(transport=FakeTransport()) as client:
         cutout = client.remove(photo, size=384, refine="edges+colours", roi=(left, top, right + 1, bottom + 1))
@@ -299,3 +299,32 @@ def test_a_region_has_a_cached_result_of_its_own(tmp_path: Path) -> None:
     assert [answer.from_cache for answer in answers] == [False, False, True]
     assert not np.array_equal(answers[0].rgba, answers[1].rgba)
     np.testing.assert_array_equal(answers[1].rgba, answers[2].rgba)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"timeout_s": "5"}, "timeout_s is '5': give a number"),
+        ({"url": 8001}, "url is 8001: give a text"),
+        ({"settings": {"timeout_s": 5}}, "give a tuft.Settings"),
+        ({"headers": "x-key: s3cret"}, "headers is a str: give a dictionary of names and values"),
+        ({"headers": ("x-key: s3cret",)}, "headers is a tuple"),
+        ({"observers": 5}, "observers is 5: give a list"),
+        ({"experiment": 5}, "experiment is 5"),
+        ({"rollout": "folder"}, "rollout is 'folder'"),
+        ({"cache": "folder"}, "cache is 'folder': give a tuft.ResultCache"),
+        ({"transport": "localhost"}, "transport is 'localhost'"),
+    ],
+)
+def test_arguments_of_another_type_are_told_when_the_client_is_made(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(OptionError, match=said) as caught:
+        Client(**arguments)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_numbers_may_be_those_of_numpy(scene: Any) -> None:
+    with Client(transport=FakeTransport(), timeout_s=np.float32(9)) as client:
+        (found,) = client.map([scene.rgb], size=np.int64(384), timeout_s=np.int64(5), concurrency=np.int64(1))
+        assert found.error is None
+        with pytest.raises(OptionError, match="no concurrency True"):
+            client.map([scene.rgb], concurrency=True)

@@ -14,6 +14,7 @@ from tuft.errors import OptionError
 from tuft.files import config_folder
 from tuft.settings.parsing import value_from_text, value_from_toml
 from tuft.settings.values import NAMES, Settings
+from tuft.text import shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -79,6 +80,8 @@ def load_settings(config: str | os.PathLike[str] | None = None, **arguments: Any
     Raises:
         OptionError: A source has an invalid value; the message names the source.
     """
+    if config is not None and not isinstance(config, str | os.PathLike):
+        raise OptionError(f"config is {shown(repr(config))}: give the path of a TOML file.")
     return resolve(arguments, config=None if config is None else Path(config)).settings
 
 

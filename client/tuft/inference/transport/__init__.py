@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from tuft.inference.transport.access import Access
 from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo, Transport
 from tuft.inference.transport.fake import FakeTransport
 from tuft.inference.transport.triton import TritonTransport
 
-__all__ = ["CallOptions", "FakeTransport", "Inference", "NetworkInput", "ServerInfo", "Transport", "TritonTransport"]
+__all__ = [
+    "Access",
+    "CallOptions",
+    "FakeTransport",
+    "Inference",
+    "NetworkInput",
+    "ServerInfo",
+    "Transport",
+    "TritonTransport",
+]

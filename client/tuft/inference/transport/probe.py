@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -67,10 +68,18 @@ def _alert(server: str, access: Access) -> str:
             return found[1].replace("_", " ").lower()
 
 
+def _excepts(entry: str, host: str) -> bool:
+    """Whether an entry of `no_proxy`, the end of a name or a network, is for `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return bool(entry) and host.lower().endswith(entry.lower())
+
+
 def proxy_for(host: str) -> str:
     """The proxy that gRPC uses for `host`, and the variable that names it; empty for none."""
     exceptions = next((os.environ[name] for name in _EXCEPTION_VARIABLES if os.environ.get(name)), "")
-    if any(entry.strip() and host.endswith(entry.strip()) for entry in exceptions.split(",")):
+    if any(_excepts(entry.strip(), host) for entry in exceptions.split(",")):
         return ""
     for variable in _PROXY_VARIABLES:
         if os.environ.get(variable):

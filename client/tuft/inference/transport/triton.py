@@ -62,6 +62,8 @@ def grpc_target_from_url(url: str) -> tuple[str, bool]:
     Raises:
         OptionError: `url` is not an address.
     """
+    if not isinstance(url, str):
+        raise OptionError(f"{shown(repr(url))} is no server address: give a text such as localhost:8001.")
     match = _URL.fullmatch(url.strip())
     if match is None:
         shown_url = shown(repr(without_password(url)))

@@ -18,6 +18,7 @@ from support.triton_double import MODEL, SIZE, Double, listening, red_channel
 from tuft import Client
 from tuft.errors import OptionError, ServerUnreachableError
 from tuft.inference.transport.access import Access
+from tuft.inference.transport.probe import proxy_for
 from tuft.inference.transport.triton import TritonTransport
 from tuft.operations.rollout.model_control import ModelControl
 
@@ -279,8 +280,10 @@ def test_no_proxy_is_asked_for_this_machine(host: str, closed_port: int, monkeyp
 
 def test_a_host_of_no_proxy_is_connected_to_directly(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
-    monkeypatch.setenv("no_proxy", "example.org, .invalid")
+    monkeypatch.setenv("no_proxy", "example.org, .invalid, 192.0.2.0/24")
     assert "There is no host" in str(failure("gpu.invalid:8001"))
+    assert proxy_for("192.0.2.7") == proxy_for("www.Example.org") == ""
+    assert proxy_for("192.0.3.7") == proxy_for("example.net") == f"127.0.0.1:{closed_port} (http_proxy)"
 
 
 @pytest.mark.parametrize(
