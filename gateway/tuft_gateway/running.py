@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -127,11 +128,13 @@ class HttpServer:
 
     def run(self, app: FastAPI) -> None:
         """Serves `app` until `stop`, or a signal."""
+        # Strangers must not be able to fill the log with their mistakes.
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)
         config = uvicorn.Config(
             app,
             http=protocol(self._options),
             ws="none",
-            log_level="warning",
+            log_level="error",
             access_log=False,  # addresses with queries may name pictures of customers
             server_header=False,
             timeout_keep_alive=int(self._options.idle_timeout_s),
