@@ -96,7 +96,9 @@ def test_each_cause_has_its_sentence(addresses: ServerAddresses, folder: Path) -
     encrypted = f"grpcs://{addresses.grpc}"
     assert "asks for a client certificate" in failure(encrypted, shown(folder))
     assert f"does not accept the client certificate {folder}" in failure(encrypted, shown(folder, "stranger"))
-    assert "is not trusted" in failure(encrypted, shown(folder, "client", roots="theirs"))
+    assert f"is not signed by one of {folder / 'theirs.pem'} (" in failure(
+        encrypted, shown(folder, "client", roots="theirs")
+    )
     assert failure(addresses.grpc) == f"{addresses.grpc} speaks TLS: write grpcs://{addresses.grpc}."
     assert "does not speak gRPC" in failure(addresses.http)
     assert "TLS" in failure(f"grpcs://{addresses.http}", shown(folder, "client"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 import tuft
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `tuft` and returns its exit code, see `tuft.cli.scaffold.run`."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # or gRPC would print a failed handshake, beside the error
     return run(build_parser(), argv)
 
 

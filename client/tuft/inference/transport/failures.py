@@ -31,6 +31,8 @@ _CONNECTING_PREAMBLE: Final = re.compile(
     r"^failed to connect to all addresses; last error: \w+: (ipv[46]|unix):\S*: (Tls handshake failed \(\w+\): )?"
     r"(SSL_ERROR_SSL: error:\w+:SSL routines:OPENSSL_internal:)?"
 )
+# As in "errors resolving gpu:1: [field:hostname lookup error:address lookup failed for gpu:1: Domain name not found]".
+_RESOLVING_PREAMBLE: Final = re.compile(r"^errors resolving .*address lookup failed for \S+: (.*)\]$")
 
 # The wordings of CUDA, TensorRT, ONNX Runtime, OpenVINO, OpenCL, C++ and Python.
 _OUT_OF_MEMORY: Final = "|".join(
@@ -78,8 +80,8 @@ _PROXY: Final = (
 _NO_HOST: Final = "There is no host of the name in {server} ({detail}): check the address (TUFT_URL)."
 _UNRESOLVED: Final = "The name in {server} cannot be resolved now ({detail}): check the network, or try again."
 _UNTRUSTED: Final = (
-    "The certificate of {server} is not trusted ({detail}): give the certificate of its authority as "
-    "root_certificates (TUFT_ROOT_CERTIFICATES), which is {root_certificates} now."
+    "The certificate of {server} is not signed by {root_certificates} ({detail}): give the certificate of its "
+    "authority as root_certificates (TUFT_ROOT_CERTIFICATES)."
 )
 _EXPIRED: Final = "The certificate of {server} is out of date ({detail}): renew it, or set this machine's clock."
 _OTHER_NAME: Final = "The certificate of {server} is for another name: use the name that it was made for."
@@ -220,7 +222,12 @@ def error_from_status(
     rule = rule or Rule(None, None, InferenceError, _FAILED)
     detail = _detail(message) or status
     named = f"version {version} of {model}" if version else model
-    known = {**asdict(connection), "root_certificates": connection.root_certificates or "the public ones"}
+    known = {
+        **asdict(connection),
+        "root_certificates": f"one of {connection.root_certificates}"
+        if connection.root_certificates
+        else "a public authority",
+    }
     error = rule.error(
         rule.sentence.format(**known, model=model, named=named, timeout_s=round(timeout_s, 2), detail=detail)
     )
@@ -237,6 +244,7 @@ def _detail(message: str) -> str:
     """The message's first line, shortened, without preambles of gRPC and Triton, and without a full stop of its own."""
     line = next((line.strip() for line in message.splitlines() if line.strip()), "")
     line = line.removeprefix(f"{probe.WANTS_CERTIFICATE}: ").removeprefix(f"{probe.REFUSES_CERTIFICATE}: ")
+    line = _RESOLVING_PREAMBLE.sub(r"\1", line)
     line = _CONNECTING_PREAMBLE.sub("", _PREAMBLE.sub("", line)).removesuffix(": OK")
     shortened = line if len(line) <= MAX_DETAIL_CHARACTERS else line[: MAX_DETAIL_CHARACTERS - 1] + "…"
     return shortened.rstrip(".")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -145,6 +148,15 @@ class Refusing(BaseHTTPRequestHandler):
         pass
 
 
+def test_the_command_line_prints_one_line(made: Certificates, tmp_path: Path) -> None:
+    with tls(Double(), made.server) as address:
+        command = [sys.executable, "-m", "tuft", "doctor", "--url", f"grpcs://{address}"]
+        environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+        told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert told.stderr == ""
+    assert f"Server        The certificate of {address} is not signed by a public authority (" in told.stdout
+
+
 @pytest.mark.parametrize("mutual", [False, True])
 def test_encrypted(mutual: bool, made: Certificates, image: NDArray[np.uint8]) -> None:
     with tls(Double(), made.server, made.ours if mutual else None) as address:
@@ -193,7 +205,8 @@ def test_each_fault_of_a_certificate_has_its_sentence(made: Certificates) -> Non
     with tls(Double(), made.server) as address:
         for access in (None, Access(root_certificates=str(made.theirs.certificate))):
             told = failure(f"grpcs://{address}", access)
-            assert str(told).startswith(f"The certificate of {address} is not trusted (")
+            by = f"one of {made.theirs.certificate}" if access else "a public authority"
+            assert str(told).startswith(f"The certificate of {address} is not signed by {by} (")
             assert "TUFT_ROOT_CERTIFICATES" in str(told)
             assert not told.transient
     with tls(Double(), made.expired) as address:
@@ -244,7 +257,7 @@ def test_a_port_that_is_not_for_grpc(scheme: str, made: Certificates) -> None:
 
 def test_unknown_hosts_and_closed_ports(closed_port: int) -> None:
     told = failure("no-such-host.invalid:8001")
-    assert str(told).startswith("There is no host of the name in no-such-host.invalid:8001 (")
+    assert str(told).startswith("There is no host of the name in no-such-host.invalid:8001 (Domain name not found): ")
     assert not told.transient
     for scheme in ("", "grpcs://"):
         told = failure(f"{scheme}localhost:{closed_port}")
