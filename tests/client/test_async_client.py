@@ -247,6 +247,22 @@ def test_settings_are_opened_by_from_settings_alone(tmp_path: Any) -> None:
     asyncio.run(scenario())
 
 
+def test_closing_ends_what_is_at_work_and_what_waits(photo: NDArray[np.uint8]) -> None:
+    async def scenario(address: str) -> list[Any]:
+        client = AsyncClient(address, settings=Settings(url=address), concurrency=1)
+        tasks = [asyncio.create_task(client.remove(photo, size=SIZE)) for _ in range(3)]
+        await until(double.asked)
+        await client.close()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    double = Double(delay_s=WAIT_S)
+    with listening(double) as address:
+        first, *others = asyncio.run(scenario(address))
+    assert isinstance(first, RequestCancelledError)
+    assert [str(error) for error in others] == ["This client is closed: make a new one."] * 2
+    assert len(double.requests) == 1
+
+
 def test_a_closed_client_says_so(photo: NDArray[np.uint8]) -> None:
     async def scenario() -> None:
         client = AsyncClient(transport=FakeTransport(), settings=Settings())

@@ -71,7 +71,8 @@ _QUEUE_FULL: Final = "{server} is busy, its queue for {model} is full: try again
 _QUEUED_TOO_LONG: Final = "{server} is busy, the request for {model} waited too long: try again later."
 _NO_MODEL: Final = "{server} does not serve {named}, or not yet ({detail}): `tuft doctor` lists what it serves by now."
 _HTTP_PORT: Final = "{server} does not speak gRPC: give the server's gRPC port, 8001 unless it was changed."
-_NO_ENTRY: Final = "{server} does not let this client in ({detail}): ask whoever runs it for access."
+_NO_ENTRY: Final = "{server} does not let this client in ({detail}): ask its operator for access."
+_NO_TOKEN: Final = "{server} does not accept this client ({detail}): check token (TUFT_TOKEN) and headers."
 _REFUSED: Final = "Nothing answers at {server}: start it with `tuft serve`, or give another address (TUFT_URL)."
 _AWAY: Final = "{server} cannot be reached ({detail}): check that it runs, and the network and firewalls on the way."
 _PROXY: Final = (
@@ -184,8 +185,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("UNAVAILABLE", _RESOLVING, ServerUnreachableError, _UNRESOLVED, transient=True),
     Rule("UNAVAILABLE", r"connection refused", ServerUnreachableError, _REFUSED, transient=True),
     Rule("UNAVAILABLE", None, ServerUnreachableError, _AWAY, transient=True),
-    Rule("UNAUTHENTICATED", None, ServerUnreachableError, _NO_ENTRY),
-    Rule("PERMISSION_DENIED", None, ServerUnreachableError, _NO_ENTRY),
+    Rule("UNAUTHENTICATED", None, ServerUnreachableError, _NO_TOKEN),
+    Rule("PERMISSION_DENIED", None, ServerUnreachableError, _NO_TOKEN),
     Rule("UNIMPLEMENTED", None, ServerUnreachableError, _STRANGER),
     Rule("CANCELLED", None, ServerUnreachableError, _ENDED, transient=True),
     Rule("DEADLINE_EXCEEDED", None, ServerTimeoutError, _TOO_LATE),

@@ -194,6 +194,20 @@ def test_token_and_headers_come_with_every_call(made: Certificates, image: NDArr
         assert (headers["x-team"], headers["x-tier"]) == ("a, b", "gold")
 
 
+@pytest.mark.parametrize("status", [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED])
+def test_a_token_that_is_refused(status: grpc.StatusCode, made: Certificates, image: NDArray[np.uint8]) -> None:
+    access = Access(str(made.ours.certificate), token="s3cret")
+    with tls(Double(failure=(status, "Jwt expired.")), made.server) as address:
+        transport = TritonTransport(f"grpcs://{address}", access=access)
+        with pytest.raises(ServerUnreachableError) as caught:
+            transport.infer(MODEL, image, timeout_s=30)
+        transport.close()
+    assert str(caught.value) == (
+        f"{address} does not accept this client (Jwt expired): check token (TUFT_TOKEN) and headers."
+    )
+    assert not caught.value.transient
+
+
 def test_a_token_stays_on_this_machine_or_is_encrypted() -> None:
     TritonTransport("localhost:8001", access=Access(token="s3cret")).close()
     with pytest.raises(OptionError, match=r"unencrypted: write grpcs://gpu:8001\.") as caught:
