@@ -1,6 +1,6 @@
 """How good is the demo checkpoint on what its training never sees?
 
-    PYTHONPATH=training python benchmarks/demo.py [--checkpoint F] [--pets DIR] [--photos DIR] [--json FILE]
+    python benchmarks/demo.py [--checkpoint F] [--pets DIR] [--photos DIR] [--json FILE]
 
 One pass at the base size and the blended pass at 1024 of `standard`, both without refinement: on held-out scenes by
 category, on the held-out tenth of each set of real photographs, and on composites of real photographs. `whole` in the
@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from _lib.markdown_table import markdown_table
+from _lib.needs import packages
 
 from tuft.files import file_hash
-from tuft_export.checkpoints import checkpoint_from_name, load_network
-from tuft_training.evaluate import evaluate_categories, evaluate_composites, evaluate_photographs, summary
-from tuft_training.pets import pets_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tuft_export.inspyrenet import InSPyReNet
+
+with packages():
+    from tuft_export.checkpoints import checkpoint_from_name, load_network
+    from tuft_training.evaluate import evaluate_categories, evaluate_composites, evaluate_photographs, summary
+    from tuft_training.pets import pets_folder
 
 # From the side of the pass to the number of held-out scenes, as large as the pass.
 PASSES: Final = {384: 96, 1024: 32}
@@ -65,13 +68,14 @@ def main() -> None:
     """Measures, prints the table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", default="demo")
-    parser.add_argument("--pets", type=Path, default=pets_folder(), help="folder of the real sets")
+    parser.add_argument("--pets", type=Path, help="folder of the real sets; TUFT_PETS, else ../shared/pets by default")
     parser.add_argument("--photos", type=Path, help="folder of composites")
     parser.add_argument("--json", type=Path, help="file for the numbers")
     options = parser.parse_args()
     checkpoint = checkpoint_from_name(options.checkpoint)
     network = load_network(checkpoint)
-    passes = {str(px): measure(network, px, count, options.pets, options.photos) for px, count in PASSES.items()}
+    pets = options.pets or pets_folder()
+    passes = {str(px): measure(network, px, count, pets, options.photos) for px, count in PASSES.items()}
     data = {"checkpoint": file_hash(checkpoint.path), "whole": None, "passes": passes}
     print(table(data))
     if options.json:

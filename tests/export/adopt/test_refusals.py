@@ -14,7 +14,8 @@ from support.adopted import adopted
 from support.outputs import files
 from support.published import SIZE
 
-from tuft_export.errors import AdoptError, ExportError, ParityError, PublishError
+from tuft.errors import OutputError, TuftError
+from tuft_export.errors import AdoptError, ParityError
 
 
 def two_inputs(path: Path) -> None:
@@ -59,7 +60,7 @@ def with_nan(path: Path) -> None:
     published.network(path, tail=tail, outputs=["mask"])
 
 
-REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], type[ExportError], str]] = [
+REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], type[TuftError], str]] = [
     (lambda path: None, {}, AdoptError, r"There is no file .*: give the \.onnx file"),
     (lambda path: path.write_bytes(b""), {}, AdoptError, "is no ONNX file, or not all of it: download it again"),
     (text, {}, AdoptError, "is no ONNX file, or not all of it: download it again"),
@@ -86,7 +87,7 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], type[ExportError], st
     (published.rmbg_1_4, {"output_activation": "sigmoid"}, AdoptError, "0..1 already: give --output-activation none"),
     (with_nan, {}, AdoptError, "not finite: look at --normalize"),
     (published.constant, {}, ParityError, "the same values, nothing was written: look at --normalize"),
-    (published.birefnet, {"repository": Path("nowhere")}, PublishError, "with --repository"),
+    (published.birefnet, {"repository": Path("/proc/nowhere")}, OutputError, "/proc/nowhere/tiny/1 cannot be written"),
     (published.birefnet, {"name": "inspyrenet_96"}, AdoptError, "begin with inspyrenet_"),
     (published.birefnet, {"name": "../tiny"}, AdoptError, "letters, digits, _ and -"),
     (published.birefnet, {"name": ""}, AdoptError, "letters, digits, _ and -"),
@@ -102,7 +103,7 @@ REFUSED: list[tuple[Callable[[Path], Any], dict[str, Any], type[ExportError], st
     ("make", "options", "error", "said"), REFUSED, ids=lambda value: getattr(value, "__name__", None)
 )
 def test_what_does_not_fit_is_one_sentence_and_leaves_nothing(
-    make: Callable[[Path], Any], options: dict[str, Any], error: type[ExportError], said: str, file: Path,
+    make: Callable[[Path], Any], options: dict[str, Any], error: type[TuftError], said: str, file: Path,
     target: Path, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     make(file)
