@@ -19,15 +19,13 @@ _FOLDERS: Final = frozenset({"DIR"})
 
 
 def add_to(commands: Commands) -> None:
-    """Adds the command."""
+    """Adds the command; it needs the parser of all commands as `program` among its arguments."""
     parser = add_command(commands, "completion", _run, "print a script that completes commands and options in a shell")
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from tuft.cli.main import build_parser
-
-    print(completion_script(build_parser(), arguments.shell))
+    print(completion_script(arguments.program, arguments.shell))
     return DONE
 
 

@@ -27,4 +27,5 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (remove, presets, config, doctor, serve, gateway, demo, experiment, rollout, completion):
         command.add_to(commands)
+    parser.set_defaults(program=parser)
     return parser
