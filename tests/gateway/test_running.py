@@ -76,6 +76,14 @@ def test_mistakes_of_the_operator_are_told_in_a_sentence(
             ("--serve", "--url", "localhost:1"): "give one of them",
             ("--host", "0.0.0.0", "--port", "0"): "Without keys only this machine is served",
             ("--queue", "-1"): "queue is -1",
+            # Of accounts, although there are no keys.
+            ("--price", "maximun=2"): "There is no preset 'maximun': write maximum",
+            ("--price", "maximum"): "'maximum' is no price: give a preset and its credits, as in maximum=2.",
+            ("--price", "maximum=two"): "'two' is no amount of credits: give a number, such as 2 or 0.5.",
+            ("--price", "maximum=-1"): "-1 is no amount of credits",
+            ("--limits", "file://nothing"): "There are no limits in file: give memory:// or redis://...",
+            ("--limits", "redis://127.0.0.1:1"): "redis, which is to hold the rate limits, does not answer: start it.",
+            ("--megapixels-per-minute", "0"): "A key cannot send 0 megapixels a minute",
         }.items():
             assert main(["gateway", *arguments]) == 1
             assert said in capsys.readouterr().err

@@ -50,6 +50,10 @@ def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
         OptionError: A price, a rate or a URL is none.
         SetupError: The database or the storage of the limits cannot be opened.
     """
+    # Before the keys: a mistake is told even where it does not matter yet.
+    prices = prices_from_texts(arguments.price or ())
+    storage = arguments.limits or os.environ.get(LIMITS_VARIABLE) or "memory://"
+    limiter = RateLimiter(storage, megapixels_per_minute=_rate(arguments.megapixels_per_minute))
     if _named_database(arguments) is None and not _own_database().exists():
         return FreeMeter()
     engine = database_from_arguments(arguments)
@@ -57,9 +61,7 @@ def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
     if _named_database(arguments) is None and not keys.all():
         engine.dispose()
         return FreeMeter()
-    storage = arguments.limits or os.environ.get(LIMITS_VARIABLE) or "memory://"
-    limiter = RateLimiter(storage, megapixels_per_minute=_rate(arguments.megapixels_per_minute))
-    return AccountMeter(keys, Ledger(engine), limiter, prices_from_texts(arguments.price or ()))
+    return AccountMeter(keys, Ledger(engine), limiter, prices)
 
 
 def _rate(megapixels_per_minute: int | None) -> int:
@@ -86,7 +88,9 @@ def prices_from_texts(texts: list[str] | tuple[str, ...]) -> Prices:
     """
     prices: dict[str, Decimal] = {}
     for text in texts:
-        preset, _, amount = text.partition("=")
+        preset, separator, amount = text.partition("=")
+        if not separator:
+            raise OptionError(f"{text[:40]!r} is no price: give a preset and its credits, as in maximum=2.")
         prices[preset_from_name(preset.strip()).name] = credits_from_text(amount)
     return Prices(prices)
 
@@ -100,6 +104,6 @@ def credits_from_text(text: str) -> Decimal:
     try:
         amount = Decimal(text.strip())
     except InvalidOperation as exc:
-        raise OptionError(f"{text[:40]!r} is no amount of credits: give a number, as in maximum=2.") from exc
+        raise OptionError(f"{text[:40]!r} is no amount of credits: give a number, such as 2 or 0.5.") from exc
     from_credits(amount)
     return amount
