@@ -237,6 +237,20 @@ def test_the_blurred_background_has_none_of_the_subject(shown: Browser, download
     assert np.ptp(alpha[5, 40:400, 2].astype(int)) < 40, "the stripes are out of focus"
 
 
+def test_a_file_that_the_browser_cannot_open_has_no_blurred_background(
+    page: Browser, photograph: Path, downloads: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tiff = tmp_path_factory.mktemp("tiff") / "disk.tiff"
+    Image.open(photograph).save(tiff)
+    page.upload("input.files", tiff)
+    page.wait(SHOWN)
+    assert "cannot be blurred" in page.run("return document.getElementById('live').textContent")
+    choose(page, "background", "blur")
+    assert not page.run("return document.getElementById('backdrop').getContext('2d').getImageData(2, 2, 1, 1).data[3]")
+    result = pixels(saved(page, downloads), "RGBA")
+    np.testing.assert_array_equal(result[..., 3], expected(photograph)[..., 3])
+
+
 def test_jpeg_webp_and_cropping(shown: Browser, photograph: Path, downloads: Path) -> None:
     truth = expected(photograph)[..., 3] >= 13
     rows, columns = np.flatnonzero(truth.any(axis=1)), np.flatnonzero(truth.any(axis=0))

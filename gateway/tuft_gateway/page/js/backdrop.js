@@ -5,6 +5,11 @@ import { canvas } from "./decode.js";
 const BLUR_SIDE = 192; // the blurred background is computed at this size: what is blurred needs no more
 const BLUR_RADIUS = 5;
 
+// What can be drawn behind a matte: where the browser cannot decode the file there is nothing that could be blurred.
+export function possible(backdrop, matte) {
+  return backdrop.kind === "blur" && matte.photo === matte.foreground ? { kind: "transparent" } : backdrop;
+}
+
 // Fills a canvas. `photo` and `subject` are canvases of the photograph and of the cut-out.
 export function drawBackdrop(target, backdrop, photo, subject) {
   const context = target.getContext("2d");

@@ -79,7 +79,7 @@ async function show(item) {
   notice("");
   stage.show(matte);
   $("facts").textContent = `${matte.width} × ${matte.height}${item.preset ? ` · ${item.preset}` : ""}`;
-  if (matte.photo === matte.foreground) announce("This browser cannot open the file itself: restoring stops at the server’s matte.");
+  if (matte.photo === matte.foreground) announce("This browser cannot open the file itself: its background cannot be blurred, and restoring stops at the server’s matte.");
 }
 
 function keepEdits() {

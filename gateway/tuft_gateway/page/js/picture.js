@@ -1,6 +1,6 @@
 // From an edited matte to a file.
 
-import { drawBackdrop } from "./backdrop.js";
+import { drawBackdrop, possible } from "./backdrop.js";
 import { canvas } from "./decode.js";
 import { encodePng } from "./png.js";
 
@@ -10,7 +10,7 @@ const SUFFIX = { png: "png", webp: "webp", jpeg: "jpg" };
 // `options`: {format, backdrop, marginPercent}; without a margin (null) the whole frame. Returns {name, blob}.
 export async function pictureFile(matte, fileName, { format, backdrop, marginPercent }) {
   const box = (marginPercent === null ? null : matte.subjectBox(marginPercent)) ?? matte.whole;
-  const blob = await encoded(matte, box, format, backdrop);
+  const blob = await encoded(matte, box, format, possible(backdrop, matte));
   return { name: `${fileName.replace(/\.[^.]{1,5}$/, "")}-cutout.${SUFFIX[format]}`, blob };
 }
 

@@ -131,7 +131,7 @@ export class Queue extends EventTarget {
     name.setAttribute("aria-current", String(item === this.chosen));
     state.textContent = item.message;
     progress.hidden = item.state !== "running";
-    // Nobody knows how long the network takes: from the end of the upload on the bar shows no share.
+    // How long the network takes is not known: from the end of the upload on the bar shows no share.
     if (item.progress < 1) progress.value = item.progress;
     else progress.removeAttribute("value");
     retry.hidden = item.state !== "failed";

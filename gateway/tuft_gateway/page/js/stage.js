@@ -1,6 +1,6 @@
 // The picture: zoom, comparison and brush, by mouse, touch, pen and keyboard.
 
-import { drawBackdrop } from "./backdrop.js";
+import { drawBackdrop, possible } from "./backdrop.js";
 import { photoCanvas, subjectCanvas } from "./picture.js";
 
 const MAX_ZOOM = 16;
@@ -148,7 +148,7 @@ export class Stage extends EventTarget {
 
   #drawBackdrop() {
     if (!this.matte) return;
-    drawBackdrop(this.elements.backdrop, this.#backdrop, this.elements.before, this.elements.subject);
+    drawBackdrop(this.elements.backdrop, possible(this.#backdrop, this.matte), this.elements.before, this.elements.subject);
   }
 
   #redraw(rect) {
