@@ -10,6 +10,7 @@ import tuft_runtime
 from tuft.errors import OptionError, ServerOutOfMemoryError, SetupError
 from tuft.serve import compile_cache
 from tuft_runtime import onnxruntime_engine, openvino_engine
+from tuft_runtime.loading import is_installed as is_installed_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +33,15 @@ def engine_and_device(precision: str = "f32") -> tuple[str, str | None]:
 
     Raises:
         OptionError: TUFT_ENGINE names none.
+        SetupError: It names one that is not installed.
     """
     wanted = os.environ.get(ENGINE_VARIABLE, "").lower()
     if wanted in onnxruntime_engine.PROVIDERS:
         return "onnxruntime", wanted
     if wanted and wanted not in tuft_runtime.ENGINES:
         raise OptionError(f"{ENGINE_VARIABLE} is {wanted!r}: set it to one of {', '.join(_CHOICES)}, or unset it.")
+    if wanted and not is_installed_engine(wanted):
+        raise SetupError(f"{ENGINE_VARIABLE} is {wanted}, which is not installed: install it, or unset the variable.")
     return wanted or tuft_runtime.best_engine(precision) or "onnxruntime", None
 
 

@@ -16,6 +16,7 @@ from tuft.errors import OutputError
 from tuft.files import data_folder
 from tuft.provenance import check_repository
 from tuft_export.checkpoints import CHECKPOINTS
+from tuft_export.errors import PublishError
 from tuft_export.graphs.provider import GraphSource
 from tuft_export.parity.ort_session import Saliency
 from tuft_export.publishing.demo import demo_repository
@@ -67,8 +68,17 @@ def test_a_model_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert demo_repository([384]) == first
 
 
+@pytest.mark.parametrize("module", ["onnx", "safetensors"])
+def test_what_publishing_it_needs_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(PublishError, match=rf"needs {module}: pip install 'tuft-matting\[server\]'\.$"):
+        demo_repository([384])
+
+
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TUFT_DATA", str(tmp_path / "file"))
-    with pytest.raises(OutputError, match=r"The folder .*file"):
+    with pytest.raises(
+        OutputError, match=r"^The folder .*file/demo-\w+ cannot be made .*: name another place with TUFT_DATA\.$"
+    ):
         demo_repository([384])

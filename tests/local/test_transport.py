@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -70,6 +71,17 @@ def test_an_engine_that_is_none_is_refused(
         transport.infer(MODEL, image, timeout_s=TIMEOUT_S)
     monkeypatch.setenv("TUFT_ENGINE", "directml")
     with pytest.raises(OptionError, match=r"computes on .*cpu"):
+        transport.server_info()
+
+
+def test_an_engine_that_is_not_installed_is_told(
+    transport: LocalTransport, image: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUFT_ENGINE", "openvino")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(SetupError, match=r"^TUFT_ENGINE is openvino, which is not installed: "):
+        transport.infer(MODEL, image, timeout_s=TIMEOUT_S)
+    with pytest.raises(SetupError, match=r"^TUFT_ENGINE is openvino, which is not installed: "):
         transport.server_info()
 
 

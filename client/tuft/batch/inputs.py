@@ -81,8 +81,10 @@ def input_from(text: str) -> Input:
     """The input that a word on the command line means: a path, a URL, or `-` for the standard input.
 
     Raises:
-        OptionError: It is a URL of another kind than http and https.
+        OptionError: It is empty, or a URL of another kind than http and https.
     """
+    if not text:  # of a script's variable that is not set; Path would make it the working directory
+        raise OptionError("An empty path is given: write . for the folder that you are in.")
     if text == "-":
         return StandardInput()
     match = _SCHEME.match(text)

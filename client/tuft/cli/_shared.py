@@ -18,6 +18,7 @@ from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import LOCAL, answers, connect, transport_name
 from tuft.presets import PRESETS, preset_from_name
 from tuft.settings import DEFAULT_ORIGIN, resolve
+from tuft.text import shown
 
 if TYPE_CHECKING:
     from tuft.settings import Settings
@@ -76,7 +77,7 @@ def settings_of(arguments: argparse.Namespace, *, required: bool = True, **more:
     if answers(settings.url, Access.of(settings)):
         print_error(f"using the server at {settings.url}")
         return settings
-    if not _computes_here():
+    if not computes_here():
         if required:
             raise SetupError(
                 f"No server answers at {settings.url}, and there is nothing to compute with in this process: "
@@ -87,7 +88,8 @@ def settings_of(arguments: argparse.Namespace, *, required: bool = True, **more:
     return settings.overridden(url=LOCAL)
 
 
-def _computes_here() -> bool:
+def computes_here() -> bool:
+    """Whether `local` is installed, and all that it needs."""
     if transport_name(LOCAL) is None:
         return False
     try:
@@ -138,7 +140,9 @@ def error_line(error: Exception, subject: str = "") -> str:
     """
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename} cannot be used ({error.strerror}): check the path, its permissions and its disk."
+        text = (
+            f"{shown(error.filename)} cannot be used ({error.strerror}): check the path, its permissions and its disk."
+        )
     elif not isinstance(error, TuftError):
         text = f"unexpected {type(error).__name__} ({text}): set TUFT_DEBUG=1 to see where, and report it."
     if subject not in text:

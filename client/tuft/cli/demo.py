@@ -11,14 +11,16 @@ from PIL import Image
 from tqdm import tqdm
 
 from tuft import imaging
-from tuft.cli._shared import DONE, add_command, add_repository
+from tuft.cli._shared import DONE, add_command, add_repository, computes_here, print_error
 from tuft.client import Client
 from tuft.errors import ImageError, SetupError
 from tuft.files import make_folder, write_atomically
+from tuft.inference.transport.connect import LOCAL
 from tuft.presets import PRESETS
 from tuft.report import LONG_SIDE_PX, Exhibit, Layer, Run, html_report, layers_of, note_of
 from tuft.serve import ServeOptions, running_server
 from tuft.serve.discovery import repository_to_serve
+from tuft.serve.locate import find_tritonserver
 
 if TYPE_CHECKING:
     import argparse
@@ -37,20 +39,33 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "demo", _run, "show every preset on sample photographs, on one page")
     parser.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="photographs of your own instead")
     parser.add_argument("-o", "--output", type=Path, default=Path("out/demo"), metavar="OUT", help="%(default)s")
-    parser.add_argument("--url", help="a running server's gRPC address; by default one is started")
+    parser.add_argument("--url", help="a running server's gRPC address, or local to compute in this process; "
+                        "by default a server is started, if there is a tritonserver")  # fmt: skip
     add_repository(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.url is None:
+    url = arguments.url or _local_without_tritonserver()
+    if url is None:
         options = ServeOptions(repository_to_serve(arguments.repository), http_port=0, grpc_port=0, metrics_port=0)
         print("Starting a server ...", flush=True)
         with running_server(options) as addresses:
             page = demo(DemoOptions(addresses.grpc, tuple(arguments.photos), arguments.output))
     else:
-        page = demo(DemoOptions(arguments.url, tuple(arguments.photos), arguments.output))
+        page = demo(DemoOptions(url, tuple(arguments.photos), arguments.output))
     print(f"The cut-outs and the page that shows them are in {page.parent}: open {page}")
     return DONE
+
+
+def _local_without_tritonserver() -> str | None:
+    """The address of this process if it can compute and no server can be started here; else None."""
+    try:
+        find_tritonserver()
+    except SetupError:
+        if computes_here():
+            print_error(f"there is no tritonserver, so this process computes (--url {LOCAL})")
+            return LOCAL
+    return None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def add_to(commands: Commands) -> None:
     parser.set_defaults(usage_error=parser.error)
     parser.add_argument("paths", nargs="+", type=_input, metavar="PATH",
                         help="photograph, folder of photographs, http(s) URL, or - for the standard input")  # fmt: skip
-    parser.add_argument("-o", "--output", metavar="OUT",
+    parser.add_argument("-o", "--output", type=_output, metavar="OUT",
                         help="folder (write it with / at its end if it has a suffix), file for one, or - for the "
                              "standard output; by default NAME-cutout.png beside each photograph")  # fmt: skip
     add_server_options(parser)
@@ -317,6 +317,12 @@ def _input(text: str) -> Input:
         return input_from(text)
     except OptionError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _output(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: write . for the folder that you are in")
+    return text
 
 
 def _format(text: str) -> str:

@@ -65,7 +65,10 @@ class GraphSource:
             CheckpointError: The weights are missing or not the published ones.
             ParityError: The graph does not compute the same as the network.
         """
-        model = self._shipped_graph(size, blend) or self.exported(size, blend).model
+        try:
+            model = self._shipped_graph(size, blend) or self.exported(size, blend).model
+        except ModuleNotFoundError as exc:
+            raise PublishError(f"Publishing the demo needs {exc.name}: pip install 'tuft-matting[server]'.") from exc
         return model if precision == "fp32" else in_precision(model, precision).model
 
     def exported(self, size: int, blend: bool | None, *, thorough: bool = False) -> ProvenGraph:

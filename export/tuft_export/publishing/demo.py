@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft import contract
-from tuft.files import cannot_be_written, data_folder, make_folder
+from tuft.errors import OutputError
+from tuft.files import DATA_VARIABLE, cannot_be_written, data_folder
 from tuft_export.checkpoints import CHECKPOINTS
 from tuft_export.graphs.weightless import demo_graph
 from tuft_export.publishing.configurations import FILES, shipped_configurations
@@ -44,7 +45,11 @@ def demo_repository(sizes: Iterable[int] = contract.SIZES) -> Path:
 
 def _publish(repository: Path, size: int) -> None:
     name, staged = contract.model_name(size), repository / f".{secrets.token_hex(8)}"
-    make_folder(staged)
+    try:
+        staged.mkdir(parents=True)
+    except OSError as exc:
+        text = f"The folder {repository} cannot be made or written ({exc.strerror}): name another place"
+        raise OutputError(f"{text} with {DATA_VARIABLE}.") from exc
     try:
         publish(CHECKPOINTS["demo"], PublishOptions(staged, sizes=(size,)))
         (staged / name).rename(repository / name)

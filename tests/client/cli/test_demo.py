@@ -9,6 +9,7 @@ from support.outputs import files, mode
 from tuft import PRESETS, Client, FakeTransport
 from tuft.cli import demo
 from tuft.cli.demo import DemoOptions
+from tuft.cli.main import main
 from tuft.errors import NoSubjectError, OutputError, SetupError
 
 
@@ -40,6 +41,19 @@ def test_a_folder_that_cannot_be_made_is_told(photos: Path, tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"file/out cannot be made \(Not a directory\): give another one\.$"):
         demo.demo(DemoOptions("gpu:8001", (photos / "dog.png",), tmp_path / "file" / "out"))
+
+
+def test_without_a_tritonserver_this_process_computes(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise SetupError("There is no tritonserver.")
+
+    monkeypatch.setattr(demo, "find_tritonserver", missing)
+    monkeypatch.setattr(demo, "computes_here", lambda: True)
+    assert main(["demo", str(photos / "dog.png"), "-o", str(tmp_path / "out")]) == 0
+    assert "there is no tritonserver, so this process computes (--url local)" in capsys.readouterr().err
+    assert "served by local" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
 def test_samples_need_scikit_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

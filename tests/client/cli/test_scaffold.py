@@ -40,6 +40,9 @@ def test_the_exit_code_is_the_commands(code: int, capsys: pytest.CaptureFixture[
         (SetupError("Nothing is\ninstalled."), 1, "Nothing is installed."),
         (OSError(30, "Read-only file system", "/srv/out"), 1,
          "/srv/out cannot be used (Read-only file system): check the path, its permissions and its disk."),
+        (OSError(36, "File name too long", "data:" + "A" * 3000), 1,
+         f"data:{'A' * 128} … {'A' * 50} cannot be used (File name too long): check the path, its permissions and its "
+         "disk."),
         (ZeroDivisionError("by zero"), 1, "unexpected ZeroDivisionError (by zero): set TUFT_DEBUG=1 to see where, "
          "and report it."),
     ],

@@ -127,6 +127,8 @@ def test_shells_that_collect_output_keep_it(photos: Path) -> None:
         ("tuft_remove dog.png cats/tom.tiff -o -", 1, b"several cut-outs need a folder"),
         ("tuft_remove dog.png -o - --format jpeg", 1, b"transparency"),
         ("tuft_remove gone.png -o a.png", 1, b"no file or folder"),
+        ('tuft_remove "$not_set" 2>&1 >/dev/null | tail -n 1 >&2; exit ${PIPESTATUS[0]}', 2, b"An empty path is given"),
+        ('tuft_remove dog.png -o "$not_set" 2>&1 | tail -n 1 >&2; exit ${PIPESTATUS[0]}', 2, b"is empty"),
     ],
 )
 def test_pipes_that_do_not_fit_are_told_in_one_line(photos: Path, line: str, code: int | None, said: bytes) -> None:

@@ -73,7 +73,10 @@ _NO_MODEL: Final = "{server} does not serve {named}, or not yet ({detail}): `tuf
 _HTTP_PORT: Final = "{server} does not speak gRPC: give the server's gRPC port, 8001 unless it was changed."
 _NO_ENTRY: Final = "{server} does not let this client in ({detail}): ask its operator for access."
 _NO_TOKEN: Final = "{server} does not accept this client ({detail}): check token (TUFT_TOKEN) and headers."
-_REFUSED: Final = "Nothing answers at {server}: start it with `tuft serve`, or give another address (TUFT_URL)."
+_REFUSED: Final = (
+    "Nothing answers at {server}: start it with `tuft serve`, give another address (TUFT_URL), or "
+    "local to compute without a server."
+)
 _AWAY: Final = "{server} cannot be reached ({detail}): check that it runs, and the network and firewalls on the way."
 _PROXY: Final = (
     "{server} is not reached through the proxy {proxy} ({detail}): correct that variable, or add the host to no_proxy."
