@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +12,7 @@ from tuft import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LOG: Final = logging.getLogger("tuft_gateway")
 RETRY_AFTER_S: Final = 2  # a photograph takes seconds: later is not sooner
 
 # From each code to its status and its title. The first block is remove.bg's, the second the gateway's own.
@@ -120,6 +123,28 @@ class ApiError(Exception):
 
 
 def api_error(error: errors.TuftError) -> ApiError:
-    """What a caller is told of an error of tuft."""
+    """What a caller is told of an error of tuft; the log is told what only the operator can mend."""
     code = next(_CODE_OF_ERROR[kind] for kind in type(error).__mro__ if kind in _CODE_OF_ERROR)
-    return ApiError(code, None if code in _PRIVATE else str(error))
+    if code not in _PRIVATE:
+        return ApiError(code, str(error))
+    if not isinstance(error, errors.RequestCancelledError):
+        LOG.warning("%s: %s", code, error)
+    return ApiError(code)
+
+
+class OncePerMinute(logging.Filter):
+    """Lets each kind of record of `LOG` through once a minute, so that callers cannot fill the log."""
+
+    def __init__(self, pause_s: float = 60.0) -> None:
+        super().__init__()
+        self._pause_s = pause_s
+        self._last_s: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the last record with this message and first argument, the code, is old enough."""
+        kind = (record.msg, record.args[0] if isinstance(record.args, tuple) and record.args else None)
+        now_s = time.monotonic()
+        if now_s - self._last_s.get(kind, -self._pause_s) < self._pause_s:
+            return False
+        self._last_s[kind] = now_s
+        return True

@@ -25,6 +25,7 @@ from tuft_gateway.connections import protocol
 from tuft_gateway.improve import ReportStore
 from tuft_gateway.metering import FreeMeter
 from tuft_gateway.options import GatewayOptions
+from tuft_gateway.problems import LOG, OncePerMinute
 
 if TYPE_CHECKING:
     import argparse
@@ -130,6 +131,8 @@ class HttpServer:
         """Serves `app` until `stop`, or a signal."""
         # Strangers must not be able to fill the log with their mistakes.
         logging.getLogger("python_multipart").setLevel(logging.ERROR)
+        seldom = OncePerMinute()
+        LOG.addFilter(seldom)
         config = uvicorn.Config(
             app,
             http=protocol(self._options),
@@ -142,7 +145,10 @@ class HttpServer:
         )
         self._server = uvicorn.Server(config)
         self._server.should_exit = self._stopping
-        self._server.run(sockets=[self._listener])
+        try:
+            self._server.run(sockets=[self._listener])
+        finally:
+            LOG.removeFilter(seldom)
 
     def stop(self) -> None:
         """Stops serving, from any thread."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
 
 from tuft import errors
-from tuft_gateway.problems import CODES, ApiError, api_error
+from tuft_gateway.problems import CODES, ApiError, OncePerMinute, api_error
 
 # What a caller can do about each: correct the picture, correct the request, wait, or tell the operator.
 ANSWERS = {
@@ -48,7 +49,7 @@ def test_the_answers_are_known_for_the_whole_tree() -> None:
 
 
 @pytest.mark.parametrize("kind", list(tree(errors.TuftError)), ids=lambda kind: kind.__name__)
-def test_each_error_has_its_status_and_code(kind: type[errors.TuftError]) -> None:
+def test_each_error_has_its_status_and_code(kind: type[errors.TuftError], caplog: pytest.LogCaptureFixture) -> None:
     answer = api_error(kind("the cause, in /srv/models/secret at 10.0.0.7"))
     assert (answer.status, answer.code) == ANSWERS[kind.__name__]
     told = answer.to_dict()
@@ -56,7 +57,20 @@ def test_each_error_has_its_status_and_code(kind: type[errors.TuftError]) -> Non
     assert problem["title"] == CODES[answer.code][1]
     # What concerns only the operator stays inside; what the caller can correct is said.
     assert ("detail" in problem) == (answer.status == 400)
+    logged = answer.status != 400 and kind is not errors.RequestCancelledError
+    assert caplog.messages == ([f"{answer.code}: the cause, in /srv/models/secret at 10.0.0.7"] if logged else [])
     assert ("Retry-After" in answer.headers) == (answer.status in (429, 503))
+
+
+def test_each_kind_is_logged_once_in_a_while() -> None:
+    def passes(seldom: OncePerMinute, code: str, cause: str) -> bool:
+        return seldom.filter(logging.LogRecord("", 0, "", 0, "%s: %s", (code, cause), None))
+
+    seldom = OncePerMinute()
+    assert passes(seldom, "unavailable", "down")
+    assert not passes(seldom, "unavailable", "down on another port")
+    assert passes(seldom, "model_failed", "down")
+    assert all(passes(OncePerMinute(0.0), "unavailable", "down") for _ in range(2))
 
 
 def test_codes_have_statuses_of_their_kind() -> None:

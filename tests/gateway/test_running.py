@@ -49,6 +49,19 @@ def test_it_stops_on_a_signal_with_code_zero(closed_port: int, tmp_path: Path) -
             assert process.wait(60) == 0
 
 
+def test_the_log_says_once_why_callers_are_refused(closed_port: int, tmp_path: Path) -> None:
+    photograph = encode(np.zeros((8, 8, 3), np.uint8), "png")
+    with gateway("--url", f"localhost:{closed_port}", home=tmp_path) as (url, process):
+        for _ in range(2):
+            answer = httpx.post(f"{url}/v1.0/removebg", files={"image_file": ("dog.png", photograph)}, timeout=60)
+            assert answer.status_code == 503
+            assert str(closed_port) not in answer.text
+        process.send_signal(signal.SIGTERM)
+        (line,) = process.communicate(timeout=60)[1].splitlines()
+    assert line.startswith("unavailable: ")
+    assert f"localhost:{closed_port}" in line
+
+
 @pytest.mark.server
 @pytest.mark.slow
 def test_the_whole_way_to_a_real_server(demo_server: DemoServer, tmp_path: Path) -> None:

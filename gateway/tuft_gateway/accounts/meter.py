@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tuft_gateway.accounts.ledger import InsufficientCreditsError
 from tuft_gateway.metering import PREVIEW_PRICE, Caller
-from tuft_gateway.problems import ApiError
+from tuft_gateway.problems import LOG, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -152,6 +152,7 @@ def account_errors() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, StorageError) as exc:
+        LOG.warning("%s: %s", "accounts", str(exc).partition("\n")[0])
         raise ApiError("unavailable", "Accounts cannot be reached at the moment: send the request again.") from exc
 
 
