@@ -15,7 +15,8 @@ import uvicorn
 from PIL import Image, ImageDraw
 from support.npm import npm_package
 
-from tuft import Client, FakeTransport, ServerBusyError
+from tuft import Client, FakeTransport, ServerBusyError, ServerUnreachableError
+from tuft_gateway.accounts import AccountMeter, KeyStore, Ledger, RateLimiter, open_database
 from tuft_gateway.app import create_app
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
     from support.browser import Browser
 
+    from tuft_gateway.metering import Meter
+
 pytestmark = pytest.mark.slow
 
 SIZE = (480, 320)
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 DONE = "[...document.querySelectorAll('#queue .state')].every(state => state.textContent.startsWith('done'))"
+ENTER = "\ue007"
 SHOWN = "!document.getElementById('download').disabled"
 
 
@@ -46,9 +50,9 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def gateway(transport: FakeTransport) -> Iterator[str]:
+def gateway(transport: FakeTransport, meter: Meter | None = None) -> Iterator[str]:
     """A gateway on a free port; the address of its page."""
-    app = create_app(Client(transport=transport, preset="standard"))
+    app = create_app(Client(transport=transport, preset="standard"), meter=meter)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -328,6 +332,35 @@ def test_what_failed_is_said_and_can_be_tried_again(page: Browser, photograph: P
     page.wait("document.querySelectorAll('#queue li')[1].querySelector('.state').textContent.startsWith('done')")
     assert not page.run("return document.querySelector('#queue .failed .actions button').hidden")
     page.console()  # the browser reports the answer 400 itself
+
+
+def test_a_key_is_asked_for(browser: Browser, photograph: Path, tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'gateway.db'}")
+    keys = KeyStore(engine)
+    said = "document.querySelector('#queue .state')?.textContent.includes"
+    with gateway(FakeTransport(), AccountMeter(keys, Ledger(engine), RateLimiter())) as url:
+        browser.open_url(url)
+        browser.upload("input.files", photograph)
+        browser.wait(f"{said}('enter it under Quality')")
+        browser.wait("document.activeElement.id === 'key'")
+        browser.press(*"wrong", ENTER)
+        browser.wait(f"{said}('enter another one')")
+        browser.run("document.getElementById('key').select()")
+        browser.press(*keys.add("shop")[0], ENTER)
+        browser.wait(SHOWN)
+        browser.open_url("about:blank")
+    browser.console()
+
+
+def test_a_server_that_is_not_ready_is_asked_again(browser: Browser, photograph: Path) -> None:
+    absent = ServerUnreachableError("Nothing answers.")
+    with gateway(FakeTransport(failures=[absent] * 4)) as url:
+        browser.open_url(url)
+        browser.upload("input.files", photograph)
+        browser.wait("document.querySelector('#queue .state')?.textContent.includes('not ready')", seconds=30)
+        browser.wait(SHOWN, seconds=60)
+        browser.open_url("about:blank")
+    browser.console()
 
 
 def test_a_busy_server_is_asked_again(browser: Browser, photograph: Path) -> None:

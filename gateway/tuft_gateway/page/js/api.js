@@ -1,5 +1,8 @@
 // The gateway's API, as any other client uses it: a photograph in, a zip of colour and alpha out.
 
+const NO_KEY = "This server asks for an API key: enter it under Quality.";
+const NO_SUCH_KEY = "There is no such API key, or it has been revoked: enter another one.";
+
 // One sentence for a person, and whether to try again by itself.
 export class RequestError extends Error {
   constructor(message, { status = 0, code = "", retryAfterS = null } = {}) {
@@ -30,7 +33,7 @@ export function removeBackground(file, { preset, key, signal, onProgress }) {
       if (request.status === 200) {
         resolve({ archive: request.response, preset: request.getResponseHeader("X-Tuft-Preset") ?? "" });
       } else {
-        refusal(request).then(reject);
+        refusal(request, key).then(reject);
       }
     };
     signal?.addEventListener("abort", () => request.abort(), { once: true });
@@ -38,7 +41,7 @@ export function removeBackground(file, { preset, key, signal, onProgress }) {
   });
 }
 
-async function refusal(request) {
+async function refusal(request, key) {
   const facts = { status: request.status };
   const retryAfter = Number(request.getResponseHeader("Retry-After"));
   if (request.status === 429 || request.status === 503) facts.retryAfterS = Math.min(Math.max(retryAfter || 1, 1), 60);
@@ -47,6 +50,8 @@ async function refusal(request) {
     const { title, detail, code } = JSON.parse(await request.response.text()).errors[0];
     sentence = [title, detail].filter(Boolean).join(": ");
     facts.code = code ?? "";
+    // The answer speaks to programs; a person has a field for the key.
+    if (code === "auth_failed") sentence = key ? NO_SUCH_KEY : NO_KEY;
   } catch {
     // Not the gateway's own answer, but for example that of a proxy: the status is all there is.
   }

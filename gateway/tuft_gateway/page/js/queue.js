@@ -92,7 +92,8 @@ export class Queue extends EventTarget {
   #failed(item, error) {
     item.tries += 1;
     if (error.retryAfterS && item.tries < MAX_TRIES) {
-      Object.assign(item, { state: "later", message: `the server is busy: again in ${error.retryAfterS} s` });
+      const why = error.status === 503 ? "not ready" : "busy";
+      Object.assign(item, { state: "later", message: `the server is ${why}: again in ${error.retryAfterS} s` });
       item.timer = setTimeout(() => {
         item.state = "waiting";
         this.#next();
