@@ -79,7 +79,8 @@ def plan(
     single = len(inputs) == 1 and not _is_directory(inputs[0])
     if output is not None and not is_folder and _is_file(output, format, single=single):
         if not single:
-            raise OptionError(f"{shown(output)} is a file, and several cut-outs need a folder: give a folder.")
+            what = "The standard output" if output == STDOUT else shown(output)
+            raise OptionError(f"{what} is a file, and several cut-outs need a folder: give a folder.")
         result = Plan(tuple(Job(source, output) for source, _ in photographs(inputs, None, own)))
     else:
         pairs = photographs(inputs, output, own, may_be_none=watching is not None)

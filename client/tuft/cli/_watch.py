@@ -13,6 +13,7 @@ from tuft.batch.plan import collisions
 from tuft.batch.watch import INTERVAL_S, Arrivals
 from tuft.cli._shared import DONE, error_line, print_error
 from tuft.errors import ImageError
+from tuft.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ def watch(plan: Callable[[OwnOutputs], Plan], work: Callable[[Job], folder.Outco
             complete = arrivals.complete([job for job in jobs if job not in colliding])
             folder.run(complete, work, concurrency=concurrency, on_outcome=on_outcome, stop=stop)
             stop.wait(INTERVAL_S)
-    print(f"{count} photographs cut out")
+    print(f"{counted(count, 'photograph')} cut out")
     return DONE
 
 

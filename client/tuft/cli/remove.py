@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -137,7 +138,7 @@ def _run(arguments: argparse.Namespace) -> int:
             again=arguments.again or collector is not None,
         )
         if arguments.watch:
-            return watch(partial(_plan, arguments), work, concurrency=arguments.concurrency)
+            return watch(partial(_arrivals, arguments), work, concurrency=arguments.concurrency)
         report = _run_all(jobs, work, collector, concurrency=arguments.concurrency)
     if STDOUT not in written:
         print(_summary(report, planned, arguments.output))
@@ -187,7 +188,16 @@ def _jobs(planned: Plan, arguments: argparse.Namespace, background: compose.Back
             raise OptionError("A cut-out is no text for a terminal: give -o a file, or redirect the output.")
     if arguments.watch:
         return ()
+    return _not_skipped(planned, arguments)
+
+
+def _not_skipped(planned: Plan, arguments: argparse.Namespace) -> tuple[Job, ...]:
     return tuple(job for job in planned.jobs if not (arguments.skip_existing and job.target.is_file()))
+
+
+def _arrivals(arguments: argparse.Namespace, watching: OwnOutputs) -> Plan:
+    planned = _plan(arguments, watching)
+    return replace(planned, jobs=_not_skipped(planned, arguments))
 
 
 def _require_served(client: Client, model: str | None) -> None:
@@ -300,6 +310,8 @@ def _summary(report: folder.Report, planned: Plan, output: str | None) -> str:
     if output is None and len(planned.jobs) == 1:
         where = f"into {planned.jobs[0].target}"
     text = f"{done} of {len(report.outcomes) + report.dropped} photographs cut out {where}"
+    if skipped := len(planned.jobs) - len(report.outcomes) - report.dropped:
+        text += f", {skipped} skipped (--skip-existing)"
     if report.earlier:
         text += f", {len(report.earlier)} by an earlier run (--again does them anew)"
     if report.fallbacks:

@@ -78,13 +78,17 @@ def test_a_smaller_preset_is_told(
     assert ", 1 by a smaller preset" in capsys.readouterr().out
 
 
-def test_existing_files_are_replaced_or_skipped(server: FakeTransport, photos: Path, tmp_path: Path) -> None:
+def test_existing_files_are_replaced_or_skipped(
+    server: FakeTransport, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "dog.png").write_text("old")
     assert remove(photos, "-o", out, "--skip-existing") == 0
     assert (out / "dog.png").read_text() == "old"
     assert len(server.requests) == 1
+    assert "1 of 1 photographs cut out" in (told := capsys.readouterr().out)
+    assert ", 1 skipped (--skip-existing)" in told
     assert remove(photos, "-o", out) == 0
     assert mode(out / "dog.png") == "RGBA"
 

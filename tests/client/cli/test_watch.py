@@ -88,6 +88,17 @@ def test_what_arrives_is_cut_out_until_a_signal_comes(
         assert mode(out / name) == "RGBA"
 
 
+def test_what_exists_may_be_skipped(start: Callable[..., subprocess.Popen[str]], photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "dog.png").write_text("by hand")
+    process = start(photos, "-o", out, "--skip-existing")
+    wait_until(lambda: files(out) == ["cats/tom.png", "dog.png"])
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[0].splitlines()[-1] == "1 photograph cut out"
+    assert (out / "dog.png").read_text() == "by hand"
+
+
 def test_in_the_same_folder_cut_outs_are_not_photographs_and_collisions_do_not_end_it(
     start: Callable[..., subprocess.Popen[str]], photos: Path, tmp_path: Path, scene: Any
 ) -> None:

@@ -124,7 +124,11 @@ def test_shells_that_collect_output_keep_it(photos: Path) -> None:
         ("tuft_remove dog.png -o - > /dev/full", 1, b"No space left"),
         ("tuft_remove dog.png -o /dev/full", 1, b"No space left"),
         ("tuft_remove - dog.png -o a.png < dog.png", 1, b"several cut-outs need a folder"),
-        ("tuft_remove dog.png cats/tom.tiff -o -", 1, b"several cut-outs need a folder"),
+        (
+            "tuft_remove dog.png cats/tom.tiff -o -",
+            1,
+            b"The standard output is a file, and several cut-outs need a folder",
+        ),
         ("tuft_remove dog.png -o - --format jpeg", 1, b"transparency"),
         ("tuft_remove gone.png -o a.png", 1, b"no file or folder"),
         ('tuft_remove "$not_set" 2>&1 >/dev/null | tail -n 1 >&2; exit ${PIPESTATUS[0]}', 2, b"An empty path is given"),
