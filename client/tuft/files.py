@@ -165,14 +165,18 @@ def append_lines(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666
         raise OutputError(f"{path} cannot be written to its end: make room on its disk.")
 
 
-def make_folder(path: str | os.PathLike[str]) -> None:
+def make_folder(path: str | os.PathLike[str], *, private: bool = False) -> None:
     """Creates a folder and those above it, unless it exists.
+
+    Args:
+        path: Of the folder.
+        private: Whether only its owner may look into a folder that is made.
 
     Raises:
         OutputError: The disk is read-only or full, or the path leads through a file.
     """
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        Path(path).mkdir(0o700 if private else 0o777, parents=True, exist_ok=True)
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
         raise OutputError(f"The folder {shown(path)} cannot be made ({reason}): give another one.") from exc

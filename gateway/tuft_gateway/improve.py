@@ -59,7 +59,7 @@ class ReportStore:
     """Keeps reports in a folder: `ID.json`, and the picture as it came as `ID.picture`.
 
     Args:
-        folder: Made with the first report. It holds customers' pictures.
+        folder: Made with the first report, for its owner only: it holds customers' pictures.
         recorder: Records ratings for an experiment, too.
     """
 
@@ -74,7 +74,7 @@ class ReportStore:
             OutputError: It cannot be written.
         """
         report_id = f"{time.strftime('%Y%m%d', time.gmtime())}-{secrets.token_hex(8)}"
-        make_folder(self._folder)
+        make_folder(self._folder, private=True)
         if picture:
             write_atomically(self._folder / f"{report_id}.picture", picture)
         told = {"id": report_id, "reported_s": int(time.time()), **asdict(report)}

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from tuft.operations.rollout import Verdict
 
 _GUARDS: Final = {
-    "errors": "guard rail: more failures, a share",
-    "p95_ratio": "guard rail: p95 latency, times the old version's",
-    "quality": "guard rail: lower mean quality score",
-    "near_zero": "guard rail: more scores near zero, a share",
-    "subject": "guard rail: other mean share of subject",
+    "errors": "guardrail: more failures, a share",
+    "p95_ratio": "guardrail: p95 latency, times the old version's",
+    "quality": "guardrail: lower mean quality score",
+    "near_zero": "guardrail: more scores near zero, a share",
+    "subject": "guardrail: other mean share of subject",
     "min_requests": "requests before a verdict",
     "standard_errors": "how far beyond chance",
 }
@@ -41,8 +41,8 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "rollout", _status, "change the version of a model that is served, step by step")
     actions = parser.add_subparsers(title="commands", required=True, metavar="ACTION")
     start = add_command(actions, "start", _start, "load a version beside the one that serves, give it 1 %, and watch")
-    watch = add_command(actions, "watch", _watch, "withdraw the new version as soon as a guard rail trips")
-    show = add_command(actions, "status", _status, "print shares, figures, and the limits of the guard rails")
+    watch = add_command(actions, "watch", _watch, "withdraw the new version as soon as a guardrail trips")
+    show = add_command(actions, "status", _status, "print shares, figures, and the limits of the guardrails")
     promote = add_command(
         actions, "promote", _promote, "give the new version its next share; at last unload the old one"
     )
@@ -135,10 +135,10 @@ def _sentence(plan: Plan) -> str:
 
 
 def _report(folder: Path, plan: Plan, verdicts: Sequence[Verdict]) -> str:
-    """The shares, the request counts of this step, and a table with a row for each guard rail."""
+    """The shares, the request counts of this step, and a table with a row for each guardrail."""
     old, new = Outcomes(folder).samples(plan)
     counts = f"Latest requests in step {plan.step}: {len(new)} of version {plan.new}, {len(old)} of version {plan.old}."
-    rows = [["guard rail", f"version {plan.old}", f"version {plan.new}", "trips at", ""]]
+    rows = [["guardrail", f"version {plan.old}", f"version {plan.new}", "trips at", ""]]
     rows += [[one.figure, one.old, one.new, one.limit, _VERDICTS[one.tripped]] for one in verdicts]
     return "\n".join([_sentence(plan), counts, "", aligned_table(rows)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import stat
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,7 @@ def test_a_bad_result_is_kept_with_its_picture(http: TestClient, key: str, pictu
     assert told["request_id"] == request_id
     assert (told["tag"], told["error_type"]) == ("whiskers", "foreground-parts-missing")
     assert (tmp_path / "reports" / f"{report_id}.picture").read_bytes() == picture
+    assert stat.S_IMODE((tmp_path / "reports").stat().st_mode) == 0o700, "pictures of customers are not for all users"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Runs a rollout: load the new version, raise its share step by step, watch the guard rails, finish or withdraw."""
+"""Runs a rollout: load the new version, raise its share step by step, watch the guardrails, finish or withdraw."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class RolloutController:
                 control.close()
 
     def check(self) -> tuple[Plan, list[Verdict]]:
-        """Evaluates the guard rails, and withdraws the new version if one has tripped.
+        """Evaluates the guardrails, and withdraws the new version if one has tripped.
 
         Raises:
             OptionError: There is no rollout.
@@ -156,7 +156,7 @@ class RolloutController:
         on_change: Callable[[Plan], None] = lambda _: None,
         stop: threading.Event | None = None,
     ) -> Plan:
-        """Checks the guard rails until the rollout has ended.
+        """Checks the guardrails until the rollout has ended.
 
         Args:
             every_s: Seconds in each step after which the new version is promoted, if it has had enough requests for a

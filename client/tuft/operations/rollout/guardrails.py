@@ -33,7 +33,7 @@ NEAR_ZERO_SCORE: Final = 0.05
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of one guard rail.
+    """The verdict of one guardrail.
 
     Attributes:
         guard: Name of the attribute of `Guards`.
@@ -56,7 +56,7 @@ class Verdict:
 
 
 def evaluate_guardrails(old: Sample, new: Sample, guards: Guards) -> list[Verdict]:
-    """The verdict of each guard rail on the outcomes of both versions."""
+    """The verdict of each guardrail on the outcomes of both versions."""
     return [rail.verdict(old, new, guards) for rail in _RAILS]
 
 

@@ -35,7 +35,7 @@ class Guards:
         subject: Change, in either direction, of the mean share of the picture that is subject, 0..1.
         min_requests: Number of requests to the new version, from as many units where pictures matter, before there is a
             verdict; the old version needs twice as many.
-        standard_errors: How far a difference must lie beyond its limit, in standard errors. The guard rails are
+        standard_errors: How far a difference must lie beyond its limit, in standard errors. The guardrails are
             evaluated every few seconds: with 4, chance trips one in less than one rollout in a hundred.
 
     Raises:
@@ -54,7 +54,7 @@ class Guards:
         for one in fields(self):
             value, least = getattr(self, one.name), 1 if one.name == "p95_ratio" else 0
             if not (isinstance(value, int | float) and least < value < math.inf):
-                raise OptionError(f"The guard rail {one.name} is {value}: give a number above {least}.")
+                raise OptionError(f"The guardrail {one.name} is {value}: give a number above {least}.")
 
 
 @dataclass(frozen=True)

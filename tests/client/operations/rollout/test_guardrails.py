@@ -85,5 +85,5 @@ def test_no_verdict_on_too_few(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("wrong", [{"errors": 0}, {"p95_ratio": 1}, {"quality": float("nan")}, {"min_requests": -1}])
 def test_a_guard_out_of_its_range(wrong: dict[str, float]) -> None:
-    with pytest.raises(OptionError, match=r"The guard rail \w+ is .*: give a number above [01]\."):
+    with pytest.raises(OptionError, match=r"The guardrail \w+ is .*: give a number above [01]\."):
         Guards(**wrong)  # type: ignore[arg-type]
