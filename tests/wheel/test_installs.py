@@ -156,6 +156,11 @@ def test_a_client_says_what_is_missing_and_cuts_out_with_a_server(
     assert done.returncode == 1
     assert done.stderr == "tuft: Nothing to compute with is installed: pip install 'tuft-matting[local]'.\n"
     assert not (client.work / "dog-cutout.png").exists()
+    done = client.run("tuft", "serve")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "tuft: Publishing the demo needs onnx: pip install 'tuft-matting[server]'.\n",
+    )
     assert client.run("tuft", "remove", "dog.jpg", "--url", served).returncode == 0
     alpha = require_cut_out(client.work / "dog-cutout.png")
     local = install("local")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +138,8 @@ def photographs(
 ) -> list[tuple[Input, Path]]:
     """Each photograph in `inputs` with its path relative to the input that it was found in, in order.
 
-    In folders, hidden files, links to folders, `output` and cut-outs of earlier runs are left out. A cut-out that is
-    named itself is left out only if its photograph is named too.
+    In folders, hidden files, pipes, devices, links to folders, `output` and cut-outs of earlier runs are left out. A
+    cut-out that is named itself is left out only if its photograph is named too.
 
     Args:
         inputs: Photographs and folders.
@@ -199,9 +200,17 @@ def _below(folder: Path, output: Path | None, own: OwnOutputs) -> Iterator[Path]
         own.read(here)
         folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() != output]
         for name in files:
-            if name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
+            if name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES or _may_never_end(here / name):
                 continue
             if here / name in own:
                 own.leave_out(here / name)
             else:
                 yield here / name
+
+
+def _may_never_end(file: Path) -> bool:
+    """Whether it is a pipe, a socket or a device."""
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except OSError:  # opening it tells why
+        return False

@@ -57,6 +57,18 @@ def test_hidden_things_are_left_out(photos: Path, out: Path) -> None:
     assert names(plan([photos], out).jobs, photos, out) == [("a.jpg", "a.png")]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_pipes_and_devices_in_a_folder_are_left_out(photos: Path, out: Path) -> None:
+    touch(photos, "a.jpg", "b.jpg/c.jpg")
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "device.jpg").symlink_to("/dev/zero")
+    (photos / "pipe-link.jpg").symlink_to("pipe.jpg")
+    (photos / "gone.jpg").symlink_to("nowhere.jpg")  # to be told, not to be dropped
+    found = [("a.jpg", "a.png"), ("b.jpg/c.jpg", "b.jpg/c.png"), ("gone.jpg", "gone.png")]
+    assert names(plan([photos], out).jobs, photos, out) == found
+    assert [job.source.name for job in plan([photos / "pipe.jpg"], out).jobs] == ["pipe.jpg"]
+
+
 def test_results_are_not_read_again(photos: Path) -> None:
     touch(photos, "a.jpg", "out/a.png", "out/deep/b.png")
     assert names(plan([photos], photos / "out").jobs, photos, photos / "out") == [("a.jpg", "a.png")]
