@@ -150,7 +150,7 @@ def test_a_good_version_goes_from_one_percent_to_all_and_no_request_is_lost(
 ) -> None:
     old, new = served.versions[-1], served.publish()
     told: list[Plan] = []
-    with flowing(served.url, tmp_path / "state", photo, customers=400) as flow:
+    with flowing(served.url, tmp_path / "state", photo, customers=2000) as flow:
         plan = controller.start(served.repository, MODEL, new, served.url, GUARDS)
         assert (plan.old, plan.share, served.versions) == (old, 0.01, [old, new])
         ended = controller.watch(every_s=0.5, poll_interval_s=0.2, on_change=told.append)
