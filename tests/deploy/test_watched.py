@@ -16,6 +16,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from support.calling import wait_until
+from support.gateway import live_gateway
 from support.production import production_server
 from support.prometheus import RULES, Prometheus, needs_prometheus, promtool, running_prometheus
 from support.tiny import tiny_repository
@@ -23,6 +24,7 @@ from support.tiny import tiny_repository
 from tuft import Client, FakeTransport, NotAnImageError, ServerOutOfMemoryError
 from tuft.inference.observers import RequestEvent
 from tuft.operations.telemetry import Metrics
+from tuft_gateway import GatewayOptions, create_app
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "tuft.json"
 PROVISIONING = DASHBOARD.parent
@@ -128,10 +130,15 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     metrics = Metrics()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with production_server(tiny_repository(folder / "models"), folder) as server:
+    app = create_app(Client(transport=FakeTransport()))
+    with (
+        production_server(tiny_repository(folder / "models"), folder) as server,
+        live_gateway(app, GatewayOptions()) as (host, gateway_port),
+    ):
         targets = {
             "triton": f"127.0.0.1:{server.addresses.metrics_port}",
             "tuft": f"127.0.0.1:{metrics.serve(0)}",
+            "tuft-gateway": f"{host}:{gateway_port}",
         }
         with running_prometheus(folder, port, targets) as prometheus:
             wait_until(prometheus.is_ready)
@@ -163,3 +170,4 @@ def test_every_rule_is_evaluated_without_an_error(watched: Watched) -> None:
     assert len(watched.prometheus.rules()) == len(rule_expressions())
     assert watched.prometheus.query('up{job="triton"} == 1')
     assert watched.prometheus.query('up{job="tuft"} == 1')
+    assert watched.prometheus.query('up{job="tuft-gateway"} == 1')
