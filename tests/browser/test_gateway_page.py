@@ -356,9 +356,14 @@ def test_a_server_that_is_not_ready_is_asked_again(browser: Browser, photograph:
     absent = ServerUnreachableError("Nothing answers.")
     with gateway(FakeTransport(failures=[absent] * 4)) as url:
         browser.open_url(url)
+        browser.run("""
+            const queue = document.getElementById("queue");
+            window.said = "";
+            new MutationObserver(() => (said += queue.textContent)).observe(queue, {childList: true, subtree: true});
+        """)
         browser.upload("input.files", photograph)
-        browser.wait("document.querySelector('#queue .state')?.textContent.includes('not ready')", seconds=30)
         browser.wait(SHOWN, seconds=60)
+        assert "the server is not ready: waiting for it" in browser.run("return window.said")
         browser.open_url("about:blank")
     browser.console()
 

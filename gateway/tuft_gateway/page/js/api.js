@@ -13,6 +13,8 @@ export class RequestError extends Error {
   }
 }
 
+const READY_POLL_MS = 250;
+
 // Returns {archive, preset}. `onProgress` gets the share of the upload that was sent, 0 to 1.
 // XMLHttpRequest, because fetch() does not report the progress of an upload.
 export function removeBackground(file, { preset, key, signal, onProgress }) {
@@ -39,6 +41,15 @@ export function removeBackground(file, { preset, key, signal, onProgress }) {
     signal?.addEventListener("abort", () => request.abort(), { once: true });
     request.send(form);
   });
+}
+
+// Waits until the server's models are loaded, at most `seconds`: loading takes seconds, and asking costs nothing.
+export async function untilReady(seconds) {
+  for (const end = Date.now() + 1000 * seconds; Date.now() < end; ) {
+    const answer = await fetch("ready", { cache: "no-store" }).catch(() => null);
+    if (answer?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
+  }
 }
 
 async function refusal(request, key) {

@@ -1,11 +1,12 @@
 // The photographs: sent two at a time, tried again when the server is busy, each with its state in the list.
 
-import { removeBackground } from "./api.js";
+import { removeBackground, untilReady } from "./api.js";
 import { readZip } from "./archive.js";
 import { canvas } from "./decode.js";
 
 const AT_ONCE = 2;
 const MAX_TRIES = 8; // of a server that is busy or still loading its models
+const READY_S = 20; // for which a try waits; large models load for minutes
 const THUMBNAIL = 104;
 
 export class Queue extends EventTarget {
@@ -91,16 +92,21 @@ export class Queue extends EventTarget {
 
   #failed(item, error) {
     item.tries += 1;
-    if (error.retryAfterS && item.tries < MAX_TRIES) {
-      const why = error.status === 503 ? "not ready" : "busy";
-      Object.assign(item, { state: "later", message: `the server is ${why}: again in ${error.retryAfterS} s` });
-      item.timer = setTimeout(() => {
-        item.state = "waiting";
-        this.#next();
-      }, 1000 * error.retryAfterS);
-    } else {
+    if (!error.retryAfterS || item.tries >= MAX_TRIES) {
       Object.assign(item, { state: "failed", message: error.message, code: error.code });
+    } else if (error.status === 503) {
+      Object.assign(item, { state: "later", message: "the server is not ready: waiting for it" });
+      untilReady(READY_S).then(() => this.#waitsAgain(item));
+    } else {
+      Object.assign(item, { state: "later", message: `the server is busy: again in ${error.retryAfterS} s` });
+      item.timer = setTimeout(() => this.#waitsAgain(item), 1000 * error.retryAfterS);
     }
+  }
+
+  #waitsAgain(item) {
+    if (item.state !== "later") return; // it was removed or sent again meanwhile
+    item.state = "waiting";
+    this.#next();
   }
 
   #render(item) {
