@@ -6,24 +6,26 @@ import json
 import secrets
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from tuft.errors import TuftError
 from tuft.files import make_folder, write_atomically
-from tuft_gateway.accounts.meter import AccountMeter, account_errors
-from tuft_gateway.bodies import received_form
-from tuft_gateway.fetch import FetchError
+from tuft_gateway.accounts.meter import AccountMeter
+from tuft_gateway.cutting import answered
 from tuft_gateway.problems import ApiError, api_error
 from tuft_gateway.removebg.fields import photograph_from_form
+from tuft_gateway.removebg.route import source_content
+from tuft_gateway.sending import BoundedResponse
 
 if TYPE_CHECKING:
     from tuft.operations.experiments import Recorder
     from tuft_gateway.bodies import Form
-    from tuft_gateway.removebg.fields import Source
+    from tuft_gateway.cutting import Cutting
     from tuft_gateway.service import Service
 
 MAX_FILE_BYTES: Final = 12 * 2**20  # remove.bg's limit
@@ -89,19 +91,24 @@ def router(service: Service, store: ReportStore) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/v1.0/improve", summary="Report a bad result")
-    async def improve(request: Request) -> dict[str, str]:
-        caller = await service.admitted(request)
-        with service.load.place():
-            async with received_form(request, service.options, service.memory) as form:
-                report = report_from_form(form, caller.account)
-                picture = await _picture(service, form, report)
-                await _count(service, caller.account)
-                try:
-                    return {"id": await anyio.to_thread.run_sync(lambda: store.keep(report, picture))}
-                except TuftError as error:
-                    raise api_error(error) from error
+    async def improve(request: Request) -> Response:
+        return await answered(service, request, partial(_answer, store=store))
 
     return routes
+
+
+async def _answer(cutting: Cutting, form: Form, *, store: ReportStore) -> BoundedResponse:
+    service, caller = cutting.service, cutting.caller
+    report = report_from_form(form, caller.account)
+    picture = await _picture(cutting, form, report)
+    if isinstance(service.meter, AccountMeter):
+        await service.meter.count_report(caller)
+    try:
+        report_id = await anyio.to_thread.run_sync(lambda: store.keep(report, picture))
+    except TuftError as error:
+        raise api_error(error) from error
+    body, timeout_s = json.dumps({"id": report_id}).encode(), service.options.answer_timeout_s
+    return BoundedResponse(body, media_type="application/json", timeout_s=timeout_s)
 
 
 def report_from_form(form: Form, account: str) -> Report:
@@ -126,31 +133,11 @@ def _text(form: Form, name: str) -> str:
     return text
 
 
-async def _picture(service: Service, form: Form, report: Report) -> bytes:
+async def _picture(cutting: Cutting, form: Form, report: Report) -> bytes:
     """The picture, as it came: it is not decoded. A rating of a known request needs none."""
     if report.request_id and not any(name in form.fields or name in form.files for name in _SOURCES):
         return b""
-    picture = await _content(service, photograph_from_form(form))
+    picture = await source_content(cutting, photograph_from_form(form), "failed_image_download")
     if len(picture) > MAX_FILE_BYTES:
         raise ApiError("file_too_large", f"A reported picture may have {MAX_FILE_BYTES >> 20} MB: send a smaller one.")
     return picture
-
-
-async def _content(service: Service, source: Source) -> bytes:
-    if not source.url:
-        return source.content
-    try:
-        return await service.fetched(source.url)
-    except FetchError as exc:
-        detail = "The picture at that URL cannot be fetched: upload it instead."
-        raise ApiError("failed_image_download", detail) from exc
-
-
-async def _count(service: Service, account: str) -> None:
-    meter = service.meter
-    if isinstance(meter, AccountMeter):
-        with account_errors():
-            rate = await anyio.to_thread.run_sync(lambda: meter.limiter.report(account))
-        if not rate.allowed:
-            detail = f"A key may send {rate.limit} reports a day: wait as long as Retry-After says."
-            raise ApiError("rate_limit_exceeded", detail, rate.headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from tuft_gateway.metering import PREVIEW_PRICE, Caller
 from tuft_gateway.problems import LOG, ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import TypeVar
 
     from tuft_gateway.accounts.keys import Key, KeyStore
@@ -90,6 +90,29 @@ class AccountMeter:
             raise ApiError("auth_failed", "There is no such key, or it has been revoked.")
         return key
 
+    async def left(self, headers: Mapping[str, str]) -> Decimal | None:
+        """Credits that are left of this month to the key of a request; None is without a limit.
+
+        Raises:
+            ApiError: As `admit`.
+        """
+        key = await self.key(headers)
+        if key.monthly_credits is None:
+            return None
+        used = await _in_thread(lambda: self.ledger.usage(key.id))
+        return max(key.monthly_credits - used.charged - used.reserved, Decimal(0))
+
+    async def count_report(self, caller: Caller) -> None:
+        """Counts a report of a bad result.
+
+        Raises:
+            ApiError: `rate_limit_exceeded` or `unavailable`.
+        """
+        rate = await _in_thread(lambda: self.limiter.report(caller.account))
+        if not rate.allowed:
+            detail = f"A key may send {rate.limit} reports a day: wait as long as Retry-After says."
+            raise ApiError("rate_limit_exceeded", detail, rate.headers)
+
     async def reserve(self, caller: Caller, use: Use) -> Charge:
         """Counts the photograph against the caller's rate, and reserves its price.
 
@@ -146,19 +169,13 @@ class AccountCharge:
             await _in_thread(lambda: self.ledger.refund(self.use.request_id))
 
 
-@contextmanager
-def account_errors() -> Iterator[None]:
-    """Turns a database or a storage that does not answer into the answer `unavailable`."""
+async def _in_thread(work: Callable[[], Value]) -> Value:
+    """The value of `work()`; a database or a storage that does not answer becomes the answer `unavailable`."""
     try:
-        yield
+        return await anyio.to_thread.run_sync(work)
     except (SQLAlchemyError, StorageError) as exc:
         LOG.warning("%s: %s", "accounts", str(exc).partition("\n")[0])
         raise ApiError("unavailable", "Accounts cannot be reached at the moment: send the request again.") from exc
-
-
-async def _in_thread(work: Callable[[], Value]) -> Value:
-    with account_errors():
-        return await anyio.to_thread.run_sync(work)
 
 
 def _secret(headers: Mapping[str, str]) -> str:

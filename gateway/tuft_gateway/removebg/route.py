@@ -43,10 +43,10 @@ def router(service: Service) -> APIRouter:
 
 async def _answer(cutting: Cutting, form: Form, *, as_json: bool) -> BoundedResponse:
     request = request_from_form(form)
-    content = await _content(cutting, request.source, "failed_image_download")
+    content = await source_content(cutting, request.source, "failed_image_download")
     behind = None
     if request.background is not None:
-        behind = await _content(cutting, request.background, "failed_bg_download")
+        behind = await source_content(cutting, request.background, "failed_bg_download")
     async with cutting.turn(), AsyncExitStack() as stack:
         photo = await cutting.photo(content)
         background = None if behind is None else (await cutting.photo(behind)).rgb
@@ -76,8 +76,12 @@ async def _answer(cutting: Cutting, form: Form, *, as_json: bool) -> BoundedResp
     )
 
 
-async def _content(cutting: Cutting, source: Source, code: str) -> bytes:
-    """The bytes of a picture, fetched if need be."""
+async def source_content(cutting: Cutting, source: Source, code: str) -> bytes:
+    """The bytes of a picture, fetched if need be.
+
+    Raises:
+        ApiError: `code`, it cannot be fetched.
+    """
     return await cutting.fetched(source.url, code) if source.url else source.content
 
 
