@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.certificates import authority, signed
+from support.certificates import authority, signed, unreachable
 
 from tuft.errors import ServerUnreachableError
 from tuft.inference.transport.access import Access
@@ -82,14 +82,9 @@ def until_it_answers(url: str, access: Access) -> None:
 
 
 def failure(url: str, access: Access | None = None) -> str:
-    transport = TritonTransport(url, access=access)
-    try:
-        with pytest.raises(ServerUnreachableError) as caught:
-            transport.server_info()
-    finally:
-        transport.close()
-    assert not caught.value.transient
-    return str(caught.value)
+    error = unreachable(url, access)
+    assert not error.transient
+    return str(error)
 
 
 def test_each_cause_has_its_sentence(addresses: ServerAddresses, folder: Path) -> None:

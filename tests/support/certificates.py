@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from tuft.errors import ServerUnreachableError
+from tuft.inference.transport.access import Access
+from tuft.inference.transport.triton import TritonTransport
+
 _KEY: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
@@ -16,6 +22,17 @@ class Pair:
 
     certificate: Path
     key: Path
+
+
+def unreachable(url: str, access: Access | None = None) -> ServerUnreachableError:
+    """The error of a connection that has to fail."""
+    transport = TritonTransport(url, access=access)
+    try:
+        with pytest.raises(ServerUnreachableError) as caught:
+            transport.server_info()
+    finally:
+        transport.close()
+    return caught.value
 
 
 def authority(folder: Path, name: str) -> Pair:

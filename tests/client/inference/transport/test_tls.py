@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import numpy as np
 import pytest
-from support.certificates import Pair, authority, signed
+from support.certificates import Pair, authority, signed, unreachable
 from support.triton_double import MODEL, SIZE, Double, listening, red_channel
 
 from tuft import Client
@@ -68,16 +68,6 @@ def shown(pair: Pair, roots: Pair) -> Access:
 def tls(double: Double, pair: Pair, clients: Pair | None = None) -> Iterator[str]:
     with listening(double, credentials(pair, clients)) as address:
         yield address.replace("127.0.0.1", "localhost")
-
-
-def failure(url: str, access: Access | None = None) -> ServerUnreachableError:
-    transport = TritonTransport(url, access=access)
-    try:
-        with pytest.raises(ServerUnreachableError) as caught:
-            transport.server_info()
-    finally:
-        transport.close()
-    return caught.value
 
 
 @contextmanager
@@ -218,43 +208,43 @@ def test_a_token_stays_on_this_machine_or_is_encrypted() -> None:
 def test_each_fault_of_a_certificate_has_its_sentence(made: Certificates) -> None:
     with tls(Double(), made.server) as address:
         for access in (None, Access(root_certificates=str(made.theirs.certificate))):
-            told = failure(f"grpcs://{address}", access)
+            told = unreachable(f"grpcs://{address}", access)
             by = f"one of {made.theirs.certificate}" if access else "a public authority"
             assert str(told).startswith(f"The certificate of {address} is not signed by {by} (")
             assert "TUFT_ROOT_CERTIFICATES" in str(told)
             assert not told.transient
     with tls(Double(), made.expired) as address:
-        assert str(failure(f"grpcs://{address}", made.trusting)).startswith(
+        assert str(unreachable(f"grpcs://{address}", made.trusting)).startswith(
             f"The certificate of {address} is out of date (CERTIFICATE_VERIFY_FAILED: certificate has expired): "
         )
     with tls(Double(), made.elsewhere) as address:
-        assert "is for another name" in str(failure(f"grpcs://{address}", made.trusting))
+        assert "is for another name" in str(unreachable(f"grpcs://{address}", made.trusting))
 
 
 def test_a_client_certificate_that_is_asked_for_or_refused(made: Certificates) -> None:
     with tls(Double(), made.server, made.ours) as address:
-        told = failure(f"grpcs://{address}", made.trusting)
+        told = unreachable(f"grpcs://{address}", made.trusting)
         assert str(told).startswith(f"{address} asks for a client certificate (it closes the connection")
         assert "give client_certificate and client_key (TUFT_CLIENT_CERTIFICATE" in str(told)
-        told = failure(f"grpcs://{address}", shown(made.stranger, made.ours))
+        told = unreachable(f"grpcs://{address}", shown(made.stranger, made.ours))
         assert str(told).startswith(f"{address} does not accept the client certificate {made.stranger.certificate} (")
-        assert "speaks TLS: write grpcs://" in str(failure(address))
+        assert "speaks TLS: write grpcs://" in str(unreachable(address))
 
 
 @pytest.mark.parametrize("stranger", [False, True])
 def test_the_alert_of_a_server_that_sends_one_is_quoted(stranger: bool, made: Certificates) -> None:
     with alerting(made) as address:
-        told = str(failure(f"grpcs://{address}", shown(made.stranger, made.ours) if stranger else made.trusting))
+        told = str(unreachable(f"grpcs://{address}", shown(made.stranger, made.ours) if stranger else made.trusting))
     assert ("does not accept" if stranger else "asks for a client certificate") in told
     assert ("(unknown ca)" if stranger else "certificate required)") in told
 
 
 def test_plain_to_tls_and_tls_to_plain(server: str, made: Certificates) -> None:
     with tls(Double(), made.server) as address:
-        told = failure(address)
+        told = unreachable(address)
         assert str(told) == f"{address} speaks TLS: write grpcs://{address}."
         assert not told.transient
-    told = failure(f"grpcs://{server}", made.trusting)
+    told = unreachable(f"grpcs://{server}", made.trusting)
     assert str(told).startswith(f"{server} does not speak TLS: write grpc://")
     assert not told.transient
 
@@ -264,17 +254,17 @@ def test_a_port_that_is_not_for_grpc(scheme: str, made: Certificates) -> None:
     access = made.trusting if scheme else None
     said = "TLS" if scheme else "does not speak gRPC"
     with answering(Refusing) as address:
-        assert said in str(failure(scheme + address, access))
+        assert said in str(unreachable(scheme + address, access))
     with closing() as address:
-        assert said in str(failure(scheme + address, access))
+        assert said in str(unreachable(scheme + address, access))
 
 
 def test_unknown_hosts_and_closed_ports(closed_port: int) -> None:
-    told = failure("no-such-host.invalid:8001")
+    told = unreachable("no-such-host.invalid:8001")
     assert str(told).startswith("There is no host of the name in no-such-host.invalid:8001 (Domain name not found): ")
     assert not told.transient
     for scheme in ("", "grpcs://"):
-        told = failure(f"{scheme}localhost:{closed_port}")
+        told = unreachable(f"{scheme}localhost:{closed_port}")
         assert str(told).startswith(f"Nothing answers at localhost:{closed_port}: start it with `tuft serve`")
         assert told.transient
 
@@ -290,7 +280,7 @@ def test_a_proxy_on_the_way_is_named(
         for name in ("grpc_proxy", "https_proxy", "http_proxy", "no_proxy", "no_grpc_proxy"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(variable, f"http://me:s3cret@{proxy}")
-        told = str(failure("gpu.example:8001"))
+        told = str(unreachable("gpu.example:8001"))
     assert told.startswith(f"gpu.example:8001 is not reached through the proxy {proxy} ({variable}) (")
     assert "s3cret" not in told
 
@@ -308,7 +298,7 @@ def test_no_proxy_is_asked_for_this_machine(host: str, closed_port: int, monkeyp
 def test_a_host_of_no_proxy_is_connected_to_directly(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
     monkeypatch.setenv("no_proxy", "example.org, .invalid, 192.0.2.0/24")
-    assert "There is no host" in str(failure("gpu.invalid:8001"))
+    assert "There is no host" in str(unreachable("gpu.invalid:8001"))
     assert proxy_for("192.0.2.7") == proxy_for("www.Example.org") == ""
     assert proxy_for("192.0.3.7") == proxy_for("example.net") == f"127.0.0.1:{closed_port} (http_proxy)"
 
