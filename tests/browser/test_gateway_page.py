@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
 import zipfile
 from contextlib import contextmanager
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image, ImageDraw
+from support.gateway import live_gateway
 from support.npm import npm_package
 
 from tuft import Client, FakeTransport, ServerBusyError, ServerUnreachableError
 from tuft_gateway.accounts import AccountMeter, KeyStore, Ledger, RateLimiter, open_database
 from tuft_gateway.app import create_app
+from tuft_gateway.options import GatewayOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,17 +53,8 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gateway(transport: FakeTransport, meter: Meter | None = None) -> Iterator[str]:
     """A gateway on a free port; the address of its page."""
     app = create_app(Client(transport=transport, preset="standard"), meter=meter)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with live_gateway(app, GatewayOptions()) as (host, port):
+        yield f"http://{host}:{port}/"
 
 
 @pytest.fixture(scope="module")
