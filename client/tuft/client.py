@@ -407,7 +407,7 @@ class Client:
         if self._wiring.open().observers:
             with request.watch.stage("compose"):
                 request.score(rgba[..., 3], photo.rgb)
-        return Cutout(
+        cutout = Cutout(
             rgba=rgba,
             foreground=result.matte.foreground,
             photo=photo.rgb,
@@ -420,6 +420,9 @@ class Client:
             request_id=request.record.request_id,
             from_cache=request.record.cache == "hit",
         )
+        if request.record.quality_score is not None:
+            vars(cutout)["quality_score"] = request.record.quality_score  # computed once
+        return cutout
 
 
 # From arguments that are objects to an attribute that they have, and their names in messages: doubles will do, too.

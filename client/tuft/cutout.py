@@ -20,6 +20,7 @@ from tuft.errors import OptionError
 from tuft.files import require_destination, write_atomically, write_into
 from tuft.imaging import compose, layout
 from tuft.imaging import shadow as shadows
+from tuft.imaging.quality_score import quality_score
 from tuft.text import shown
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class Cutout:
     def alpha(self) -> NDArray[np.uint8]:
         """(H, W) uint8: 0 is background, 255 is subject."""
         return self.rgba[..., 3]
+
+    @cached_property
+    def quality_score(self) -> float:
+        """0..1, estimated without ground truth; see `tuft.imaging.quality_score`."""
+        return quality_score(self.alpha, self.photo)
 
     @cached_property
     def foreground_box(self) -> imaging.Box:

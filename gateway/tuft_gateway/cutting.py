@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tuft import CancelToken, ModelUnavailableError
 from tuft.errors import TuftError
-from tuft.imaging.quality_score import quality_score
 from tuft_gateway.bodies import received_form
 from tuft_gateway.fetch import FetchError
 from tuft_gateway.load import unless_disconnected
@@ -200,5 +199,5 @@ def tuft_headers(cutout: Cutout) -> dict[str, str]:
         "X-Tuft-Preset": cutout.preset,
         "X-Tuft-Model": cutout.model,
         "X-Tuft-Model-Version": cutout.model_version,
-        "X-Tuft-Quality-Score": f"{quality_score(cutout.alpha, cutout.photo):.3f}",
+        "X-Tuft-Quality-Score": f"{cutout.quality_score:.3f}",
     }

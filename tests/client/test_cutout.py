@@ -18,6 +18,8 @@ from tuft import Client, Cutout, FakeTransport
 from tuft.background import resolve_background
 from tuft.errors import NoSubjectError, NotAnImageError, OptionError, OutputError
 from tuft.imaging import compose
+from tuft.imaging.quality_score import quality_score
+from tuft.inference.observers import Observer, RequestEvent
 
 
 @pytest.fixture
@@ -503,3 +505,20 @@ def test_it_returns_from_another_process(scene: Any) -> None:
     here = cut_out_elsewhere(scene.rgb)
     np.testing.assert_array_equal(made.rgba, here.rgba)
     assert made.milliseconds.keys() == here.milliseconds.keys()
+
+
+def test_the_quality_score_is_the_one_that_observers_were_told(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float | None] = []
+
+    class Listener(Observer):
+        def request_finished(self, event: RequestEvent) -> None:
+            told.append(event.quality_score)
+
+    with Client(transport=FakeTransport(), observers=[Listener()]) as client:
+        cutout = client.remove(scene.rgb)
+    expected = quality_score(cutout.alpha, cutout.photo)
+    assert told == [expected]
+    monkeypatch.setattr("tuft.cutout.quality_score", lambda *_: pytest.fail("computed twice"))
+    assert cutout.quality_score == expected
+    with Client(transport=FakeTransport()) as unobserved, pytest.raises(pytest.fail.Exception):
+        assert unobserved.remove(scene.rgb).quality_score

@@ -82,6 +82,11 @@ class KeyStore:
             rows = connection.execute(select(database.keys).order_by(database.keys.c.added_s, database.keys.c.id))
             return [_key(row) for row in rows]
 
+    def exist(self) -> bool:
+        """Whether there is a key, revoked ones included."""
+        with self._engine.begin() as connection:
+            return connection.execute(select(database.keys.c.id).limit(1)).first() is not None
+
     def revoke(self, key_id: str) -> Key:
         """Revokes a key: from now on it is refused. A second time changes nothing.
 

@@ -58,7 +58,7 @@ def meter_from_arguments(arguments: argparse.Namespace) -> Meter:
         return FreeMeter()
     engine = database_from_arguments(arguments)
     keys = KeyStore(engine)
-    if _named_database(arguments) is None and not keys.all():
+    if _named_database(arguments) is None and not keys.exist():
         engine.dispose()
         return FreeMeter()
     return AccountMeter(keys, Ledger(engine), limiter, prices)

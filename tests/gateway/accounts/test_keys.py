@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def test_a_key_is_recognised_until_it_is_revoked(engine: Engine) -> None:
     store = KeyStore(engine)
+    assert not store.exist()
     secret, key = store.add("shop", Decimal("12.5"))
+    assert store.exist()
     other, _ = store.add("other")
     assert store.find(secret) == key
     assert key.monthly_credits == Decimal("12.5")
