@@ -121,6 +121,18 @@ def test_a_cutout_is_read_alike_by_all(rng: np.random.Generator, monkeypatch: py
         np.testing.assert_array_equal(decoder(file), picture)
 
 
+def test_zlib_serves_where_there_is_no_faster_library(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = cut_out((120, 160), rng)
+    fast = encode_png(picture)
+    monkeypatch.setattr(png, "fast_zlib", zlib)
+    slow = encode_png(picture)
+    assert len(fast) < 1.1 * len(slow)
+    for file in (fast, slow):
+        np.testing.assert_array_equal(decoded(file), picture)
+
+
 @pytest.mark.parametrize(
     ("picture", "number"),
     [
