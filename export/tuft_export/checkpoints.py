@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tuft.files import cache_folder, file_hash, write_atomically
+from tuft.files import cache_folder, write_atomically
 from tuft_export.architecture import SWIN_B, NetworkConfig
-from tuft_export.download import download
 from tuft_export.errors import CheckpointError
+from tuft_export.published import pull, verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 
     from tuft_export.inspyrenet import InSPyReNet
 
+__all__ = [
+    "CHECKPOINTS",
+    "Checkpoint",
+    "Weights",
+    "checkpoint_from_name",
+    "load_network",
+    "load_weights",
+    "pull",
+    "save_weights",
+    "verify",
+]
+
 _RELEASE = "https://github.com/plemeri/transparent-background/releases/download/1.2.12"
 _LICENCE = "MIT; trained on data that includes DIS5K, whose terms restrict commercial use"
 
 _DEMO_SHA256 = "8fa2f4707c4811a782a48ef8eecd2475197bdfc0053c0e25f1e27df18fb9778f"
-
-# Suffix of the file with the hash of the first download, for checkpoints without a published hash.
-_FIRST_SEEN_SUFFIX = ".sha256"
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,11 @@ class Checkpoint:
         """The file's path, also before `pull`."""
         folder = cache_folder() if self.url else Path(__file__).with_name("demo")
         return folder / self.file_name
+
+    @property
+    def kind(self) -> str:
+        """What messages call it."""
+        return "checkpoint"
 
     @property
     def remedy(self) -> str:
@@ -145,49 +159,6 @@ def _swin_b(path: Path, base_size: int | None) -> NetworkConfig:
     return SWIN_B.with_base_size(base_size)
 
 
-def pull(checkpoint: Checkpoint, *, progress: bool = True) -> Path:
-    """Downloads a checkpoint unless a valid file is already there, and verifies it before moving it into place.
-
-    Raises:
-        CheckpointError: It cannot be downloaded, or is not the published file; then no file is left behind.
-    """
-    if checkpoint.url is None or checkpoint.path.exists():
-        verify(checkpoint)
-        return checkpoint.path
-    partial = download(checkpoint.url, checkpoint.path, progress=progress)
-    try:
-        _verify_file(checkpoint, partial)
-    except CheckpointError:
-        partial.unlink()
-        raise
-    if checkpoint.md5 is None and checkpoint.sha256 is None:
-        _first_seen_file(checkpoint).write_text(file_hash(partial) + "\n")
-    partial.replace(checkpoint.path)
-    return checkpoint.path
-
-
-def verify(checkpoint: Checkpoint) -> str:
-    """Checks a checkpoint's file against its row.
-
-    Returns:
-        The file's SHA-256 in hexadecimal.
-
-    Raises:
-        CheckpointError: The file is missing or is not the published one.
-    """
-    if not checkpoint.path.is_file():
-        raise CheckpointError(f"The checkpoint {checkpoint.name} is not at {checkpoint.path}: {checkpoint.remedy}.")
-    _verify_file(checkpoint, checkpoint.path)
-    sha256 = file_hash(checkpoint.path)
-    first_seen = _first_seen_file(checkpoint)
-    if checkpoint.url and first_seen.is_file() and first_seen.read_text().strip() != sha256:
-        raise CheckpointError(
-            f"The checkpoint {checkpoint.name} has changed since it was downloaded: delete {checkpoint.path} "
-            f"and {first_seen}, then pull it again."
-        )
-    return sha256
-
-
 def load_weights(checkpoint: Checkpoint) -> Weights:
     """Reads a `.safetensors` checkpoint without torch, half precision widened to float32.
 
@@ -246,22 +217,3 @@ def load_network(checkpoint: Checkpoint) -> InSPyReNet:
             f"{checkpoint.path} holds the weights of another network ({misfit}): {checkpoint.remedy_if_wrong}."
         )
     return network.eval()
-
-
-def _verify_file(checkpoint: Checkpoint, path: Path) -> None:
-    actual_bytes = path.stat().st_size
-    if checkpoint.size_bytes is not None and actual_bytes != checkpoint.size_bytes:
-        raise CheckpointError(
-            f"{checkpoint.name} has {actual_bytes} bytes instead of {checkpoint.size_bytes}: "
-            f"{checkpoint.remedy_if_wrong}."
-        )
-    for algorithm, expected in (("md5", checkpoint.md5), ("sha256", checkpoint.sha256)):
-        if expected is not None and (actual := file_hash(path, algorithm)) != expected:
-            raise CheckpointError(
-                f"{checkpoint.name} has the {algorithm.upper()} {actual} instead of the published {expected}, is "
-                f"damaged or not the same file: {checkpoint.remedy_if_wrong}."
-            )
-
-
-def _first_seen_file(checkpoint: Checkpoint) -> Path:
-    return checkpoint.path.with_name(checkpoint.path.name + _FIRST_SEEN_SUFFIX)

@@ -14,6 +14,7 @@ from tuft_export.errors import CheckpointError
 
 _TIMEOUT_S = 30
 _BLOCK_BYTES = 1 << 18
+_TAG_SUFFIX = ".etag"
 
 
 def download(url: str, target: Path, *, progress: bool = True) -> Path:
@@ -47,7 +48,11 @@ def _reason(failure: Exception) -> str:
 
 def _fetch(url: str, partial: Path, *, progress: bool) -> None:
     have_bytes = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have_bytes}-"} if have_bytes else {})
+    headers = {"Range": f"bytes={have_bytes}-"} if have_bytes else {}
+    tag = partial.with_name(partial.name + _TAG_SUFFIX)
+    if have_bytes and tag.is_file():
+        headers["If-Range"] = tag.read_text()  # another file is sent whole, not continued
+    request = urllib.request.Request(url, headers=headers)
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as exc:
@@ -59,7 +64,18 @@ def _fetch(url: str, partial: Path, *, progress: bool) -> None:
         raise
     with response:
         resumed = response.status == http.client.PARTIAL_CONTENT
+        if not resumed:
+            _remember(response.headers.get("ETag"), tag)
         _copy(response, partial, have_bytes if resumed else 0, progress=progress)
+    tag.unlink(missing_ok=True)
+
+
+def _remember(etag: str | None, tag: Path) -> None:
+    """Keeps the strong `ETag` of what is being fetched, so that nothing but the same file continues it."""
+    if etag and not etag.startswith("W/"):
+        tag.write_text(etag)
+    else:
+        tag.unlink(missing_ok=True)
 
 
 def _copy(response: Any, partial: Path, start_bytes: int, *, progress: bool) -> None:

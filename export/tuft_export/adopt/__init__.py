@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft import contract
+from tuft.models import ACTIVATIONS, Activation
 from tuft.presets import RESIZES, Resize
 from tuft.provenance import SERVED_FILES, is_version
 from tuft_export.adopt.configuration import Templates, require_room, templates_for
@@ -21,7 +22,7 @@ from tuft_export.adopt.onnx_model import read_source
 from tuft_export.adopt.parity import proof_pictures, prove
 from tuft_export.adopt.publish import finish
 from tuft_export.adopt.reference import answers_of, saliency_from_answers
-from tuft_export.adopt.wrapping import ACTIVATIONS, Activation, Wrapping, save, wrapped
+from tuft_export.adopt.wrapping import Wrapping, save, wrapped
 from tuft_export.errors import AdoptError
 from tuft_export.publishing.staging import staging
 
@@ -37,7 +38,7 @@ __all__ = ["ACTIVATIONS", "ADOPT_RUNTIMES", "NORMALISATIONS", "Activation", "Ado
 # TensorRT engines are built for tuft's own networks only.
 ADOPT_RUNTIMES: Final = tuple(runtime for runtime in contract.RUNTIMES if runtime != "tensorrt")
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _OWN_PREFIX: Final = contract.model_name(0).rstrip("0")
 
 
@@ -46,11 +47,11 @@ class AdoptOptions:
     """Properties of the network that its file does not state, and where to publish it.
 
     Attributes:
-        name: Name of the served model: letters, digits, _ and -; not one of tuft's own.
+        name: Name of the served model: letters, digits, ., _ and -; not one of tuft's own.
         normalize: One of `NORMALISATIONS`: the normalisation of its input.
         output_activation: One of `ACTIVATIONS`: maps its output to 0..1.
         size: Working size in pixels, for a network that leaves it open.
-        output: Name of the output that is the mask, for a network with several.
+        output: Name of the output that is the mask, or its position, for a network with several.
         repository: The model repository.
         runtime: One of `ADOPT_RUNTIMES`.
         max_batch_size: The largest batch, for a network of any batch size; None is that of tuft's own models.
@@ -63,7 +64,7 @@ class AdoptOptions:
     normalize: str
     output_activation: Activation
     size: int | None = None
-    output: str | None = None
+    output: str | int | None = None
     repository: Path = Path("model_repository")
     runtime: str = "python"
     max_batch_size: int | None = None
@@ -73,7 +74,7 @@ class AdoptOptions:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or self.name.startswith(_OWN_PREFIX):
             raise AdoptError(
-                f"A model cannot be called {self.name!r}: give a --name of letters, digits, _ and - that does not "
+                f"A model cannot be called {self.name!r}: give a --name of letters, digits, ., _ and - that does not "
                 f"begin with {_OWN_PREFIX}."
             )
         for option, value, known in (

@@ -61,8 +61,8 @@ class Source:
         assert size is not None
         return size
 
-    def output(self, wanted: str | None) -> str:
-        """The output called `wanted`, or the only one.
+    def output(self, wanted: str | int | None) -> str:
+        """The output called `wanted`, the one at that position, or the only one.
 
         Raises:
             AdoptError: There is no such output, or there are several and none is named.
@@ -72,6 +72,10 @@ class Source:
             if len(self.output_names) > 1:
                 raise AdoptError(f"{self.path} has several outputs: name the mask's with --output, one of {names}.")
             return self.output_names[0]
+        if isinstance(wanted, int):
+            if not 0 <= wanted < len(self.output_names):
+                raise AdoptError(f"{self.path} has no output at position {wanted}: it has {names}.")
+            return self.output_names[wanted]
         if wanted not in self.output_names:
             raise AdoptError(f"{self.path} has no output {wanted!r}: name one of {names} with --output.")
         return wanted

@@ -13,8 +13,9 @@ from tuft_export.parity.ort_session import OrtSession, failure_reason
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tuft.models import Activation
     from tuft_export.adopt.onnx_model import Source
-    from tuft_export.adopt.wrapping import Activation, Wrapping
+    from tuft_export.adopt.wrapping import Wrapping
 
 # How far an output with values in 0..1 may exceed that range, by rounding in float16 and after a resize.
 MAX_EXCESS: Final = 0.02

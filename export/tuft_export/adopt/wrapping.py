@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
+    from tuft.models import Activation
     from tuft_export.adopt.normalisation import Normalisation
     from tuft_export.adopt.onnx_model import Source
-
-Activation = Literal["sigmoid", "softmax", "none"]
-ACTIVATIONS: Final[tuple[Activation, ...]] = get_args(Activation)
 
 # Metadata key of the wrapping; it becomes part of the provenance.
 NOTE_KEY: Final = "tuft.adopted"
