@@ -22,6 +22,8 @@ from tuft.errors import (
     NotAnImageError,
     OptionError,
     OutputError,
+    PromptError,
+    PromptModelMissingError,
     RequestCancelledError,
     ServerBusyError,
     ServerError,
@@ -37,6 +39,7 @@ from tuft.inference.resilience import CancelToken
 from tuft.inference.transport import CallOptions, FakeTransport, Inference, ServerInfo, Transport, TritonTransport
 from tuft.operations.cache import ResultCache
 from tuft.presets import PRESETS, Preset
+from tuft.prompts import Box, Mask, Points
 from tuft.settings import Settings, load_settings
 
 try:
@@ -47,6 +50,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 __all__ = [
     "PRESETS",
     "AsyncClient",
+    "Box",
     "CallOptions",
     "CancelToken",
     "CircuitOpenError",
@@ -62,13 +66,17 @@ __all__ = [
     "InferenceError",
     "IntegrityError",
     "MapResult",
+    "Mask",
     "ModelUnavailableError",
     "NoSubjectError",
     "NotAnImageError",
     "Observer",
     "OptionError",
     "OutputError",
+    "Points",
     "Preset",
+    "PromptError",
+    "PromptModelMissingError",
     "RequestCancelledError",
     "RequestEvent",
     "ResultCache",

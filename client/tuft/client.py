@@ -22,11 +22,12 @@ from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import connect
 from tuft.options import RemoveOptions, require_known, require_many, require_option_types
 from tuft.presets import Preset, overridden, preset_from_name
+from tuft.prompts import prompt_set
 from tuft.settings import Settings, load_settings
 from tuft.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
     from types import TracebackType
     from typing import Any
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tuft.inference.runner import RunResult
     from tuft.inference.transport.base import Transport
     from tuft.presets import Refinement
+    from tuft.prompts import Prompt
 
 
 _LOG = logging.getLogger("tuft")
@@ -206,6 +208,7 @@ class Client:
         version: str = "",
         refine: Refinement | None = None,
         roi: imaging.Lengths | None = None,
+        prompt: Prompt | Sequence[Prompt] | None = None,
         timeout_s: float | None = None,
         fallback: bool | None = None,
         cancel: CancelToken | None = None,
@@ -226,6 +229,8 @@ class Client:
             roi: The region of the photograph that holds the subject, `x1 y1 x2 y2`, each in pixels (`30px`, 30) or of
                 its width or height (`10%`). The network sees only this; the cut-out keeps the whole frame, transparent
                 outside of it.
+            prompt: Which subject is meant where there are several: `tuft.Points`, `tuft.Box`, both in a list, or a
+                `tuft.Mask`. Points need a model for prompts on the server; a box and a mask work without one.
             timeout_s: Seconds that the server may take, all attempts included.
             fallback: Whether a smaller preset may serve when the one asked for cannot (`Settings.fallback_on`).
             cancel: Cancels the request, from any thread.
@@ -234,7 +239,9 @@ class Client:
 
         Raises:
             ImageError: The photograph cannot be used; the class says why.
-            OptionError: An argument has no such value, or `size` and `model` are both given.
+            OptionError: An argument has no such value, or two are given that do not go together: `size` and `model`, or
+                `roi` and `prompt`.
+            PromptError: The prompt is none, or lies outside of the photograph.
             ServerError: The server did not do it; the class says why.
             RequestCancelledError: The request was cancelled, by `cancel` or by `close`.
         """
@@ -245,6 +252,9 @@ class Client:
             version, refine = variant.version or version, variant.refine or refine
         require_option_types(model=model, version=version, cancel=cancel, unit=unit)
         region = None if roi is None else imaging.parse_region(roi)
+        if prompt is not None and roi is not None:
+            raise OptionError("A prompt says already where the subject is: leave out roi, or prompt.")
+        prompts = None if prompt is None else prompt_set(prompt)
         asked = self._preset(preset, size=size, model=model, refine=refine)
         settings = self.settings.overridden(timeout_s=timeout_s, fallback=fallback)
         with self._request(asked.name, cancel) as request:
@@ -262,6 +272,7 @@ class Client:
                 url="" if variant is None else variant.url or "",
                 unit=unit or request.record.request_id,
                 may_step_down=settings.fallback and size is None and model is None,
+                prompt=prompts,
             )
             result = self._wiring.open().runner.run(run_request)
             if box is not None:
@@ -419,6 +430,7 @@ class Client:
             milliseconds=request.watch.milliseconds,
             request_id=request.record.request_id,
             from_cache=request.record.cache == "hit",
+            prompt_agreement=result.matte.agreement,
         )
         if request.record.quality_score is not None:
             vars(cutout)["quality_score"] = request.record.quality_score  # computed once

@@ -5,6 +5,18 @@ Each served model is a network at one square working size S:
     IMAGE     UINT8      [n, S, S, 3]   sRGB, NHWC, 0..255
     SALIENCY  FP32|FP16  [n, S, S]      sigmoid of the saliency, 0..1, not yet scaled to the full range
 
+A model that takes prompts, SAM 2.1, is served as two. Its encoder sees the picture once, squashed to a square of
+`PROMPT_SIZE`; its decoder answers each prompt from the encoder's embeddings. n is the batch, p the number of points:
+
+    encoder   IMAGE      UINT8  [n, 1024, 1024, 3]   as above
+              EMBEDDING  FP16   [n, 256, 64, 64]
+              FEATURES_64, FEATURES_32  FP16  [n, 64, 128, 128] and [n, 32, 256, 256]
+    decoder   the encoder's outputs, and
+              POINTS     FP32   [n, p, 2]            x, y in pixels of the square
+              LABELS     INT32  [n, p]               1 on the subject, 0 beside it, 2 and 3 a box's corners, -1 no point
+              MASKS      FP32   [n, 4, 256, 256]     logits: the answer to a precise prompt, then three for a vague one
+              SCORES     FP32   [n, 4]               the estimated intersection over union of each
+
 Normalisation with `MEAN` and `STD` is part of the graph; the client resizes. The `config.pbtxt` files of the model
 repository and the exported graphs are tested against this module.
 """
@@ -68,3 +80,22 @@ MODELS: Final[Mapping[int, ModelSpec]] = MappingProxyType(
     }
 )
 SIZES: Final = tuple(MODELS)
+
+ENCODER: Final = "sam2_encoder"
+DECODER: Final = "sam2_decoder"
+PROMPT_MODELS: Final = (ENCODER, DECODER)
+PROMPT_SIZE: Final = 1024
+MASK_SIZE: Final = 256
+MASKS_PER_PROMPT: Final = 4
+
+EMBEDDING_NAMES: Final = ("EMBEDDING", "FEATURES_64", "FEATURES_32")
+EMBEDDING_DTYPE: Final = "FP16"
+# Without the batch axis: channels, height, width.
+EMBEDDING_SHAPES: Final = ((256, 64, 64), (64, 128, 128), (32, 256, 256))
+POINTS_NAME: Final = "POINTS"
+LABELS_NAME: Final = "LABELS"
+MASKS_NAME: Final = "MASKS"
+SCORES_NAME: Final = "SCORES"
+
+# Values of LABELS.
+BESIDE, ON_SUBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, NO_POINT = 0, 1, 2, 3, -1

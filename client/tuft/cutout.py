@@ -72,6 +72,9 @@ class Cutout:
         request_id: Unique identifier of the request, also in the logs of client and server and in ratings.
         milliseconds: Time spent in each of `tuft.stopwatch.STAGES`.
         from_cache: Whether the result cache had it, so that no network was asked.
+        prompt_agreement: How well the network and the prompt agree, 0..1: intersection over union of the prompt's mask
+            and what the network kept of it; for a box alone, of the box and the subject's bounding box. Below
+            `tuft.imaging.selection.MIN_AGREEMENT` the prompt's mask alone was used. None without a prompt.
     """
 
     rgba: NDArray[np.uint8] = field(repr=False)
@@ -85,6 +88,7 @@ class Cutout:
     milliseconds: Mapping[str, float]
     request_id: str = ""
     from_cache: bool = False
+    prompt_agreement: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milliseconds", _ReadOnly(self.milliseconds))

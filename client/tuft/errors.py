@@ -8,6 +8,7 @@ TuftError
 │   ├── TruncatedImageError      the file is damaged or incomplete
 │   └── NoSubjectError           the network found no subject
 ├── OptionError                  a preset, colour, format or setting that does not exist
+│   └── PromptError              a prompt that is none, is empty, or does not fit the picture
 ├── OutputError                  the result cannot be written to its destination
 ├── ServerError                  the model server, or the connection to it
 │   ├── ServerUnreachableError   nothing answers at that address
@@ -15,6 +16,7 @@ TuftError
 │   ├── ServerBusyError          the queue is full, or the request waited in it for too long
 │   ├── ServerOutOfMemoryError   the server does not have enough memory for this size
 │   ├── ModelUnavailableError    the server does not serve the model that the preset needs
+│   │   └── PromptModelMissingError  nor one that takes points
 │   ├── CircuitOpenError         the model has failed so often that no requests are sent for a while
 │   ├── ContractError            the model's tensors differ from tuft's contract
 │   └── InferenceError           the model failed for another reason, which the message quotes
@@ -72,6 +74,10 @@ class OptionError(TuftError, ValueError):
     """A preset, colour, format or setting that does not exist."""
 
 
+class PromptError(OptionError):
+    """A prompt that is none, is empty, or does not lie in the picture."""
+
+
 class OutputError(TuftError):
     """The result cannot be written to its destination."""
 
@@ -106,6 +112,10 @@ class ServerOutOfMemoryError(ServerError):
 
 class ModelUnavailableError(ServerError):
     """The server does not serve the model that the preset needs."""
+
+
+class PromptModelMissingError(ModelUnavailableError):
+    """The server serves no model that takes points."""
 
 
 class CircuitOpenError(ServerError):

@@ -14,11 +14,12 @@ from tuft.inference.resilience import require_token
 from tuft.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tuft.imaging import Lengths
     from tuft.inference.resilience import CancelToken
     from tuft.presets import Refinement
+    from tuft.prompts import Prompt
 
 
 class RemoveOptions(TypedDict, total=False):
@@ -29,6 +30,7 @@ class RemoveOptions(TypedDict, total=False):
     version: str
     refine: Refinement | None
     roi: Lengths | None
+    prompt: Prompt | Sequence[Prompt] | None
     timeout_s: float | None
     fallback: bool | None
     cancel: CancelToken | None

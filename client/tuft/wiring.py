@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from tuft.inference.endpoints import EndpointPool, RoutedRunner
 from tuft.inference.fallback import FallbackRunner
 from tuft.inference.observers import Observers
+from tuft.inference.prompted import PromptedRunner
 from tuft.inference.retrying import RetryingTransport
 from tuft.inference.saliency import SaliencyRunner
+from tuft.inference.segmenter import Segmenter
 from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import connect
 from tuft.operations.cache import CachedRunner, ResultCache, ServedVersions
@@ -116,6 +118,7 @@ class Wiring:
             runner = CachedRunner(runner, cache, versions, self._settings.url)
         if rollout is not None:
             runner = RolledOutRunner(runner, rollout)
+        runner = PromptedRunner(runner, Segmenter(self._retrying))
         return Wired(RoutedRunner(runner, self._endpoints), Observers(self._all_observers()), cache, versions)
 
     def _open_cache(self) -> ResultCache | None:
@@ -143,4 +146,5 @@ def _core(transport: RetryingTransport, settings: Settings) -> Runner:
 
 def _direct_runner(transport: Transport, settings: Settings) -> Runner:
     """For another server: without cache and rollout, which belong to the client's own."""
-    return _core(RetryingTransport(transport, settings), settings)
+    retrying = RetryingTransport(transport, settings)
+    return PromptedRunner(_core(retrying, settings), Segmenter(retrying))

@@ -225,3 +225,64 @@ def _placement(rng: np.random.Generator, body: Body, place: _Place, size_hw: tup
         hidden = rng.uniform(0.03, 0.2) * float(high[1] - low[1])
         offset[1] = height + (hidden - high[1]) * scale / squash
     return matrix, offset.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SeveralScene:
+    """A scene of several subjects side by side, each with its own truth.
+
+    Attributes:
+        scene: The whole scene; its alpha is that of all subjects together.
+        alphas: [h, w] float32 for each subject: what is visible of it. They add up to the scene's alpha.
+    """
+
+    scene: Scene
+    alphas: tuple[Field, ...]
+
+
+def several_scene(
+    seed: int, size_hw: tuple[int, int], photographs: tuple[RGB, ...] = (), *, least_share: float = 0.02
+) -> SeveralScene:
+    """Generates a scene of two or three subjects; deterministic, and of other scenes than `scene`.
+
+    Args:
+        seed: Any non-negative integer.
+        size_hw: Height and width in pixels, at least 32.
+        photographs: As for `scene`.
+        least_share: The least fraction of the frame in which each subject is visible.
+    """
+    rng = np.random.default_rng([seed, 2])
+    camera = Camera.random(rng, max(size_hw))
+    layers = [camera.focused(layer) for layer in _several_layers(rng, size_hw, photographs, least_share)]
+    subjects = Layer.empty(size_hw)
+    for layer in layers:
+        subjects.over_premultiplied(layer.colours, layer.alpha)
+    behind = backgrounds.background(rng, size_hw, photographs, None)
+    foreground, background = camera.exposed(subjects.straight_colours()), camera.exposed(behind)
+    image = camera.recorded(rng, composite(subjects.alpha, foreground, background))
+    made = Scene(image, subjects.alpha, foreground, background, "several")
+    return SeveralScene(made, tuple(_visible(layers)))
+
+
+def _several_layers(
+    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], least_share: float
+) -> list[Layer]:
+    """One layer for each subject, from back to front; drawn again until enough of each is visible."""
+    while True:
+        places = _places(rng)
+        if len(places) < 2:
+            continue
+        layers = [Layer.empty(size_hw) for _ in places]
+        for layer, place in zip(layers, places, strict=True):
+            _add_subject(rng, layer, place, photographs)
+        if min(float(alpha.mean()) for alpha in _visible(layers)) >= least_share:
+            return layers
+
+
+def _visible(layers: list[Layer]) -> list[Field]:
+    """What is visible of each layer's alpha under those in front of it."""
+    alphas, open_share = [], np.ones(layers[0].size_hw, np.float32)
+    for layer in reversed(layers):
+        alphas.append(layer.alpha * open_share)
+        open_share = open_share * (1 - layer.alpha)
+    return alphas[::-1]

@@ -15,7 +15,9 @@ class Matte(NamedTuple):
     Attributes:
         alpha: (H, W) uint8; 0 is background, 255 is subject.
         foreground: (H, W, 3) uint8 sRGB, the subject's colours; the photograph's own array if they were not estimated.
+        agreement: How well the network and a prompt agree, 0..1; None without a prompt.
     """
 
     alpha: NDArray[np.uint8]
     foreground: NDArray[np.uint8]
+    agreement: float | None = None

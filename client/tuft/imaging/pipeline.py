@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tuft.errors import NoSubjectError
-from tuft.imaging import layout, postprocess, preprocess
+from tuft.imaging import layout, postprocess, preprocess, selection
 from tuft.imaging import refine as refinement
 from tuft.imaging.geometry import Box
 from tuft.imaging.matte import Matte
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tuft.imaging.decoding.load import Photo
     from tuft.imaging.geometry import Geometry
+    from tuft.imaging.selection import Selection
     from tuft.presets import Preset, Resize
 
 
@@ -63,6 +64,7 @@ def finish(
     preset: Preset,
     *,
     watch: Stopwatch | None = None,
+    selected: Selection | None = None,
 ) -> Matte:
     """Turns the network's saliency into alpha and foreground at the photograph's own resolution.
 
@@ -72,17 +74,21 @@ def finish(
         geometry: `Prepared.geometry`.
         preset: Gives the scaling and the refinement.
         watch: Measures the stages.
+        selected: What a prompt selects in the photograph; everything else is removed before the refinement.
 
     Raises:
-        NoSubjectError: The network found no subject, and the photograph's own alpha tells none from a background.
+        NoSubjectError: The network found no subject, and neither a selected mask nor the photograph's own alpha tells
+            one from a background.
         ContractError: The saliency has another shape than the geometry, or values that are not finite.
     """
     watch = watch or Stopwatch()
     with watch.stage("postprocess"):
-        alpha = _alpha(photo, saliency, geometry, preset)
+        alpha, agreement = _selected_alpha(photo, saliency, geometry, preset, selected)
     with watch.stage("refine"):
         if preset.refine != "none":
             alpha = refinement.refine_alpha(photo.rgb, alpha, geometry.size)
+        if selected is not None:
+            alpha = selection.within_reach(alpha, selected)
         alpha = _with_own_alpha(alpha, photo.alpha)
     with watch.stage("colours"):
         foreground = photo.rgb
@@ -91,7 +97,29 @@ def finish(
         if photo.alpha is not None:
             foreground = _with_own_colours(foreground, photo, photo.alpha)
     with watch.stage("compose"):
-        return Matte(postprocess.to_uint8(alpha, reference=preset.reference), foreground)
+        return Matte(postprocess.to_uint8(alpha, reference=preset.reference), foreground, agreement)
+
+
+def _selected_alpha(
+    photo: Photo,
+    saliency: NDArray[np.floating[Any]],
+    geometry: Geometry,
+    preset: Preset,
+    selected: Selection | None,
+) -> tuple[NDArray[np.float32], float | None]:
+    """The network's alpha, of what a prompt selects if there is one, and how well both agree."""
+    if selected is None:
+        return _alpha(photo, saliency, geometry, preset), None
+    try:
+        alpha = _alpha(photo, saliency, geometry, preset)
+    except NoSubjectError:
+        if selected.is_box:
+            raise
+        alpha = np.zeros(photo.size_hw, np.float32)
+    kept = selection.kept_inside(alpha, selected)
+    if not kept.alpha.any():
+        raise NoSubjectError("Nothing stands out in the box: draw it around the subject, or give points on it.")
+    return kept
 
 
 def _alpha(
@@ -128,7 +156,8 @@ def embedded(matte: Matte, box: Box, photo: Photo) -> Matte:
     height, width = photo.size_hw
     foreground = photo.rgb.copy()
     foreground[box.slices] = matte.foreground
-    return Matte(layout.window(matte.alpha, Box(-box.left, -box.top, width, height)), foreground)
+    alpha = layout.window(matte.alpha, Box(-box.left, -box.top, width, height))
+    return matte._replace(alpha=alpha, foreground=foreground)
 
 
 def _with_own_colours(foreground: NDArray[np.uint8], photo: Photo, own: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -44,6 +44,7 @@ class RequestEvent:
         quality_score: 0..1, estimated without ground truth; None if it was not computed.
         unit: The key by which an experiment has assigned a variant; None without an experiment.
         variant: Name of that variant.
+        prompt_agreement: How well the network and the prompt agree, 0..1; None without a prompt.
     """
 
     request_id: str
@@ -64,6 +65,7 @@ class RequestEvent:
     quality_score: float | None = None
     unit: str | None = None
     variant: str | None = None
+    prompt_agreement: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))

@@ -12,16 +12,18 @@ from tuft.inference.resilience import Breakers, RetryBudget, RetryPolicy
 from tuft.inference.transport.base import CallOptions, NetworkInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
 
     import numpy as np
     from numpy.typing import NDArray
 
     from tuft.inference.resilience import Breaker
     from tuft.inference.runner import RunRequest
-    from tuft.inference.transport.base import Inference, Transport
+    from tuft.inference.transport.base import Inference, Tensors, Transport
     from tuft.settings import Settings
 
+    Reply = TypeVar("Reply")
     Picture = Callable[[NetworkInput], NDArray[np.uint8]]
 
 
@@ -64,10 +66,55 @@ class RetryingTransport:
         if not request.state.record.attempts:  # once a request, however many presets it tries
             self._budget.deposit()
         breaker = self.breakers[" version ".join(filter(None, (request.model_name, request.model_version)))]
+        return self._retried(request, breaker, lambda: self._attempt(request, picture))
+
+    def run(
+        self,
+        request: RunRequest,
+        model: str,
+        tensors: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        *,
+        version: str = "",
+    ) -> Tensors:
+        """The outputs of another model that a request needs, such as one that takes prompts.
+
+        Args:
+            request: Gives the deadline; its own model and versions are not used.
+            model: Name of the model.
+            tensors: Its inputs by name, each with a batch axis of one.
+            outputs: Names of the outputs that are wanted.
+            version: Its version; empty leaves the choice to the server.
+
+        Raises:
+            ServerError: No usable answer came, or the model's circuit is open.
+            RequestCancelledError: The request was cancelled.
+        """
+
+        def attempt() -> Tensors:
+            request.state.cancel.raise_if_cancelled()
+            options = self._options(request, version)
+            with request.state.watch.stage("network"):
+                return self._transport.run(
+                    model, tensors, outputs, timeout_s=request.deadline.remaining_s, options=options
+                )
+
+        breaker = self.breakers[" version ".join(filter(None, (model, version)))]
+        return self._retried(request, breaker, attempt)
+
+    def is_ready(self, request: RunRequest, model: str) -> bool:
+        """Whether the server has a model ready that a request may use, see `Transport.is_ready`.
+
+        Raises:
+            ServerError: The server did not answer the question.
+        """
+        return self._retried(request, self.breakers[model], lambda: self._transport.is_ready(model))
+
+    def _retried(self, request: RunRequest, breaker: Breaker, attempt: Callable[[], Reply]) -> Reply:
         for retry in itertools.count():
             try:
                 with breaker.guarding():
-                    return self._attempt(request, picture)
+                    return attempt()
             except ServerError as failure:
                 delay_s = self._policy.delay_s(retry)
                 if not (failure.transient and self._may_retry(retry, delay_s, breaker, request)):
@@ -82,18 +129,21 @@ class RetryingTransport:
         with state.watch.stage("network"):
             network = self._network_input(request)
         image = picture(network)
-        options = CallOptions(
-            version=request.model_version,
-            request_id=state.record.request_id,
-            headers=state.headers,
-            queue_timeout_s=(request.queue_deadline or request.deadline).remaining_s,
-            cancel=state.cancel,
-        )
+        options = self._options(request, request.model_version)
         state.note(attempts=state.record.attempts + 1)
         with state.watch.stage("network"):
             return self._transport.infer(
                 request.model_name, image, timeout_s=request.deadline.remaining_s, options=options
             )
+
+    def _options(self, request: RunRequest, version: str) -> CallOptions:
+        return CallOptions(
+            version=version,
+            request_id=request.state.record.request_id,
+            headers=request.state.headers,
+            queue_timeout_s=(request.queue_deadline or request.deadline).remaining_s,
+            cancel=request.state.cancel,
+        )
 
     def _network_input(self, request: RunRequest) -> NetworkInput:
         """What a model that the caller has named takes; tuft's own models take what the preset says."""

@@ -3,6 +3,7 @@
 Each runner adds one concern and knows only the next one, in the order in which `tuft.wiring` nests them:
 
     Routed       which server: the client's own, or an experiment's              inference/endpoints.py
+    Prompted     which subject: the part of the photograph that a prompt means   inference/prompted.py
     RolledOut    which version of the model, while a rollout runs                operations/rollout/runner.py
     Cached       a result that is kept already                                   operations/cache/runner.py
     Fallback     a smaller preset where the one asked for cannot be served       inference/fallback.py
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
     from tuft.imaging import Photo
     from tuft.imaging.matte import Matte
+    from tuft.imaging.selection import Selection
     from tuft.inference.request import Request
     from tuft.inference.resilience import Deadline
     from tuft.presets import Preset
+    from tuft.prompts import PromptSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,8 @@ class RunRequest:
         url: Address of another server than the client's own.
         unit: The key by which a rollout assigns versions.
         may_step_down: Whether a smaller preset may serve.
+        prompt: Which subject is meant; None: what stands out.
+        selected: What the prompt selects in `photo`, which then is a part of the photograph.
     """
 
     photo: Photo
@@ -57,6 +62,8 @@ class RunRequest:
     url: str = ""
     unit: str = ""
     may_step_down: bool = True
+    prompt: PromptSet | None = None
+    selected: Selection | None = None
 
     @property
     def model_name(self) -> str:

@@ -40,6 +40,11 @@ class SaliencyRunner:
         inference = self._inner.infer(request, picture)
         assert prepared is not None
         matte = pipeline.finish(
-            request.photo, inference.saliency, prepared.geometry, request.preset, watch=request.state.watch
+            request.photo,
+            inference.saliency,
+            prepared.geometry,
+            request.preset,
+            watch=request.state.watch,
+            selected=request.selected,
         )
         return RunResult(matte, request.preset, inference.model, inference.version)

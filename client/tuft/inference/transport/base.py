@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from tuft.errors import ModelUnavailableError
 from tuft.inference.resilience import CancelToken
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,6 +31,21 @@ class Inference:
     """
 
     saliency: NDArray[np.float32]
+    model: str
+    version: str
+
+
+@dataclass(frozen=True, eq=False)
+class Tensors:
+    """The outputs of a model that does not answer with a saliency.
+
+    Attributes:
+        values: Its outputs by name, each with a batch axis of one.
+        model: Name of the model that answered.
+        version: Its version, as the server counts.
+    """
+
+    values: Mapping[str, NDArray[Any]]
     model: str
     version: str
 
@@ -92,6 +109,32 @@ class Transport(Protocol):
             RequestCancelledError: The request was cancelled by `options.cancel`.
         """
         ...
+
+    def run(
+        self,
+        model: str,
+        tensors: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        *,
+        timeout_s: float,
+        options: CallOptions | None = None,
+    ) -> Tensors:
+        """The outputs of a model with other tensors than one picture and its saliency, such as `contract.ENCODER`.
+
+        A transport that serves no such model need not implement it.
+
+        Args:
+            model: Name of the model.
+            tensors: Its inputs by name, each with a batch axis of one.
+            outputs: Names of the outputs that are wanted.
+            timeout_s: Seconds after which to give up, queueing included.
+            options: As for `infer`.
+
+        Raises:
+            ServerError: No usable answer came; the class says why.
+            RequestCancelledError: The request was cancelled by `options.cancel`.
+        """
+        raise ModelUnavailableError(f"This transport serves no {model}: use a server, or local.")
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
         """The working size S of a served model, in pixels; the server is asked once for each model.

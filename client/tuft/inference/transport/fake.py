@@ -11,7 +11,7 @@ import numpy as np
 
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, ServerUnreachableError
-from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo
+from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo, Tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft.presets import Resize
+
+    # From the encoder's picture (S, S, 3), points (p, 2) and labels (p,) to the logits of a mask, (256, 256).
+    MaskFromPrompt = Callable[[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int32]], NDArray[np.floating[Any]]]
 
 ALL_MODELS: Final = tuple(spec.name for spec in contract.MODELS.values())
 _OWN_SIZES: Final = MappingProxyType({spec.name: spec.size for spec in contract.MODELS.values()})
@@ -52,6 +55,8 @@ class FakeTransport:
         adopted: Models that are not tuft's and are served as well: from their names to their working sizes in pixels.
         resizes: From names of models to the resize modes that they were trained with; the others state none.
         version: The version that they answer with.
+        mask_from_prompt: Answers prompts: called with the square picture (S, S, 3) uint8, the points (p, 2) in its pixels
+            and their labels (p,), see `tuft.contract`; returns logits (256, 256). None: no such model is served.
 
     Attributes:
         failures: Those still to be raised; more can be appended.
@@ -68,12 +73,14 @@ class FakeTransport:
         adopted: Mapping[str, int] = _NONE,
         resizes: Mapping[str, Resize] = _NO_RESIZES,
         version: str = "1",
+        mask_from_prompt: MaskFromPrompt | None = None,
     ) -> None:
         self.requests: list[str] = []
         self.options: list[CallOptions] = []
         self._saliency_from_image = saliency_from_image
         self.failures = deque(failures)
-        self._models = (*models, *adopted)
+        self._mask_from_prompt = mask_from_prompt
+        self._models = (*models, *adopted, *(() if mask_from_prompt is None else contract.PROMPT_MODELS))
         self._sizes = {**_OWN_SIZES, **adopted}
         self._resizes = resizes
         self._version = version
@@ -85,6 +92,40 @@ class FakeTransport:
     ) -> Inference:
         """The next failure, or the saliency of `image`."""
         options = options or CallOptions()
+        self._count(model, options)
+        saliency = self._saliency_from_image(image).astype(np.float32)
+        options.cancel.raise_if_cancelled()
+        return Inference(saliency, model, options.version or self._version)
+
+    def run(
+        self,
+        model: str,
+        tensors: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        *,
+        timeout_s: float,
+        options: CallOptions | None = None,
+    ) -> Tensors:
+        """The next failure, or the answer of the model for prompts; its embeddings are the picture itself."""
+        options = options or CallOptions()
+        self._count(model, options)
+        if model == contract.ENCODER:
+            values = {contract.EMBEDDING_NAMES[0]: tensors[contract.INPUT_NAME]}
+        else:
+            assert self._mask_from_prompt is not None
+            picture = tensors[contract.EMBEDDING_NAMES[0]][0]
+            logits = self._mask_from_prompt(
+                picture, tensors[contract.POINTS_NAME][0], tensors[contract.LABELS_NAME][0]
+            )
+            masks = np.repeat(logits[np.newaxis].astype(np.float32), contract.MASKS_PER_PROMPT, axis=0)
+            values = {
+                contract.MASKS_NAME: masks[np.newaxis],
+                contract.SCORES_NAME: np.ones((1, contract.MASKS_PER_PROMPT), np.float32),
+            }
+        return Tensors(values, model, options.version or self._version)
+
+    def _count(self, model: str, options: CallOptions) -> None:
+        """Notes an inference, and raises the failure that is due for it."""
         with self._lock:
             self._require_open()
             options.cancel.raise_if_cancelled()
@@ -97,9 +138,6 @@ class FakeTransport:
             finally:
                 del failure  # a frame that refers to its own exception would keep the photograph in memory
         self._require_served(model)
-        saliency = self._saliency_from_image(image).astype(np.float32)
-        options.cancel.raise_if_cancelled()
-        return Inference(saliency, model, options.version or self._version)
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
         """The working size of one of the models given."""

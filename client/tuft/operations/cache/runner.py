@@ -30,7 +30,9 @@ class CachedRunner:
         self._server = server
 
     def run(self, request: RunRequest) -> RunResult:
-        """See `Runner.run`; the result of a smaller preset is not kept."""
+        """See `Runner.run`; the result of a smaller preset is not kept, nor one that a prompt has selected."""
+        if request.selected is not None:
+            return self._inner.run(request)
         key = Key.of(request.photo, request.preset, request.model_name, server=self._server)
         version = request.model_version or self.versions.of(request.model_name)
         matte = self._cache.get(key, version, request.photo.rgb)
