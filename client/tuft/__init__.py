@@ -36,7 +36,15 @@ from tuft.errors import (
 )
 from tuft.inference.observers import Observer, RequestEvent
 from tuft.inference.resilience import CancelToken
-from tuft.inference.transport import CallOptions, FakeTransport, Inference, ServerInfo, Transport, TritonTransport
+from tuft.inference.transport import (
+    CallOptions,
+    FakeTransport,
+    Inference,
+    ServerInfo,
+    Tensors,
+    Transport,
+    TritonTransport,
+)
 from tuft.operations.cache import ResultCache
 from tuft.presets import PRESETS, Preset
 from tuft.prompts import Box, Mask, Points
@@ -88,6 +96,7 @@ __all__ = [
     "ServerUnreachableError",
     "Settings",
     "SetupError",
+    "Tensors",
     "Transport",
     "TritonTransport",
     "TruncatedImageError",

@@ -203,7 +203,8 @@ def parse_points(text: str) -> Points:
     Raises:
         PromptError: It is not that, or none lies on the subject.
     """
-    subject, background = [], []
+    subject: list[PointXY] = []
+    background: list[PointXY] = []
     for part in filter(None, map(str.strip, text.split(";"))):
         beside = part.lower().startswith("not ")
         (background if beside else subject).append(parse_point(part[4:] if beside else part))

@@ -22,7 +22,7 @@ _EXPOSED: Final = (
     "X-Type, X-Width, X-Height, X-Max-Width, X-Max-Height, X-Credits-Charged, X-Foreground-Top, X-Foreground-Left, "
     "X-Foreground-Width, X-Foreground-Height, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
     "Retry-After, X-Tuft-Request-Id, X-Tuft-Preset, X-Tuft-Model, X-Tuft-Model-Version, X-Tuft-Quality-Score, "
-    "X-Tuft-Credits-Charged"
+    "X-Tuft-Prompt-Agreement, X-Tuft-Credits-Charged"
 )
 _SECURITY: Final = {
     "X-Content-Type-Options": "nosniff",

@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tuft import CancelToken, ModelUnavailableError
+from tuft import CancelToken, ModelUnavailableError, PromptModelMissingError
 from tuft.errors import TuftError
 from tuft_gateway.bodies import received_form
 from tuft_gateway.fetch import FetchError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tuft import Cutout
     from tuft.imaging import Photo
     from tuft.presets import Refinement
+    from tuft.prompts import Prompt
     from tuft_gateway.bodies import Form
     from tuft_gateway.load import Turn
     from tuft_gateway.metering import Caller, Charge
@@ -42,6 +43,7 @@ class Asked:
         model: Name of another model.
         refine: Another refinement.
         roi: The region that holds the subject.
+        prompt: Which subject is meant.
         preview: Whether the result has at most 0.25 megapixels, which costs less.
     """
 
@@ -49,6 +51,7 @@ class Asked:
     model: str | None = None
     refine: Refinement | None = None
     roi: str | None = None
+    prompt: tuple[Prompt, ...] | None = None
     preview: bool = False
 
 
@@ -158,11 +161,12 @@ class Cutting:
                 model=asked.model,
                 refine=asked.refine,
                 roi=asked.roi,
+                prompt=asked.prompt,
                 cancel=self.cancel,
                 unit=self.caller.account or None,
             )
         except ModelUnavailableError as error:
-            if asked.model is None:
+            if asked.model is None or isinstance(error, PromptModelMissingError):
                 raise
             raise ApiError("invalid_tuft_model", f"There is no model {asked.model[:80]} here.") from error
 
@@ -194,10 +198,12 @@ async def answered(
 
 def tuft_headers(cutout: Cutout) -> dict[str, str]:
     """What every answer says of its origin."""
+    agreement = cutout.prompt_agreement
     return {
         "X-Tuft-Request-Id": cutout.request_id,
         "X-Tuft-Preset": cutout.preset,
         "X-Tuft-Model": cutout.model,
         "X-Tuft-Model-Version": cutout.model_version,
         "X-Tuft-Quality-Score": f"{cutout.quality_score:.3f}",
+        **({} if agreement is None else {"X-Tuft-Prompt-Agreement": f"{agreement:.3f}"}),
     }

@@ -70,7 +70,7 @@ def provoke(code: str, caller: TestClient, photograph: bytes, fake: FakeTranspor
     if code in ("invalid_bg_image_url", "failed_bg_download"):
         url = "file:///etc/passwd" if code == "invalid_bg_image_url" else "http://example.com/a.png"
         return caller.post(ROUTE, data={"bg_image_url": url}, files=file)
-    if code.startswith("invalid_") and name not in ("body", "dimensions", "file_type", "parameter"):
+    if code.startswith("invalid_") and name not in ("body", "dimensions", "file_type", "parameter", "tuft_prompt"):
         return caller.post(ROUTE, data={name: "?"}, files=file)
     failures: dict[str, Exception] = {
         "too_busy": errors.ServerBusyError("full"),
@@ -102,6 +102,8 @@ def provoke(code: str, caller: TestClient, photograph: bytes, fake: FakeTranspor
         ),
         "roi_exceeds_bounds": lambda: caller.post(ROUTE, files=file, data={"roi": "0 0 9999px 10px"}),
         "roi_region_empty": lambda: caller.post(ROUTE, files=file, data={"roi": "50% 0% 50% 100%"}),
+        "invalid_tuft_prompt": lambda: caller.post(ROUTE, files=file, data={"tuft_box": "0 0 9999 9999"}),
+        "tuft_points_unavailable": lambda: caller.post(ROUTE, files=file, data={"tuft_points": "9 9"}),
         "unknown_foreground": lambda: caller.post(
             ROUTE, files={"image_file": ("empty.png", png(np.full((90, 90, 3), (30, 90, 160))))}
         ),

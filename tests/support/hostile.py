@@ -27,7 +27,7 @@ TEXTS = (
 FIELDS = (
     "size", "type", "type_level", "format", "roi", "crop", "crop_margin", "scale", "position", "channels",
     "add_shadow", "shadow_type", "shadow_opacity", "semitransparency", "bg_color", "tuft_preset", "tuft_model",
-    "tuft_refine",
+    "tuft_refine", "tuft_points", "tuft_box",
 )  # fmt: skip
 INSIDE = (
     "127.0.0.1", "localhost", "LOCALHOST", "localhost.", "127.1", "127.0.1", "0.0.0.0", "0", "2130706433",

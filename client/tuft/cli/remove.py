@@ -26,6 +26,7 @@ from tuft.batch.own_outputs import OwnOutputs
 from tuft.batch.plan import STDOUT, Job, Plan, format_of, plan
 from tuft.cli._animations import animation_format_of, save_animation
 from tuft.cli._output import Output, add_output_options
+from tuft.cli._prompt import add_prompt_options, prompt_of
 from tuft.cli._shared import (
     DONE,
     FAILED,
@@ -79,6 +80,7 @@ def add_to(commands: Commands) -> None:
         "--model", metavar="NAME", help="served model instead of the preset's, see `tuft-export adopt`"
     )
     parser.add_argument("--refine", choices=REFINEMENTS, help="refinement instead of the preset's")
+    add_prompt_options(parser)
     add_output_options(parser)
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument(
@@ -172,7 +174,13 @@ def _plan(arguments: argparse.Namespace, watching: OwnOutputs | None = None) -> 
 
 
 def _options(arguments: argparse.Namespace) -> RemoveOptions:
-    return {"size": arguments.size, "model": arguments.model, "refine": arguments.refine, "roi": arguments.roi}
+    return {
+        "size": arguments.size,
+        "model": arguments.model,
+        "refine": arguments.refine,
+        "roi": arguments.roi,
+        "prompt": prompt_of(arguments),
+    }
 
 
 def _jobs(planned: Plan, arguments: argparse.Namespace, background: compose.Background | None) -> tuple[Job, ...]:
@@ -288,7 +296,8 @@ def _digest(preset: str, arguments: argparse.Namespace, output: Output, backgrou
     behind: object = background
     if isinstance(background, np.ndarray):
         behind = [background.shape, hashlib.sha256(background.data).hexdigest()]
-    options = [preset, *_options(arguments).values(), *output.values, behind, arguments.quality]
+    chosen = {**_options(arguments), "prompt": repr(prompt_of(arguments))}
+    options = [preset, *chosen.values(), *output.values, behind, arguments.quality]
     options += [arguments.keep_metadata, arguments.all_frames]
     return hashlib.sha256(json.dumps([tuft.__version__, *options]).encode()).hexdigest()
 

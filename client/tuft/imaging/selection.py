@@ -138,7 +138,9 @@ def _part(left: float, top: float, right: float, bottom: float, reach_px: float,
 def _window(logits: NDArray[np.floating[Any]], part: Box, steps_yx: tuple[float, float]) -> NDArray[np.float32]:
     """A part of the mask at the photograph's resolution, bilinear: pixels and grid share their outer edges."""
     (step_y, step_x), (left, top, width, height) = steps_yx, part
-    to_grid = np.float32([[1 / step_x, 0, (left + 0.5) / step_x - 0.5], [0, 1 / step_y, (top + 0.5) / step_y - 0.5]])
+    to_grid = np.array(
+        [[1 / step_x, 0, (left + 0.5) / step_x - 0.5], [0, 1 / step_y, (top + 0.5) / step_y - 0.5]], np.float32
+    )
     window: NDArray[np.float32] = cv2.warpAffine(
         logits.astype(np.float32),
         to_grid,
@@ -164,7 +166,8 @@ def _soft_edge(selection: Selection, outside_px: NDArray[np.float32]) -> NDArray
 
 def _crossing(alpha: NDArray[np.float32], outside_px: NDArray[np.float32], selection: Selection) -> NDArray[np.bool_]:
     """Where, beyond the mask, the network's subject goes on to the end of the reach: there it is another subject."""
-    rim = (outside_px >= selection.reach_px - 2) & (outside_px < selection.reach_px) & (alpha >= _SUBJECT)
+    at_rim = (outside_px >= selection.reach_px - 2) & (outside_px < selection.reach_px)
+    rim = at_rim & _solid(alpha >= _SUBJECT, selection.reach_px / 2)
     if not rim.any():
         return rim
     to_rim_px = _distance(~rim)
@@ -172,6 +175,14 @@ def _crossing(alpha: NDArray[np.float32], outside_px: NDArray[np.float32], selec
     # A straight way out passes the pixel: its distances to the mask and to the rim add up to the reach.
     crossing: NDArray[np.bool_] = beyond & (to_rim_px + outside_px <= selection.reach_px + 2 + 0.1 * outside_px)
     return crossing
+
+
+def _solid(subject: NDArray[np.bool_], width_px: float) -> NDArray[np.bool_]:
+    """What of a subject is wider than `width_px`: hairs are not, other subjects are."""
+    side = 2 * round(width_px / 2) + 1
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    opened: NDArray[np.uint8] = cv2.morphologyEx(subject.view(np.uint8), cv2.MORPH_OPEN, disk)
+    return opened.view(bool)
 
 
 def _touching(alpha: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -106,6 +106,12 @@ class Segmenter:
         # Both graphs of one version were exported from the same weights.
         reply = self._inner.run(request, contract.DECODER, tensors, outputs, version=embeddings.version)
         masks, scores = (np.asarray(reply.values[name][0], np.float32) for name in outputs)
+        shape = (contract.MASKS_PER_PROMPT, contract.MASK_SIZE, contract.MASK_SIZE)
+        if masks.shape != shape or scores.shape != shape[:1]:
+            raise ContractError(
+                f"The model {contract.DECODER} answered with masks of the shape {list(masks.shape)} instead of "
+                f"{list(shape)}: publish it with `tuft-export sam2`."
+            )
         if not (np.isfinite(masks).all() and np.isfinite(scores).all()):
             raise ContractError("The model for prompts answered with values that are not finite: export it again.")
         chosen = _chosen(scores, labels)
@@ -139,9 +145,9 @@ def _tensors(prompt: PromptSet, size_hw: tuple[int, int]) -> tuple[NDArray[np.fl
     if prompt.box is not None:
         xy += [(prompt.box.x1, prompt.box.y1), (prompt.box.x2, prompt.box.y2)]
         labels += [contract.BOX_TOP_LEFT, contract.BOX_BOTTOM_RIGHT]
-    scale_xy = np.float32([contract.PROMPT_SIZE / size_hw[1], contract.PROMPT_SIZE / size_hw[0]])
-    points = np.concatenate([np.float32(xy) * scale_xy, np.zeros((1, 2), np.float32)])
-    return points[np.newaxis].astype(np.float32), np.array([[*labels, contract.NO_POINT]], np.int32)
+    scale_xy = np.array([contract.PROMPT_SIZE / size_hw[1], contract.PROMPT_SIZE / size_hw[0]])
+    points = np.concatenate([np.array(xy) * scale_xy, np.zeros((1, 2))]).astype(np.float32)
+    return points[np.newaxis], np.array([[*labels, contract.NO_POINT]], np.int32)
 
 
 def _chosen(scores: NDArray[np.float32], labels: NDArray[np.int32]) -> int:

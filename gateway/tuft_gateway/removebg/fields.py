@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 from tuft import imaging
 from tuft.errors import ImageError, OptionError
 from tuft.presets import REFINEMENTS, preset_from_name
+from tuft.prompts import parse_box, parse_points
 from tuft_gateway.fetch import FetchError, checked_url
 from tuft_gateway.problems import ApiError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tuft.imaging import Photo
     from tuft.imaging.compose import Colour
     from tuft.presets import Refinement
+    from tuft.prompts import Prompt
     from tuft_gateway.bodies import Form
 
 Value = TypeVar("Value")
@@ -93,6 +95,7 @@ class RemoveBgRequest:
         preset: tuft's preset; None is the gateway's default.
         model: tuft's model; None is the preset's.
         refine: tuft's refinement; None is the preset's.
+        prompt: Which subject is meant, as `tuft.Client.remove` takes it; None: what stands out.
     """
 
     source: Source
@@ -112,6 +115,7 @@ class RemoveBgRequest:
     preset: str | None = None
     model: str | None = None
     refine: Refinement | None = None
+    prompt: tuple[Prompt, ...] | None = None
 
     @property
     def preview(self) -> bool:
@@ -146,6 +150,7 @@ def request_from_form(form: Form) -> RemoveBgRequest:
         preset=_preset(fields.get("tuft_preset")),
         model=_model(fields.get("tuft_model")),
         refine=_refinement(fields.get("tuft_refine")),
+        prompt=_prompt(fields),
     )
 
 
@@ -275,6 +280,13 @@ def _opacity(text: str) -> float:
 def _colour(fields: Mapping[str, str]) -> Colour | None:
     text = fields.get("bg_color", "transparent").strip()
     return None if text.lower() == "transparent" else _parsed(text, "invalid_bg_color", imaging.parse_colour)
+
+
+def _prompt(fields: Mapping[str, str]) -> tuple[Prompt, ...] | None:
+    """What `tuft_points` and `tuft_box` say of the subject; None if neither is given."""
+    parsers: dict[str, Callable[[str], Prompt]] = {"tuft_points": parse_points, "tuft_box": parse_box}
+    texts = {name: _checked(fields, name, None, parse) for name, parse in parsers.items()}
+    return tuple(parsers[name](text) for name, text in texts.items() if text) or None
 
 
 def _preset(name: str | None) -> str | None:

@@ -61,6 +61,11 @@ FIELDS: Final[Mapping[str, dict[str, Any]]] = {
     "bg_image_url": _text("The URL of a picture behind the subject."),
     "tuft_preset": _text("tuft's preset; that of the gateway by default.", None, tuple(PRESETS)),
     "tuft_model": _text("Another served model."),
+    "tuft_points": _text(
+        "Pixels on the subject that is meant, x y, separated by semicolons; those beside it after the word not: "
+        "120 80; not 300 40. The service needs a model that takes points."
+    ),
+    "tuft_box": _text("A box around the subject that is meant: x1 y1 x2 y2 in pixels of the upright photograph."),
     "tuft_refine": _text("Another refinement.", None, tuple(REFINEMENTS)),
 }
 

@@ -50,7 +50,14 @@ async def _answer(cutting: Cutting, form: Form, *, as_json: bool) -> BoundedResp
     async with cutting.turn(), AsyncExitStack() as stack:
         photo = await cutting.photo(content)
         background = None if behind is None else (await cutting.photo(behind)).rgb
-        asked = Asked(request.preset, request.model, request.refine, checked_roi(request.roi, photo), request.preview)
+        asked = Asked(
+            request.preset,
+            request.model,
+            request.refine,
+            checked_roi(request.roi, photo),
+            request.prompt,
+            preview=request.preview,
+        )
         try:
             charge = await stack.enter_async_context(cutting.charged(photo, asked))
         except ApiError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuft.inference.transport.access import Access
-from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo, Transport
+from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo, Tensors, Transport
 from tuft.inference.transport.fake import FakeTransport
 from tuft.inference.transport.triton import TritonTransport
 
@@ -14,6 +14,7 @@ __all__ = [
     "Inference",
     "NetworkInput",
     "ServerInfo",
+    "Tensors",
     "Transport",
     "TritonTransport",
 ]

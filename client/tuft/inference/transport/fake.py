@@ -55,8 +55,8 @@ class FakeTransport:
         adopted: Models that are not tuft's and are served as well: from their names to their working sizes in pixels.
         resizes: From names of models to the resize modes that they were trained with; the others state none.
         version: The version that they answer with.
-        mask_from_prompt: Answers prompts: called with the square picture (S, S, 3) uint8, the points (p, 2) in its pixels
-            and their labels (p,), see `tuft.contract`; returns logits (256, 256). None: no such model is served.
+        mask_from_prompt: Answers prompts: called with the square picture (S, S, 3) uint8, the points (p, 2) in its
+            pixels and their labels (p,), see `tuft.contract`; returns logits (256, 256). None: no such model is served.
 
     Attributes:
         failures: Those still to be raised; more can be appended.
@@ -114,9 +114,7 @@ class FakeTransport:
         else:
             assert self._mask_from_prompt is not None
             picture = tensors[contract.EMBEDDING_NAMES[0]][0]
-            logits = self._mask_from_prompt(
-                picture, tensors[contract.POINTS_NAME][0], tensors[contract.LABELS_NAME][0]
-            )
+            logits = self._mask_from_prompt(picture, tensors[contract.POINTS_NAME][0], tensors[contract.LABELS_NAME][0])
             masks = np.repeat(logits[np.newaxis].astype(np.float32), contract.MASKS_PER_PROMPT, axis=0)
             values = {
                 contract.MASKS_NAME: masks[np.newaxis],
@@ -170,7 +168,7 @@ class FakeTransport:
     def other_models(self, key: str = "") -> tuple[str, ...]:
         """The models given that are not tuft's."""
         self._require_open()
-        return tuple(name for name in self._models if name not in ALL_MODELS)
+        return tuple(name for name in self._models if name not in (*ALL_MODELS, *contract.PROMPT_MODELS))
 
     def ready_versions(self, model: str) -> tuple[str, ...]:
         """The version given, of the models given."""

@@ -15,14 +15,14 @@ from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
 from tuft.inference.resilience import Deadline
 from tuft.inference.transport.access import Access
-from tuft.inference.transport.base import PROBE_TIMEOUT_S, CallOptions, Inference, NetworkInput, ServerInfo
+from tuft.inference.transport.base import PROBE_TIMEOUT_S, CallOptions, Inference, NetworkInput, ServerInfo, Tensors
 from tuft.inference.transport.failures import Connection, closed_while_connecting, error_from_status
 from tuft.inference.transport.probe import closed_because, proxy_for
 from tuft.presets import RESIZES
 from tuft.text import shown, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,6 +39,9 @@ MAX_RECONNECT_MS: Final = 2_000
 KEY_HEADER: Final = "triton-grpc-protocol-tuft-key"
 
 _REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export adopt` if it is not tuft's own"
+
+# Triton's names of numpy's types, those that requests are made of.
+_DTYPES: Final = {"uint8": "UINT8", "float16": "FP16", "float32": "FP32", "int32": "INT32"}
 
 _LOOPBACK_NAMES: Final = ("localhost", "0.0.0.0", "[::]")  # the last two mean this machine, for who connects
 _CHANNEL_ARGUMENTS: Final = [
@@ -144,18 +147,46 @@ class TritonTransport:
             shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
             raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {_REMEDY}.")
         with self._failures_as_ours(model, timeout_s, options.version or self._model_version):
-            reply = self._answer(model, image, deadline, options)
+            tensors = {contract.INPUT_NAME: image[np.newaxis]}
+            reply = self._answer(model, tensors, (contract.OUTPUT_NAME,), deadline, options)
         saliency = _saliency_from_reply(reply, model, size)
         return Inference(saliency, model, str(reply.get_response().model_version))
 
-    def _answer(self, model: str, image: NDArray[np.uint8], deadline: Deadline, options: CallOptions) -> Any:
-        """The reply to one picture, as tritonclient returns it.
+    def run(
+        self,
+        model: str,
+        tensors: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        *,
+        timeout_s: float,
+        options: CallOptions | None = None,
+    ) -> Tensors:
+        """The outputs of a model with other tensors; see `Transport.run`."""
+        options = options or CallOptions()
+        deadline = Deadline(timeout_s)
+        options.cancel.raise_if_cancelled()
+        with self._failures_as_ours(model, timeout_s, options.version or self._model_version):
+            reply = self._answer(model, tensors, outputs, deadline, options)
+        values = {name: _values_from_reply(reply, name, model) for name in outputs}
+        return Tensors(values, model, str(reply.get_response().model_version))
+
+    def _answer(
+        self,
+        model: str,
+        tensors: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        deadline: Deadline,
+        options: CallOptions,
+    ) -> Any:
+        """The reply to one request, as tritonclient returns it.
 
         The call is asynchronous and waited for here, so that a cancel from another thread and Ctrl-C both cancel it on
         the server too, which drops it from its queue.
         """
-        tensor = self._library.InferInput(contract.INPUT_NAME, [1, *image.shape], contract.INPUT_DTYPE)
-        tensor.set_data_from_numpy(image[np.newaxis])
+        inputs = []
+        for name, values in tensors.items():
+            inputs.append(self._library.InferInput(name, list(values.shape), _DTYPES[values.dtype.name]))
+            inputs[-1].set_data_from_numpy(values)
         reply: Future[tuple[Any, Any]] = Future()
 
         def finished(result: Any, error: Exception | None) -> None:
@@ -165,10 +196,10 @@ class TritonTransport:
         queue_s = remaining_s if options.queue_timeout_s is None else min(options.queue_timeout_s, remaining_s)
         call = self._client.async_infer(
             model,
-            [tensor],
+            inputs,
             finished,
             model_version=options.version or self._model_version,
-            outputs=[self._library.InferRequestedOutput(contract.OUTPUT_NAME)],
+            outputs=[self._library.InferRequestedOutput(name) for name in outputs],
             request_id=options.request_id,
             headers=dict(options.headers),
             client_timeout=remaining_s,
@@ -259,7 +290,8 @@ class TritonTransport:
         with self._failures_as_ours("its models", PROBE_TIMEOUT_S):
             index = self._client.get_model_repository_index(headers=headers, client_timeout=PROBE_TIMEOUT_S).models
         ready = {entry.name for entry in index if entry.state == "READY"}
-        return tuple(sorted(ready - {spec.name for spec in contract.MODELS.values()}))
+        own = {spec.name for spec in contract.MODELS.values()}
+        return tuple(sorted(ready - own - set(contract.PROMPT_MODELS)))
 
     def server_info(self) -> ServerInfo:
         """Name and version of the server."""
@@ -351,19 +383,24 @@ def _difference(verb: str, tensor: Any, name: str, dtypes: tuple[str, ...], shap
 
 def _saliency_from_reply(reply: Any, model: str, size: int) -> NDArray[np.float32]:
     """(S, S) float32 saliency out of Triton's answer to one picture."""
-    try:
-        saliency = reply.as_numpy(contract.OUTPUT_NAME)
-    except ValueError as exc:
-        raise ContractError(
-            f"The model {model} sent a {contract.OUTPUT_NAME} without its values: "
-            "if the server runs from the Python wheel, install numpy < 2 beside it."
-        ) from exc
+    saliency = _values_from_reply(reply, contract.OUTPUT_NAME, model)
     if saliency is None or saliency.shape != (1, size, size):
         given = None if saliency is None else list(saliency.shape)
         raise ContractError(
             f"The model {model} sent {contract.OUTPUT_NAME} {given} instead of {[1, size, size]}: {_REMEDY}."
         )
     return np.asarray(saliency[0], dtype=np.float32)
+
+
+def _values_from_reply(reply: Any, name: str, model: str) -> Any:
+    """An output out of Triton's answer; None if it has no such output."""
+    try:
+        return reply.as_numpy(name)
+    except ValueError as exc:
+        raise ContractError(
+            f"The model {model} sent a {name} without its values: "
+            "if the server runs from the Python wheel, install numpy < 2 beside it."
+        ) from exc
 
 
 def _tritonclient() -> Any:
