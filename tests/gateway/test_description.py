@@ -23,7 +23,8 @@ FIELDS_OF_REMOVE_BG = (
 def test_every_field_of_the_protocol_is_described() -> None:
     described = {*FIELDS, *FILES}
     assert set(FIELDS_OF_REMOVE_BG) <= described
-    assert described - set(FIELDS_OF_REMOVE_BG) == {f"tuft_{name}" for name in ("preset", "model", "refine", "points", "box")}
+    own = {f"tuft_{name}" for name in ("preset", "model", "refine", "points", "box")}
+    assert described - set(FIELDS_OF_REMOVE_BG) == own
 
 
 def test_the_defaults_described_are_taken_and_change_nothing() -> None:
