@@ -31,6 +31,7 @@ from tuft.errors import (
     ServerTimeoutError,
     ServerUnreachableError,
     SetupError,
+    StorageError,
     TruncatedImageError,
     TuftError,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "ServerUnreachableError",
     "Settings",
     "SetupError",
+    "StorageError",
     "Tensors",
     "Transport",
     "TritonTransport",

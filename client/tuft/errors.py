@@ -10,6 +10,7 @@ TuftError
 ├── OptionError                  a preset, colour, format or setting that does not exist
 │   └── PromptError              a prompt that is none, is empty, or does not fit the picture
 ├── OutputError                  the result cannot be written to its destination
+├── StorageError                 a bucket, or the connection to it
 ├── ServerError                  the model server, or the connection to it
 │   ├── ServerUnreachableError   nothing answers at that address
 │   ├── ServerTimeoutError       no answer within the time limit
@@ -80,6 +81,10 @@ class PromptError(OptionError):
 
 class OutputError(TuftError):
     """The result cannot be written to its destination."""
+
+
+class StorageError(TuftError):
+    """A bucket or a folder of photographs cannot be read now; a missing photograph is an `ImageNotFoundError`."""
 
 
 class ServerError(TuftError):

@@ -7,7 +7,20 @@ import os
 from typing import TYPE_CHECKING
 
 import tuft
-from tuft.cli import completion, config, demo, doctor, experiment, gateway, models, presets, remove, rollout, serve
+from tuft.cli import (
+    batch,
+    completion,
+    config,
+    demo,
+    doctor,
+    experiment,
+    gateway,
+    models,
+    presets,
+    remove,
+    rollout,
+    serve,
+)
 from tuft.cli.scaffold import run
 
 if TYPE_CHECKING:
@@ -25,7 +38,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tuft", description=tuft.__doc__)
     parser.add_argument("--version", action="version", version=f"tuft {tuft.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (remove, models, presets, config, doctor, serve, gateway, demo, experiment, rollout, completion):
+    for command in (
+        remove,
+        batch,
+        models,
+        presets,
+        config,
+        doctor,
+        serve,
+        gateway,
+        demo,
+        experiment,
+        rollout,
+        completion,
+    ):
         command.add_to(commands)
     parser.set_defaults(program=parser)
     return parser
