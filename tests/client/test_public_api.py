@@ -48,6 +48,7 @@ GOLDEN = [
     "ServerUnreachableError",
     "Settings",
     "SetupError",
+    "StorageError",
     "Tensors",
     "Transport",
     "TritonTransport",
