@@ -35,11 +35,18 @@ if TYPE_CHECKING:
 
 with packages():
     from _lib.cases import Case, composites, held_out_scenes
-    from _score.candidates import candidates, soft_iou
+    from _score.candidates import candidates
     from _score.damage import DAMAGES
     from scipy import stats
 
-    from tuft_training.measures import boundary_f, edge_sharpness, error_maps, intersection_over_union, unknown_band
+    from tuft_training.measures import (
+        boundary_f,
+        edge_sharpness,
+        error_maps,
+        intersection_over_union,
+        soft_iou,
+        unknown_band,
+    )
 
 SIZE: Final = 1024
 COARSE_SIZE: Final = 384

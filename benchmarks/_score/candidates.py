@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from tuft.imaging.measures import soft_iou
 from tuft.imaging.quality_score import features, reduced
 
 if TYPE_CHECKING:
@@ -33,12 +34,6 @@ def candidates(alpha: Pixels, rgb: Pixels, coarse: Pixels) -> dict[str, float]:
         "passes agree": soft_iou(small, reduced(coarse).astype(np.float32) / 255),
         "edges on the photograph's": _edge_correlation(small, reduced(rgb)),
     }
-
-
-def soft_iou(alpha: Plane, truth: Plane) -> float:
-    """Σ min / Σ max of two alphas [h, w], 0..1; 1 if both are empty."""
-    union = float(np.maximum(alpha, truth).sum(dtype=np.float64))
-    return float(np.minimum(alpha, truth).sum(dtype=np.float64)) / union if union else 1.0
 
 
 def _of_uncertainty(alpha: Plane) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tuft import contract
 from tuft.errors import ModelUnavailableError
 from tuft.files import MODEL_REPOSITORY, data_folder
+from tuft.models import pulling
 from tuft.presets import RESIZES
 from tuft.provenance import SERVED_FILES, check_model, is_version
 from tuft_export.publishing.demo import demo_repository
@@ -74,10 +75,8 @@ class Models:
         versions = self.versions(name)
         if not versions or (version and version not in versions):
             named = f"version {version} of {name}" if version and versions else name
-            raise ModelUnavailableError(
-                f"{self._repository} has no {named} that can be computed here: publish it with `tuft-export publish`, "
-                "or adopt it with `tuft-export adopt`."
-            )
+            remedy = pulling(name) or "publish it with `tuft-export publish`, or adopt it with `tuft-export adopt`."
+            raise ModelUnavailableError(f"{self._repository} has no {named} that can be computed here: {remedy}")
         folder = self._repository / name
         if not _versions(folder):
             folder = demo_repository([_OWN[name]]) / name

@@ -309,3 +309,18 @@ def test_a_failed_picture_is_freed_at_once(
         assert alive() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("u2netp", "publish it with `tuft models pull u2netp`."),
+        ("bria-rmbg", "publish it with `tuft models pull rmbg-2.0`, and call it rmbg-2.0."),
+        ("birefnet-genral", "did you mean birefnet-general, which `tuft models pull birefnet-general` publishes?"),
+        ("mine", "publish it with `tuft-export publish`, or adopt it with `tuft-export adopt`."),
+    ],
+)
+def test_a_known_model_that_is_not_here_says_how_to_get_it(transport: LocalTransport, name: str, told: str) -> None:
+    with pytest.raises(ModelUnavailableError) as raised:
+        transport.model_size(name, timeout_s=1)
+    assert str(raised.value).endswith(f"has no {name} that can be computed here: {told}")

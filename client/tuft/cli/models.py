@@ -5,20 +5,30 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import contract, provenance
-from tuft.cli._shared import DONE, add_command, add_repository, print_error, repository_of
+from tuft.cli._shared import (
+    DONE,
+    add_command,
+    add_repository,
+    add_server_options,
+    print_error,
+    repository_of,
+    settings_of,
+)
+from tuft.comparison import CompareOptions, compare
 from tuft.errors import IntegrityError, OptionError, SetupError
 from tuft.files import MODEL_REPOSITORY, data_folder
 from tuft.inference.transport.connect import LOCAL
 from tuft.models import MODELS, KnownModel, NotExported, NpmFile, OwnCheckpoint, model_from_name
+from tuft.presets import REFINEMENTS
 from tuft.provenance import RECORD
 from tuft.text import aligned_table
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from tuft.cli._shared import Commands
 
@@ -35,6 +45,7 @@ def add_to(commands: Commands) -> None:
     listing = add_command(actions, "list", _list, "list the known models, their licences, and which are here")
     showing = add_command(actions, "show", _show, "show what is known of a model, and where each fact is read")
     pulling = add_command(actions, "pull", _pull, "fetch models, prove and publish them")
+    _add_compare(actions)
     showing.add_argument("name", metavar="NAME")
     pulling.add_argument("names", nargs="+", metavar="NAME")
     for parser in (listing, showing, pulling):
@@ -43,6 +54,37 @@ def add_to(commands: Commands) -> None:
     pulling.add_argument("--accept-licence", action="store_true",
                          help="accept a licence that forbids commercial use, which is asked for otherwise")  # fmt: skip
     pulling.add_argument("--again", action="store_true", help="publish again what is published already")
+
+
+def _add_compare(actions: Commands) -> None:
+    parser = add_command(
+        actions, "compare", _compare, "let models cut out the same photographs, and show who does what"
+    )
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photographs and folders of photographs")
+    parser.add_argument("--truth", type=Path, metavar="MASKS", help="folder of masks that are called like the "
+                        "photographs, or the mask of a single one: gives errors instead of estimates")  # fmt: skip
+    parser.add_argument("--model", action="append", default=[], metavar="NAME", dest="models",
+                        help="a served model or a preset, may be repeated; by default the preset and all models that "
+                             "are not tuft's own")  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, default=CompareOptions.folder, metavar="OUT",
+                        help="folder for the page, the numbers and all cut-outs, %(default)s by default")  # fmt: skip
+    parser.add_argument(
+        "--refine", choices=REFINEMENTS, help="for all, by default the preset's; none compares networks"
+    )
+    add_server_options(parser)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    options = CompareOptions(
+        photos=tuple(arguments.photos),
+        models=tuple(arguments.models),
+        truth=arguments.truth,
+        folder=arguments.output,
+        refine=arguments.refine,
+    )
+    comparison = compare(options, settings_of(arguments))
+    print(f"{comparison.verdict}\nThe page that shows them is {comparison.page}")
+    return DONE
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -40,8 +40,10 @@ from tuft.cli._shared import (
 from tuft.cli._watch import watch
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
-from tuft.errors import OptionError
+from tuft.errors import ModelUnavailableError, OptionError
 from tuft.files import descriptor_of, make_folder, require_writable
+from tuft.inference.transport.connect import transport_name
+from tuft.models import pulling
 from tuft.presets import REFINEMENTS
 from tuft.report import Collector
 
@@ -76,9 +78,7 @@ def add_to(commands: Commands) -> None:
     network.add_argument(
         "--size", type=int, choices=contract.SIZES, help="working size of the network instead of the preset's"
     )
-    network.add_argument(
-        "--model", metavar="NAME", help="served model instead of the preset's, see `tuft-export adopt`"
-    )
+    network.add_argument("--model", metavar="NAME", help="served model instead of the preset's, see `tuft models`")
     parser.add_argument("--refine", choices=REFINEMENTS, help="refinement instead of the preset's")
     add_prompt_options(parser)
     add_output_options(parser)
@@ -212,7 +212,13 @@ def _require_served(client: Client, model: str | None) -> None:
     """Fails once if the server or the model is missing, instead of once for each photograph."""
     client.transport.server_info()
     if model is not None:
-        client.transport.model_size(model, timeout_s=client.settings.timeout_s)
+        try:
+            client.transport.model_size(model, timeout_s=client.settings.timeout_s)
+        except ModelUnavailableError as exc:
+            remedy = pulling(model)
+            if remedy is None or transport_name(client.settings.url) is not None:  # that one says so itself
+                raise
+            raise ModelUnavailableError(f"This server has no {model}: {remedy}") from exc
 
 
 def _run_all(

@@ -16,10 +16,11 @@ from tuft.models.known import (
     Origin,
     OwnCheckpoint,
 )
-from tuft.models.rows import MODELS, model_from_name
+from tuft.models.rows import ALIASES, MODELS, model_from_name, pulling
 
 __all__ = [
     "ACTIVATIONS",
+    "ALIASES",
     "MODELS",
     "Activation",
     "Download",
@@ -30,4 +31,5 @@ __all__ = [
     "Origin",
     "OwnCheckpoint",
     "model_from_name",
+    "pulling",
 ]

@@ -25,6 +25,8 @@ _HUGGING_FACE: Final = "https://huggingface.co"
 _IMGLY: Final = "@imgly/background-removal-data"
 
 _SESSIONS: Final = "danielgatis/rembg, rembg/sessions"
+# How alike a name and a known one are, 0..1, if the known one is meant.
+_MEANT: Final = 0.8
 _PINNED: Final = "pinned alike by two programs that fetch this file; its publisher states none"
 
 _BIREFNET_LICENCE: Final = Licence("MIT", terms="trained on data sets with terms of their own, DIS5K among them")
@@ -384,3 +386,12 @@ def model_from_name(name: str) -> KnownModel:
     near = difflib.get_close_matches(shown(name).lower(), [*MODELS, *ALIASES], n=1)
     suggested = f"did you mean {near[0]}? " if near else ""
     raise OptionError(f"There is no model {shown(repr(name))}: {suggested}`tuft models list` shows all.")
+
+
+def pulling(name: str) -> str | None:
+    """How to get a model that is not served under `name`, as the end of a sentence; None if no known model is meant."""
+    known = ALIASES.get(name, name)
+    if known not in MODELS:
+        near = difflib.get_close_matches(shown(name).lower(), MODELS, n=1, cutoff=_MEANT)
+        return f"did you mean {near[0]}, which `tuft models pull {near[0]}` publishes?" if near else None
+    return f"publish it with `tuft models pull {known}`" + (f", and call it {known}." if known != name else ".")

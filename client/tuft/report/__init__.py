@@ -1,7 +1,7 @@
 """A self-contained HTML report: layers of a scene under a slider, on any backdrop, with times and figures."""
 
 from tuft.report.collector import MAX_SHOWN, Collector, layers_of, note_of
-from tuft.report.exhibit import Exhibit, Focus, Layer, Reduced, Run
+from tuft.report.exhibit import Exhibit, Focus, Layer, Reduced, Run, Table
 from tuft.report.page import LONG_SIDE_PX, fitting_px, html_report
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Layer",
     "Reduced",
     "Run",
+    "Table",
     "fitting_px",
     "html_report",
     "layers_of",

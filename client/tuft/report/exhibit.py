@@ -91,6 +91,27 @@ class Run:
         object.__setattr__(self, "milliseconds", MappingProxyType(dict(self.milliseconds)))
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table above the exhibits.
+
+    Attributes:
+        title: The heading.
+        columns: The columns' headings.
+        rows: Cells as text, as many in each row as there are columns; the first one names the row.
+        note: One sentence below it.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise OptionError(f"The rows of {self.title!r} have not as many cells as there are columns.")
+
+
 @dataclass(frozen=True, eq=False)
 class Exhibit:
     """One scene with its pictures, runs and figures.

@@ -13,7 +13,7 @@ from tuft.report.frame import render_page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tuft.report.exhibit import Exhibit, Layer, Run
+    from tuft.report.exhibit import Exhibit, Layer, Run, Table
 
 LONG_SIDE_PX: Final = 1280
 _SMALLEST_PX: Final = 480
@@ -30,13 +30,21 @@ _STAGE_COLOURS: Final = {
 _OTHER_COLOUR: Final = "#999999"
 
 
-def html_report(exhibits: Sequence[Exhibit], *, title: str, subtitle: str, long_side_px: int = LONG_SIDE_PX) -> str:
+def html_report(
+    exhibits: Sequence[Exhibit],
+    *,
+    title: str,
+    subtitle: str,
+    tables: Sequence[Table] = (),
+    long_side_px: int = LONG_SIDE_PX,
+) -> str:
     """Makes a self-contained page: pictures, style and script are inlined, and it may load nothing else.
 
     Args:
         exhibits: Shown in this order.
         title: The heading.
         subtitle: One sentence below the heading.
+        tables: Shown above the exhibits.
         long_side_px: Long side of pictures that have not been reduced yet; see `fitting_px` for many exhibits.
 
     Returns:
@@ -52,6 +60,7 @@ def html_report(exhibits: Sequence[Exhibit], *, title: str, subtitle: str, long_
         styles=("page.css", "viewer.css"),
         script="page.js",
         exhibits=exhibits,
+        tables=tables,
         tally=[(key, f"{statuses.count(key)} {word}") for key, word in _VERDICTS.items() if key in statuses],
         has_failures="fail" in statuses,
         has_pictures=any(exhibit.layers for exhibit in exhibits),

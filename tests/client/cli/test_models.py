@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from support import published
 from support.files_over_http import Files, files_over_http
 
+from tuft import FakeTransport
 from tuft.cli import models as command
 from tuft.cli.main import main
 from tuft.models import MODELS, Download, KnownModel, rows
@@ -111,3 +113,12 @@ def test_wrong_names_are_answered_before_anything_is_fetched(
     assert main(["models", "pull", "u2netp", "u2nett"]) == 1
     assert "There is no model 'u2nett': did you mean u2net" in capsys.readouterr().err
     assert files.ranges == []
+
+
+def test_a_server_without_a_known_model_is_told_how_to_get_it(
+    server: FakeTransport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "dog.png"
+    Image.new("RGB", (64, 64)).save(photo)
+    assert main(["remove", str(photo), "--model", "u2netp"]) == 1
+    assert "This server has no u2netp: publish it with `tuft models pull u2netp`." in capsys.readouterr().err
