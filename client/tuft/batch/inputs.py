@@ -36,6 +36,13 @@ _OTHER_PICTURES: Final = (
     *(".jp2", ".j2k", ".jxl", ".tga", ".psd", ".ico", ".hif", ".heics", ".exr", ".hdr", ".svg", ".eps", ".pdf"),
 )
 PICTURE_SUFFIXES: Final = frozenset((*SUFFIXES, *_OTHER_PICTURES))
+# Suffixes of videos.
+VIDEO_SUFFIXES: Final = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv"),
+        *(".asf", ".flv", ".3gp", ".3g2", ".ogv", ".mxf", ".y4m", ".vob", ".nut", ".ivf"),
+    )
+)
 
 # The end of a cut-out's name that is written beside its photograph.
 CUTOUT: Final = "-cutout"

@@ -24,6 +24,7 @@ from tuft.batch.inputs import Input, image_from, input_from
 from tuft.batch.manifest import Manifest
 from tuft.batch.own_outputs import OwnOutputs
 from tuft.batch.plan import STDOUT, Job, Plan, format_of, plan
+from tuft.cli import _videos
 from tuft.cli._animations import animation_format_of, save_animation
 from tuft.cli._output import Output, add_output_options
 from tuft.cli._prompt import add_prompt_options, prompt_of
@@ -63,10 +64,11 @@ _BESIDE_THE_CUTOUTS: Final = Path()  # --report without a file
 
 def add_to(commands: Commands) -> None:
     """Adds the command."""
-    parser = add_command(commands, "remove", _run, "cut the subjects out of photographs")
+    parser = add_command(commands, "remove", _run, "cut the subjects out of photographs and videos")
     parser.set_defaults(usage_error=parser.error)
     parser.add_argument("paths", nargs="+", type=_input, metavar="PATH",
-                        help="photograph, folder of photographs, http(s) URL, or - for the standard input")  # fmt: skip
+                        help="photograph, folder of photographs, video, http(s) URL, or - for the standard "
+                             "input")  # fmt: skip
     parser.add_argument("-o", "--output", type=_output, metavar="OUT",
                         help="folder (write it with / at its end if it has a suffix), file for one, or - for the "
                              "standard output; by default NAME-cutout.png beside each photograph")  # fmt: skip
@@ -84,8 +86,9 @@ def add_to(commands: Commands) -> None:
     add_output_options(parser)
     parser.add_argument("--background", metavar="WHAT", help="colour name, #rrggbb, picture, or blur; none by default")
     parser.add_argument(
-        "--format", type=_format, choices=(*imaging.FORMATS, "gif"), help="by default that of OUT's suffix, else png"
-    )
+        "--format", type=_format, choices=(*imaging.FORMATS, "gif", *_videos.FORMATS),
+        help="by default that of OUT's suffix, else png, and webm for videos"
+    )  # fmt: skip
     parser.add_argument("--all-frames", action="store_true",
                         help="cut out every frame of GIF, APNG, WebP and AVIF animations, and write them as "
                              "animated webp (by default), png or gif")  # fmt: skip
@@ -103,12 +106,16 @@ def add_to(commands: Commands) -> None:
                       help="skip photographs whose cut-out exists in OUT, whatever its options")  # fmt: skip
     parser.add_argument("--watch", action="store_true",
                         help="go on, and cut out what arrives in the folders, until Ctrl-C or SIGTERM")  # fmt: skip
+    _videos.add_options(parser)
     parser.add_argument("--report", type=_html_file, nargs="?", const=_BESIDE_THE_CUTOUTS, metavar="FILE",
                         help=f"write a page that shows every cut-out, {REPORT_NAME} in OUT by default; "
                              "photographs that an earlier run has done are processed again")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if _videos.are_asked(arguments):
+        return _videos.run(arguments, _options(arguments), _require_served)
+    _videos.refuse_options(arguments)
     if arguments.all_frames:
         arguments.format = animation_format_of(arguments)
     elif arguments.format == "gif":

@@ -51,7 +51,7 @@ def encode_animation(
         raise OptionError("The frames of an animation need one size: leave out what crops each on its own.")
     translucent = any(frame.ndim == 3 and frame.shape[2] == 4 for frame in frames)
     options: dict[str, Any] = {"save_all": True, "duration": list(durations_ms), "loop": plays}
-    images = [_palette_image(frame) if format == "gif" else Image.fromarray(frame) for frame in frames]
+    images = [palette_image(frame) if format == "gif" else Image.fromarray(frame) for frame in frames]
     if format == "gif":
         options |= {"disposal": 2, "optimize": False}
         options |= {"transparency": _TRANSPARENT, "background": _TRANSPARENT} if translucent else {}
@@ -67,7 +67,7 @@ def encode_animation(
     return file.getvalue()
 
 
-def _palette_image(frame: NDArray[np.uint8]) -> Image.Image:
+def palette_image(frame: NDArray[np.uint8]) -> Image.Image:
     """A picture of 255 colours and one transparent one."""
     rgb = np.dstack([frame] * 3) if frame.ndim == 2 else np.ascontiguousarray(frame[..., :3])
     palette = Image.fromarray(rgb).quantize(_TRANSPARENT, Image.Quantize.MEDIANCUT)
