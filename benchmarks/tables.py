@@ -26,7 +26,13 @@ _BLOCK: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOT
 _OPENED: Final = re.compile(r"<!-- table: ")
 _FIGURE: Final = re.compile(r"(<!-- figure: (\w+) (\S+) (\S+) -->)[^\n]*?(<!-- end -->)")
 # Other documents with numbers, from the root of the checkout.
-_OTHERS: Final = ("README.md", "docs/measurements.md", "training/README.md", "export/tuft_export/demo/README.md")
+_OTHERS: Final = (
+    "README.md",
+    "docs/measurements.md",
+    "docs/models.md",
+    "training/README.md",
+    "export/tuft_export/demo/README.md",
+)
 
 
 def main() -> int:

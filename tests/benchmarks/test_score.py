@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import score
 from _lib.cases import Case
-from _score.candidates import soft_iou
 from _score.damage import DAMAGES
 
 from tuft.imaging import quality_score
+from tuft.imaging.measures import soft_iou
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "score.json"
 
