@@ -7,6 +7,7 @@ loaded, and its cut-outs lie on the disk, so that neither their number nor that 
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,9 +147,11 @@ def _models(options: CompareOptions, settings: Settings) -> tuple[str, ...]:
 
 def _others(client: Client) -> tuple[str, ...]:
     try:
-        return tuple(client.transport.other_models())
+        return tuple(client.transport.other_models(os.environ.get("TUFT_KEY", "")))
     except ServerError as exc:
-        raise OptionError("This server does not tell which models it has: name them with --model.") from exc
+        raise OptionError(
+            "This server does not tell which models it has: name them with --model, or set TUFT_KEY to its key."
+        ) from exc
 
 
 def _path(job: Job) -> Path:

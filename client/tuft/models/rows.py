@@ -31,7 +31,9 @@ _PINNED: Final = "pinned alike by two programs that fetch this file; its publish
 
 _BIREFNET_LICENCE: Final = Licence("MIT", terms="trained on data sets with terms of their own, DIS5K among them")
 _DIS_LICENCE: Final = Licence("Apache-2.0", terms="trained on DIS5K, whose terms of use restrict commercial use")
-_INSPYRENET_LICENCE: Final = Licence("MIT", terms="trained on data that includes DIS5K, whose terms restrict it")
+_INSPYRENET_LICENCE: Final = Licence(
+    "MIT", terms="trained on data that includes DIS5K, whose terms restrict commercial use"
+)
 _BIREFNET_CODE: Final = {
     "input": "ZhengPeng7/BiRefNet, image_proc.py and inference.py: ImageNet's statistics, squashed to a square",
     "output": "ZhengPeng7/BiRefNet, models/birefnet.py: one output, without sigmoid; inference.py: sigmoid after it",
