@@ -260,7 +260,7 @@ def sources_of(text: str, output: Location, *, column: str | None = None, key: s
         return [_pattern(location, output)]
     if location.is_local and not location.exists():
         raise _missing(location)
-    if not location.is_folder() and location.exists():
+    if location.is_file():
         parent = location.path.rpartition("/")[0]
         return [Prefix(Location(location.protocol, parent or "/"), re.escape(location.path) + r"\Z")]
     return [Prefix(location, without=output)]

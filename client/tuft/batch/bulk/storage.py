@@ -112,14 +112,14 @@ class Location:
         with _reading(self):
             return bool(self.filesystem.exists(self.path))
 
-    def is_folder(self) -> bool:
-        """Whether it is a folder, or a prefix with something below it.
+    def is_file(self) -> bool:
+        """Whether it is a file; whether it is a prefix is not asked, as s3fs would list all of it.
 
         Raises:
             StorageError: The storage does not answer.
         """
         with _reading(self):
-            return bool(self.filesystem.isdir(self.path))
+            return bool(self.filesystem.isfile(self.path))
 
     def write(self, data: bytes) -> None:
         """Writes a file, wholly or not at all; an object of the same name is replaced.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.buckets import s3_server
 
+from tuft.batch.bulk.sources import sources_of
 from tuft.batch.bulk.storage import Location
 from tuft.errors import ImageNotFoundError, OptionError, OutputError, StorageError
 
@@ -31,7 +32,8 @@ def test_what_is_written_is_listed_and_read(kind: str, tmp_path: Path, bucket: A
     assert place.names() == ["b.jpg", "é ü%.jpg"]
     assert [(place / name).read().decode() for name in names] == names
     assert (place / "b.jpg").exists()
-    assert (place / "c").is_folder()
+    assert (place / "b.jpg").is_file()
+    assert not (place / "c").is_file()
     assert (place / "c/d/e.jpg").size() == 9
     (place / "b.jpg").delete()
     (place / "b.jpg").delete()
@@ -40,20 +42,24 @@ def test_what_is_written_is_listed_and_read(kind: str, tmp_path: Path, bucket: A
         (place / "b.jpg").read()
 
 
-def test_a_bucket_is_listed_page_by_page(bucket: Any) -> None:
+def test_a_bucket_is_listed_page_by_page(bucket: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     for number in range(25):
         bucket.pipe_file(f"shop/many/{number:05}.jpg", b"")
-    listing = Location.of("s3://shop/many").below()
-    asked: list[Any] = []
-    call = bucket.__class__.call_s3
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tuft.batch.bulk.storage._PAGE_KEYS", 10)
-        patch.setattr(bucket.__class__, "call_s3", lambda *args, **named: asked.append(named) or call(*args, **named))
-        first = next(listing)
-        assert len(asked) == 1, "the first photograph starts before the listing is complete"
-        rest = list(listing)
-    assert [name for name, _ in (first, *rest)] == [f"{number:05}.jpg" for number in range(25)]
-    assert len(asked) == 3
+    monkeypatch.setattr("tuft.batch.bulk.storage._PAGE_KEYS", 10)
+    caplog.set_level("INFO", logger="werkzeug")
+    caplog.clear()
+
+    def pages() -> int:
+        return sum("list-type=2" in record.getMessage() for record in caplog.records)
+
+    (source,) = sources_of("s3://shop/many", Location.of("s3://shop/out"))
+    before = pages()
+    listing = source.items(1)
+    first = next(listing)
+    assert pages() - before == 1, "the first photograph starts before the listing is complete"
+    assert before <= 1, "whether it is a file is one question at most"
+    assert [item.key for item in (first, *listing)] == [f"{number:05}.jpg" for number in range(25)]
+    assert pages() - before == 3
 
 
 def test_a_prefix_is_not_the_beginning_of_a_name(bucket: Any) -> None:
