@@ -9,6 +9,8 @@
 # TUFT_RUNTIME        one of the configs/<runtime>.pbtxt; TensorRT's configuration if empty
 # TUFT_KEY            key of the restricted APIs below; a random, unknown one if empty
 # TUFT_MODEL_CONTROL  `explicit` lets clients with the key load and unload versions while others are served
+# TUFT_HTTP_PORT      ports other than 8000 and 8001; KServe has its own
+# TUFT_GRPC_PORT
 # TUFT_OTLP_URL       an OpenTelemetry collector's /v1/traces, for Triton's spans within those of the client
 set -euo pipefail
 
@@ -80,6 +82,8 @@ flags=(
 )
 if [[ $MODEL_CONTROL == explicit ]]; then flags+=("--load-model=*"); fi
 if [[ -n $RUNTIME && $RUNTIME != tensorrt ]]; then flags+=(--model-config-name="$RUNTIME"); fi
+if [[ -n ${TUFT_HTTP_PORT:-} ]]; then flags+=(--http-port="$TUFT_HTTP_PORT"); fi
+if [[ -n ${TUFT_GRPC_PORT:-} ]]; then flags+=(--grpc-port="$TUFT_GRPC_PORT"); fi
 if [[ -n $OTLP_URL ]]; then
     flags+=(--trace-config=mode=opentelemetry --trace-config=level=TIMESTAMPS --trace-config=rate=1)
     flags+=("--trace-config=opentelemetry,url=$OTLP_URL")

@@ -82,9 +82,9 @@ class Wiring:
         self._rollout = rollout
         self._cache = cache
         self._retrying = RetryingTransport(transport, settings)
-        self._endpoints = EndpointPool(
-            partial(connect, access=Access.of(settings)), partial(_direct_runner, settings=settings)
-        )
+        connected = partial(connect, access=Access.of(settings))
+        self._endpoints = EndpointPool(connected, partial(_direct_runner, settings=settings))
+        self._variants = EndpointPool(connected, partial(_variant_runner, settings=settings))
         self._wired: Wired | None = None
         self._lock = threading.Lock()
 
@@ -108,6 +108,7 @@ class Wiring:
     def close(self) -> None:
         """Closes the connections to other servers."""
         self._endpoints.close()
+        self._variants.close()
 
     def _built(self) -> Wired:
         cache, rollout = self._open_cache(), self._open_rollout()
@@ -117,7 +118,7 @@ class Wiring:
             versions = ServedVersions(self._transport)
             runner = CachedRunner(runner, cache, versions, self._settings.url)
         if rollout is not None:
-            runner = RolledOutRunner(runner, rollout)
+            runner = RolledOutRunner(RoutedRunner(runner, self._variants), rollout)
         runner = PromptedRunner(runner, Segmenter(self._retrying))
         return Wired(RoutedRunner(runner, self._endpoints), Observers(self._all_observers()), cache, versions)
 
@@ -148,3 +149,8 @@ def _direct_runner(transport: Transport, settings: Settings) -> Runner:
     """For another server: without cache and rollout, which belong to the client's own."""
     retrying = RetryingTransport(transport, settings)
     return PromptedRunner(_core(retrying, settings), Segmenter(retrying))
+
+
+def _variant_runner(transport: Transport, settings: Settings) -> Runner:
+    """For the server of one version, in a rollout on Kubernetes."""
+    return _core(RetryingTransport(transport, settings), settings)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tuft.cli._shared import DONE, FAILED, add_command, add_repository, add_url, repository_of
-from tuft.errors import ServerError
+from tuft.errors import OptionError, ServerError
 from tuft.inference.transport.access import Access
-from tuft.operations.rollout import Guards, Outcomes, Plan, RolloutController
+from tuft.operations.rollout import Cluster, Guards, Outcomes, Plan, RolloutController
+from tuft.operations.rollout.kubernetes import model_of
 from tuft.operations.rollout.model_control import ModelControl
+from tuft.provenance import check_repository, repository_digest
 from tuft.settings import load_settings
 from tuft.text import aligned_table
 
@@ -65,6 +67,12 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
     add_repository(parser)
     add_url(parser)
     parser.add_argument("--detach", action="store_true", help="do not watch; run `tuft rollout watch` somewhere else")
+    parser.add_argument("--inference-service", metavar="NAME",
+                        help="InferenceService of KServe whose variants are the versions")  # fmt: skip
+    parser.add_argument("--storage-uri", metavar="URI", help="of it: the new version's model repository in the bucket")
+    parser.add_argument("--namespace", metavar="NAME", default="tuft", help="of it; %(default)s by default")
+    parser.add_argument("--kubernetes", metavar="URL", default="",
+                        help="the cluster's API, as of `kubectl proxy`; by default that of this pod")  # fmt: skip
     for guard in fields(Guards):
         kind = int if guard.name == "min_requests" else float
         parser.add_argument(f"--{guard.name.replace('_', '-')}", type=kind, metavar="N", dest=guard.name,
@@ -79,11 +87,30 @@ def _controller(arguments: argparse.Namespace) -> RolloutController:
 def _start(arguments: argparse.Namespace) -> int:
     guards = Guards(**{name: getattr(arguments, name) for name in _GUARDS})
     url = arguments.url or load_settings().url
-    plan = _controller(arguments).start(repository_of(arguments), arguments.model, arguments.version, url, guards)
+    cluster = _cluster(arguments)
+    plan = _controller(arguments).start(
+        repository_of(arguments), arguments.model, arguments.version, url, guards, cluster=cluster
+    )
     if not arguments.detach:
         return _watch(arguments)
     _print_state(plan)
     return DONE
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster | None:
+    """The InferenceService that has the versions; None if one server has them.
+
+    Raises:
+        OptionError: A part of what names it is missing.
+    """
+    service, uri = arguments.inference_service, arguments.storage_uri
+    if service is None and uri is None:
+        return None
+    if service is None or uri is None:
+        raise OptionError("A rollout on Kubernetes needs --inference-service and --storage-uri: give both.")
+    digest = repository_digest(check_repository(repository_of(arguments)))  # the bucket has a copy of it
+    models = {arguments.version: model_of(uri, digest)}
+    return Cluster(service, arguments.namespace, arguments.kubernetes, models)
 
 
 def _watch(arguments: argparse.Namespace) -> int:

@@ -144,8 +144,7 @@ class Results:
         Raises:
             StorageError: The rows cannot be read.
         """
-        batches = self._batches("input", "status", "error")
-        return KeySet(digest(row["input"]) for batch in batches for row in batch if _is_final(row))
+        return KeySet(digest(key) for table in self._tables("input", "status", "error") for key in _final_keys(table))
 
     def shards(self) -> set[str]:
         """Names of the shards that rows name.
@@ -218,16 +217,17 @@ class Results:
 
     def _batches(self, *columns: str) -> Iterator[list[dict[str, Any]]]:
         """All rows, those of the table first."""
+        return (table.to_pylist() for table in self._tables(*columns))
+
+    def _tables(self, *columns: str) -> Iterator[Any]:
         arrow = self._arrow()
         if self._table.exists():
             with self._table.opened() as file:
-                for batch in arrow.parquet.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=list(columns)):
-                    yield batch.to_pylist()
+                yield from arrow.parquet.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=list(columns))
         for read in bounded_map(self._parts(), Location.read, concurrency=_READERS):
             if read.error is not None:
                 raise read.error
-            table = arrow.parquet.read_table(arrow.BufferReader(read.value), columns=list(columns))
-            yield table.to_pylist()
+            yield arrow.parquet.read_table(arrow.BufferReader(read.value), columns=list(columns))
 
 
 class _Temporary:
@@ -243,6 +243,14 @@ class _Temporary:
 
     def __exit__(self, *_: object) -> None:
         Path(self._path).unlink(missing_ok=True)
+
+
+def _final_keys(table: Any) -> list[str]:
+    """The keys of final rows, by columns: there may be millions."""
+    states = list(zip(table.column("status").to_pylist(), table.column("error").to_pylist(), strict=True))
+    final = {state: is_final(*state) for state in set(states)}
+    keys = table.column("input").to_pylist()
+    return [key for key, state in zip(keys, states, strict=True) if final[state]]
 
 
 def _is_final(row: dict[str, Any]) -> bool:

@@ -4,10 +4,11 @@ from tuft.operations.rollout.controller import RolloutController
 from tuft.operations.rollout.guardrails import Verdict, evaluate_guardrails
 from tuft.operations.rollout.outcomes import Outcomes, Sample
 from tuft.operations.rollout.runner import RolledOutRunner, Rollout, VersionAssignment
-from tuft.operations.rollout.state import STEPS, Guards, Plan, read_plan
+from tuft.operations.rollout.state import STEPS, Cluster, Guards, Plan, read_plan
 
 __all__ = [
     "STEPS",
+    "Cluster",
     "Guards",
     "Outcomes",
     "Plan",

@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tuft import provenance
 from tuft.errors import OptionError, ServerError, SetupError, TuftError
 from tuft.operations.rollout.claim import claimed, require_latest
 from tuft.operations.rollout.guardrails import evaluate_guardrails
+from tuft.operations.rollout.kubernetes import KubernetesControl, serving_model
 from tuft.operations.rollout.model_control import ModelControl
 from tuft.operations.rollout.outcomes import Outcomes
 from tuft.operations.rollout.runner import REFRESH_INTERVAL_S
-from tuft.operations.rollout.state import STEPS, Guards, Plan, exclusive_lock, read_plan, write_plan
+from tuft.operations.rollout.state import STEPS, Cluster, Guards, Plan, exclusive_lock, read_plan, write_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tuft.operations.rollout.guardrails import Verdict
+
+Control: TypeAlias = ModelControl | KubernetesControl
 
 # By then every client has read the new plan and has sent the requests that it assigned by the previous one.
 SETTLE_S: Final = 2 * REFRESH_INTERVAL_S
@@ -39,6 +42,7 @@ class RolloutController:
         key: The key of the server's model control; empty for a server that restricts nothing.
         settle_s: Seconds until every client has read a changed plan.
         connect: Connects to the model control of a server, given its URL and the key.
+        connect_cluster: Connects to the InferenceService of a rollout on Kubernetes.
     """
 
     def __init__(
@@ -48,13 +52,24 @@ class RolloutController:
         *,
         settle_s: float = SETTLE_S,
         connect: Callable[[str, str], ModelControl] = ModelControl.connect,
+        connect_cluster: Callable[[Cluster], KubernetesControl] = KubernetesControl,
     ) -> None:
         self._folder = folder
         self._key = key
         self._settle_s = settle_s
         self._connect = connect
+        self._connect_cluster = connect_cluster
 
-    def start(self, repository: Path, model: str, version: str, url: str, guards: Guards | None = None) -> Plan:
+    def start(
+        self,
+        repository: Path,
+        model: str,
+        version: str,
+        url: str,
+        guards: Guards | None = None,
+        *,
+        cluster: Cluster | None = None,
+    ) -> Plan:
         """Verifies, loads and warms up a new version, then gives it the first share of the requests.
 
         Args:
@@ -63,6 +78,7 @@ class RolloutController:
             version: The new version.
             url: The server's gRPC address.
             guards: Limits on how much worse the new version may be.
+            cluster: The InferenceService that has the versions, with the storage URI of the new one.
 
         Raises:
             OptionError: Another rollout of this model is running, in whatever folder, or the version is not higher than
@@ -73,10 +89,13 @@ class RolloutController:
         _require_published(repository / model, version)
         with exclusive_lock(self._folder):
             _require_none_running(read_plan(self._folder))
-            control = self._connect(url, self._key)
+            control = self._control(url, cluster)
             try:
                 with claimed(url, model, self._folder):
                     plan = _new_plan(model, _only_version(control, model, url), version, url, guards or Guards())
+                    if cluster is not None:
+                        plan = replace(plan, cluster=_with_both(cluster, plan))
+                        control = self._control(url, plan.cluster)
                     # From now on clients name the old version. Without a version the server would serve the new one.
                     write_plan(self._folder, plan)
                 time.sleep(self._settle_s)
@@ -142,7 +161,7 @@ class RolloutController:
         Raises:
             ServerError: The server did not answer.
         """
-        control = self._connect(plan.url, self._key)
+        control = self._control(plan.url, plan.cluster)
         try:
             return control.versions(plan.model)
         finally:
@@ -197,13 +216,13 @@ class RolloutController:
         with suppress(ServerError):  # it may still be starting; the next check tries again
             self._with_control(plan, lambda control: self._load_both(plan, control))
 
-    def _load_both(self, plan: Plan, control: ModelControl) -> Plan:
+    def _load_both(self, plan: Plan, control: Control) -> Plan:
         with exclusive_lock(self._folder):
             if self._plan() == plan:  # no other process has changed it meanwhile
                 control.serve(plan.model, (plan.old, plan.new))
         return plan
 
-    def _take_back(self, plan: Plan, control: ModelControl, reason: str) -> Plan:
+    def _take_back(self, plan: Plan, control: Control, reason: str) -> Plan:
         loaded = control.versions(plan.model)
         if plan.phase != "running" and not {plan.old, plan.new}.issuperset(loaded):  # a rollout from another machine
             raise OptionError(
@@ -212,7 +231,7 @@ class RolloutController:
             )
         return self._withdraw(plan, control, reason)
 
-    def _withdraw(self, plan: Plan, control: ModelControl, reason: str) -> Plan:
+    def _withdraw(self, plan: Plan, control: Control, reason: str) -> Plan:
         if plan.phase == "finished":
             control.serve(plan.model, (plan.old, plan.new))
         plan = replace(plan, phase="withdrawn", reason=reason)
@@ -220,7 +239,7 @@ class RolloutController:
         control.serve(plan.model, (plan.old,))
         return plan
 
-    def _finish(self, plan: Plan, control: ModelControl) -> Plan:
+    def _finish(self, plan: Plan, control: Control) -> Plan:
         control.serve(plan.model, (plan.new,))  # clients have not requested the old one since the previous step
         plan = replace(plan, phase="finished")
         write_plan(self._folder, plan)
@@ -228,6 +247,9 @@ class RolloutController:
 
     def _go_to(self, plan: Plan, step: int) -> Plan:
         plan = replace(plan, step=step, before=plan.step)
+        if plan.cluster is not None:
+            with closing(self._connect_cluster(plan.cluster)) as control:
+                control.give(plan.share)
         write_plan(self._folder, plan)
         return plan
 
@@ -236,12 +258,15 @@ class RolloutController:
         write_plan(self._folder, plan)
         time.sleep(self._settle_s)
 
-    def _with_control(self, plan: Plan, change: Callable[[ModelControl], Plan]) -> Plan:
-        control = self._connect(plan.url, self._key)
+    def _with_control(self, plan: Plan, change: Callable[[Control], Plan]) -> Plan:
+        control = self._control(plan.url, plan.cluster)
         try:
             return change(control)
         finally:
             control.close()
+
+    def _control(self, url: str, cluster: Cluster | None) -> Control:
+        return self._connect(url, self._key) if cluster is None else self._connect_cluster(cluster)
 
     def _plan(self) -> Plan:
         plan = read_plan(self._folder)
@@ -276,7 +301,7 @@ def _require_none_running(plan: Plan | None) -> None:
         )
 
 
-def _only_version(control: ModelControl, model: str, url: str) -> str:
+def _only_version(control: Control, model: str, url: str) -> str:
     """The version that serves. The server itself shows a rollout whose plan is in another folder: it has two loaded."""
     *others, version = control.versions(model)
     if others:
@@ -286,6 +311,11 @@ def _only_version(control: ModelControl, model: str, url: str) -> str:
             "finish or abort that one first, with its own --state."
         )
     return version
+
+
+def _with_both(cluster: Cluster, plan: Plan) -> Cluster:
+    """`cluster` with the old version, to which the rollout may go back."""
+    return replace(cluster, models={**cluster.models, plan.old: serving_model(cluster)})
 
 
 def _new_plan(model: str, old: str, new: str, url: str, guards: Guards) -> Plan:

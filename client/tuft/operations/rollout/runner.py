@@ -169,7 +169,8 @@ class RolledOutRunner:
 
     def _run_version(self, request: RunRequest, assignment: VersionAssignment, version: str) -> RunResult:
         began_s = time.perf_counter()
-        result = self._inner.run(replace(request, versions={assignment.plan.model: version}))
+        versions = {assignment.plan.model: version}
+        result = self._inner.run(replace(request, versions=versions, url=assignment.plan.url_of(version)))
         ms = (time.perf_counter() - began_s) * 1e3
         # A kept result and another model's tell nothing about the version.
         if request.state.record.cache != "hit" and result.model == assignment.plan.model and assignment.is_recorded:

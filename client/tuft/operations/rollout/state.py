@@ -7,14 +7,14 @@ import math
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tuft.errors import OptionError, OutputError
 from tuft.files import write_atomically
 from tuft.operations.experiments import share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 STEPS: Final = (0.0, 0.01, 0.1, 0.5, 1.0)  # shares of the requests; 0 while the new version is loaded and warmed up
 Phase = Literal["running", "finished", "withdrawn"]
@@ -58,6 +58,34 @@ class Guards:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """A KServe InferenceService whose variants are the versions.
+
+    Attributes:
+        service: Its name.
+        namespace: Its namespace.
+        api: Address of the cluster's API; empty for the cluster that `tuft rollout` runs in.
+        models: From versions to what they change in the predictor's `model`: `storageUri`, and `env` with the digest.
+        port: Of gRPC, in the Services of variants.
+    """
+
+    service: str
+    namespace: str
+    api: str = ""
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    port: int = 9000
+
+    @property
+    def path(self) -> str:
+        """Of the resource, in the cluster's API."""
+        return f"/apis/serving.kserve.io/v1beta1/namespaces/{self.namespace}/inferenceservices/{self.service}"
+
+    def url_of(self, version: str) -> str:
+        """The gRPC address of a version, within the cluster."""
+        return f"{self.service}-v{version}-predictor.{self.namespace}:{self.port}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """The state of a rollout.
 
@@ -72,6 +100,7 @@ class Plan:
         phase: `running`; `finished` once the new version serves all requests; `withdrawn` once the old one does again.
         reason: Why it was withdrawn, as a sentence; empty otherwise.
         guards: Limits on how much worse the new version may be.
+        cluster: Where the versions are variants of an InferenceService; None if one server has both.
 
     Raises:
         OptionError: A value is out of its range.
@@ -87,6 +116,7 @@ class Plan:
     phase: Phase = "running"
     reason: str = ""
     guards: Guards = field(default_factory=Guards)
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         if not (0 <= self.step < len(STEPS) and self.phase in get_args(Phase)):
@@ -96,6 +126,10 @@ class Plan:
     def share(self) -> float:
         """Share of the requests that the new version is given, 0..1."""
         return {"running": STEPS[self.step], "finished": 1.0, "withdrawn": 0.0}[self.phase]
+
+    def url_of(self, version: str) -> str:
+        """The address of the server that has a version; empty for the client's own."""
+        return "" if self.cluster is None else self.cluster.url_of(version)
 
     def gives_new(self, key: str) -> bool:
         """Whether the new version serves the unit `key`; it keeps doing so while the share does not decrease."""
@@ -111,7 +145,8 @@ def read_plan(folder: Path) -> Plan | None:
     path = folder / _FILE
     try:
         values = json.loads(path.read_bytes())
-        return Plan(**{**values, "guards": Guards(**values["guards"])})
+        guards, cluster = Guards(**values["guards"]), values.get("cluster")
+        return Plan(**{**values, "guards": guards, "cluster": None if cluster is None else Cluster(**cluster)})
     except FileNotFoundError:
         return None
     except OSError as exc:
