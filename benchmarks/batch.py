@@ -34,6 +34,7 @@ with needs.packages():
 
     from tuft import Client, Settings
     from tuft.batch.bulk import BatchOptions, BatchReport, Cluster, run_batch
+    from tuft.serve import ServeOptions, running_server
     from tuft_export.publishing.demo import demo_repository
 
 if TYPE_CHECKING:
@@ -225,7 +226,9 @@ def main() -> int:
                 data[measure] = killed(photos, work, demo_repository(), options.kills)
             else:
                 archive(photos, 1, 0)
-                data[measure] = millions(options.keys, next(photos.rglob("*.jpg")), work)
+                serving = ServeOptions(demo_repository(), sizes=(384,), http_port=0, grpc_port=0, metrics_port=0)
+                with running_server(serving) as addresses:
+                    data[measure] = millions(options.keys, next(photos.rglob("*.jpg")), work, addresses.grpc)
         if options.json:
             options.json.write_text(json.dumps(data, indent=1) + "\n")
     print(table(data))

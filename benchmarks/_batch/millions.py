@@ -31,13 +31,14 @@ _NO_TEXTS: Final = ("error", "message", "preset", "model", "model_version")
 _SECONDS: Final = 30.0  # of a batch, after its first photograph
 
 
-def millions(keys: int, photograph: Path, work: Path) -> dict[str, Any]:
+def millions(keys: int, photograph: Path, work: Path, url: str) -> dict[str, Any]:
     """Lists all keys; begins a batch; and begins one of which all but ten photographs are done.
 
     Args:
         keys: How many the bucket has.
         photograph: What each of them is.
         work: A folder for outputs.
+        url: A server, so that the memory measured is not that of a network.
     """
     with _bucket(keys, photograph) as (environment, told):
         command = [sys.executable, "-c", _LIST, f"s3://{BUCKET}/{PREFIX}", str(work / "listed")]
@@ -46,18 +47,18 @@ def millions(keys: int, photograph: Path, work: Path) -> dict[str, Any]:
             "keys": int(listed[0]),
             "listed_s": float(listed[1]),
             "listing_bytes": int(listed[2]) * 1024,
-            "first": _begun(work / "first", environment, told),
+            "first": _begun(work / "first", url, environment, told),
         }
     _as_if_done(work / "resumed", keys - 10)
     with _bucket(keys, photograph) as (environment, told):
-        measured["resumed"] = _begun(work / "resumed", environment, told)
+        measured["resumed"] = _begun(work / "resumed", url, environment, told)
     return measured
 
 
-def _begun(output: Path, environment: dict[str, str], told: IO[str]) -> dict[str, float]:
+def _begun(output: Path, url: str, environment: dict[str, str], told: IO[str]) -> dict[str, float]:
     """Seconds until a batch reads its first photograph, and its peak memory in the half minute that follows."""
     began_s = time.time()
-    command = [sys.executable, "-m", "tuft", "batch", f"s3://{BUCKET}/{PREFIX}", str(output), "--url", "local"]
+    command = [sys.executable, "-m", "tuft", "batch", f"s3://{BUCKET}/{PREFIX}", str(output), "--url", url]
     with subprocess.Popen([*command, "--size", "384"], env=environment) as program:
         first_s = float(told.readline()) - began_s
         ends_s = time.monotonic() + _SECONDS

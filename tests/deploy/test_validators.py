@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -42,7 +43,7 @@ def test_dockerfiles_pass_hadolint(name: str) -> None:
     checked("hadolint", f"deploy/{name}.Dockerfile")
 
 
-@pytest.mark.parametrize("components", [(), ("autoscaling",), ("gateway",)])
+@pytest.mark.parametrize("components", [(), ("autoscaling",), ("gateway",), ("kserve",), ("gateway", "kserve", "keda")])
 def test_kustomize_puts_the_manifests_together(tmp_path: Path, components: tuple[str, ...]) -> None:
     folder = tmp_path / "kubernetes"
     shutil.copytree(ROOT / "deploy" / "kubernetes", folder)
@@ -51,6 +52,9 @@ def test_kustomize_puts_the_manifests_together(tmp_path: Path, components: tuple
     everything = list(yaml.safe_load_all(checked("kubectl", "kustomize", str(folder))))
     built = {one["kind"]: one for one in everything if "gateway" not in one["metadata"]["name"]}
     assert ("gateway" in components) is any(one["metadata"]["name"] == "tuft-gateway" for one in everything)
+    if "kserve" in components:
+        _is_a_fleet(built, everything, scaled="keda" in components)
+        return
     assert built["Deployment"]["metadata"]["namespace"] == "tuft"
     (container,) = built["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/tuft-triton:1"
@@ -58,6 +62,21 @@ def test_kustomize_puts_the_manifests_together(tmp_path: Path, components: tuple
     assert digest["name"] == built["ConfigMap"]["metadata"]["name"]
     assert built["ConfigMap"]["data"] == {"digest": ""}
     assert ("replicas" in built["Deployment"]["spec"]) is not ("autoscaling" in components)
+
+
+def _is_a_fleet(built: dict[str, Any], everything: list[dict[str, Any]], *, scaled: bool) -> None:
+    """No Deployment of Triton, the image and the digest of the release, and one scaler for the gateway."""
+    assert "Deployment" not in built
+    (container,) = built["ServingRuntime"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/tuft-triton:1"
+    model = built["InferenceService"]["spec"]["predictor"]["model"]
+    assert model["env"][0]["valueFrom"]["configMapKeyRef"]["name"] == built["ConfigMap"]["metadata"]["name"]
+    assert built["Service"]["spec"]["selector"] == {"serving.kserve.io/inferenceservice": "tuft"}
+    assert built["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == built["Service"]["spec"]["selector"]
+    assert built["RoleBinding"]["subjects"][0]["namespace"] == "tuft"
+    kinds = {one["kind"] for one in everything if "gateway" in one["metadata"]["name"]}
+    assert ("ScaledObject" in kinds) is scaled
+    assert "HorizontalPodAutoscaler" not in kinds
 
 
 def test_policies_of_checkov_hold() -> None:
