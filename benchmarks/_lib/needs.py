@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TRAINING: Final = Path(__file__).parents[2] / "training"
 _EXTRAS: Final = {
+    "av": "video",
     "matplotlib": "training",
     "onnx": "export",
     "onnxruntime": "export",

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft.batch.video.cutouts import Ways, cut_out
-from tuft.batch.video.jobs import Appearance, VideoReport
+from tuft.batch.video.jobs import Appearance, VideoReport, require_not_isolated
 from tuft.batch.video.jobs import convert as _convert
-from tuft.batch.video.reading import examine, read_frames
+from tuft.batch.video.reading import Clip, read_frames
+from tuft.batch.video.reading import examine as _examine
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
 from tuft.options import require_known
@@ -36,7 +37,23 @@ if TYPE_CHECKING:
     from tuft.options import RemoveOptions
     from tuft.presets import Preset
 
-__all__ = ["VideoReport", "convert", "remove"]
+__all__ = ["Clip", "VideoReport", "convert", "examine", "remove"]
+
+
+def examine(source: str | os.PathLike[str], client: Client) -> Clip:
+    """What a video file holds: its size, its number of frames and its colours.
+
+    Args:
+        source: The video.
+        client: Its settings say how large frames may be.
+
+    Raises:
+        ImageError: The video cannot be used; the class says why.
+        OptionError: The client's settings ask for a process of its own for decoding, which videos have not.
+        SetupError: PyAV is not installed.
+    """
+    require_not_isolated(client.settings)
+    return _examine(Path(source), max_pixels=client.settings.max_pixels)
 
 
 def remove(
@@ -77,7 +94,7 @@ def remove(
     ways = Ways(preset=preset, steady=steady, fast=fast, concurrency=concurrency, options=options)
     with ExitStack() as stack:
         made = stack.enter_context(Client()) if client is None else client
-        clip = examine(Path(source), max_pixels=made.settings.max_pixels)
+        clip = examine(source, made)
         frames = stack.enter_context(closing(read_frames(clip)))
         cutouts = stack.enter_context(closing(cut_out(frames, made, ways)))
         for frame, cutout, _ in cutouts:

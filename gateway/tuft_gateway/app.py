@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 import tuft
 from tuft.files import data_folder
-from tuft_gateway import description, health, improve, rembg, removebg
+from tuft_gateway import description, health, improve, rembg, removebg, videos
 from tuft_gateway.accounts import routes as accounts
 from tuft_gateway.browsers import BrowserPolicy
 from tuft_gateway.improve import ReportStore
@@ -25,6 +25,7 @@ from tuft_gateway.metrics import GatewayMetrics, MeasuredAnswers
 from tuft_gateway.options import GatewayOptions
 from tuft_gateway.problems import ApiError
 from tuft_gateway.service import Service
+from tuft_gateway.videos import VideoJobs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,6 +53,7 @@ def create_app(
         reports: Keeps reports of bad results; by default in a folder of this user.
     """
     service = Service(client, FreeMeter() if meter is None else meter, options or GatewayOptions())
+    jobs = VideoJobs(service) if service.options.videos else None
     metrics = GatewayMetrics(service, CollectorRegistry() if registry is None else registry)
 
     @asynccontextmanager
@@ -62,6 +64,8 @@ def create_app(
             yield
         finally:
             await asyncio.wait((starting,))
+            if jobs is not None:
+                await anyio.to_thread.run_sync(jobs.close)
             await anyio.to_thread.run_sync(service.close)
 
     app = FastAPI(
@@ -82,6 +86,8 @@ def create_app(
     app.include_router(rembg.router(service))
     app.include_router(accounts.router(service))
     app.include_router(improve.router(service, reports or ReportStore(data_folder() / "reports")))
+    if jobs is not None:
+        app.include_router(videos.router(service, jobs))
     app.include_router(health.router(service, metrics))
     app.include_router(description.router(app))
     app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")

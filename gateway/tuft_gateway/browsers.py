@@ -56,7 +56,10 @@ class BrowserPolicy:
             error = ApiError("forbidden_origin", "Without keys only pages and names of this machine are served.")
             answer = JSONResponse(error.to_dict(), error.status)
         elif scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            allowed = {"Access-Control-Allow-Methods": "GET, POST", "Access-Control-Allow-Headers": "*, X-API-Key"}
+            allowed = {
+                "Access-Control-Allow-Methods": "GET, POST, DELETE",
+                "Access-Control-Allow-Headers": "*, X-API-Key",
+            }
             answer = Response(status_code=204, headers=allowed)
 
         async def send_with_headers(message: Message) -> None:

@@ -37,12 +37,14 @@ class Use:
         preset: Name of the preset that was asked for.
         megapixels: Of the photograph.
         preview: Whether the result has at most 0.25 megapixels.
+        photographs: How many there are: the frames of a video.
     """
 
     request_id: str
     preset: str
     megapixels: float
     preview: bool
+    photographs: int = 1
 
 
 class Charge(Protocol):

@@ -29,6 +29,8 @@ class GatewayOptions:
         answer_timeout_s: Seconds within which an answer must have been taken.
         fetch: Whether pictures named by a URL are fetched.
         fetch_timeout_s: Seconds that fetching one may take, redirects included.
+        videos: Whether videos are cut out. They are decoded in the gateway's own process.
+        max_video_bytes: The largest video that may be uploaded.
         stop_timeout_s: Seconds that requests in flight get to finish when the gateway is stopped.
 
     Raises:
@@ -47,6 +49,8 @@ class GatewayOptions:
     answer_timeout_s: float = 120.0
     fetch: bool = True
     fetch_timeout_s: float = 15.0
+    videos: bool = False
+    max_video_bytes: int = 512 * MEBIBYTE
     stop_timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
@@ -56,7 +60,7 @@ class GatewayOptions:
             raise OptionError(f"queue is {self.queue}: give 0 or more.")
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name not in ("host", "port", "queue", "fetch") and not value > 0:
+            if field.name not in ("host", "port", "queue", "fetch", "videos") and not value > 0:
                 raise OptionError(f"{field.name} is {value}: give a number above zero.")
 
     @property

@@ -64,6 +64,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
         "invalid_parameter": (400, "Invalid parameter given"),
         "forbidden_origin": (403, "Requests from this web page are not allowed"),
         "not_found": (404, "Not found"),
+        "not_ready": (409, "The result is not ready"),
         "method_not_allowed": (405, "Method not allowed"),
         "body_timeout": (408, "The request did not arrive in time"),
         "unsupported_media_type": (415, "Unsupported content type"),

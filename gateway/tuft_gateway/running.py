@@ -82,7 +82,7 @@ def options_from_arguments(arguments: argparse.Namespace) -> GatewayOptions:
     """
     given: dict[str, Any] = {name: getattr(arguments, name) for name in ("host", "port", "concurrency", "queue")}
     known = {name: value for name, value in given.items() if value is not None}
-    return GatewayOptions(**known, fetch=not arguments.no_fetch)
+    return GatewayOptions(**known, fetch=not arguments.no_fetch, videos=arguments.videos)
 
 
 def recorder_from_arguments(arguments: argparse.Namespace) -> Recorder | None:

@@ -22,7 +22,7 @@ from tuft_gateway.problems import CODES, ApiError
 Post = Callable[..., Any]
 ROUTE = "/v1.0/removebg"
 # Not provoked by a caller alone: the first is seen by nobody, the others have tests of their own.
-ELSEWHERE = {"client_closed_request", "body_timeout", "invalid_request"}
+ELSEWHERE = {"client_closed_request", "body_timeout", "invalid_request", "not_ready"}
 
 
 class StrictMeter:

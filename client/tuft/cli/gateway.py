@@ -32,6 +32,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--queue", type=int, metavar="N", help="requests that may wait; those beyond are answered 429")
     _add_accounts(parser)
     parser.add_argument("--no-fetch", action="store_true", help="refuse pictures that are named by a URL")
+    parser.add_argument("--videos", action="store_true", help="cut out videos, too: POST /v1/videos")
     _add_keys(parser)
 
 

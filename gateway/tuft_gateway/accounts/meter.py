@@ -48,6 +48,7 @@ class Prices:
     def of(self, use: Use) -> Decimal:
         """The price of a request in credits, rounded up to hundredths."""
         price = self.of_preset.get(use.preset, self.default) * (self.preview if use.preview else 1)
+        price *= use.photographs
         return price.quantize(Decimal("0.01"), rounding="ROUND_UP")
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tuft.client import Client
     from tuft.cutout import Cutout
     from tuft.imaging import compose
+    from tuft.settings import Settings
 
 # Frames of a segment: a multiple of the distance of keyframes, so that a resumed run has the same ones.
 SEGMENT_FRAMES: Final = 30 * KEY_EVERY
@@ -133,6 +134,7 @@ def convert(
 class _Job:
     def __init__(self, source: Path, target: Path, client: Client, ways: Ways, appearance: Appearance) -> None:
         self._target, self._client, self._ways, self._appearance = target, client, ways, appearance
+        require_not_isolated(client.settings)
         self._format = video_format(target, appearance.format)
         _require_free(target, self._format)
         self._clip = examine(source, max_pixels=client.settings.max_pixels)
@@ -312,6 +314,16 @@ def _load_past(segments: Segments) -> Past | None:
             return Past(arrays["photo"], arrays["alpha"], arrays["steady"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def require_not_isolated(settings: Settings) -> None:
+    """Checks that files may be decoded in this process.
+
+    Raises:
+        OptionError: The settings ask for another.
+    """
+    if settings.isolate_decoding:
+        raise OptionError("Videos are decoded in this process: leave out isolate_decoding, or the video.")
 
 
 def _require_free(target: Path, format: VideoFormat) -> None:
