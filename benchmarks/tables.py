@@ -30,6 +30,7 @@ _OTHERS: Final = (
     "README.md",
     "docs/measurements.md",
     "docs/models.md",
+    "docs/video.md",
     "training/README.md",
     "export/tuft_export/demo/README.md",
 )

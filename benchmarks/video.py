@@ -42,7 +42,6 @@ with packages():
 SIZE: Final = 384
 PER_FRAME: Final = "each frame on its own"
 CHOSEN: Final = "mean and memory"
-HEAD: Final = CLIPS["tripod"]["talking head"]
 HEAD_FRAMES: Final = 64
 PEER_FRAMES: Final = 12
 HOUR_FRAMES: Final = 90_000
@@ -65,13 +64,17 @@ def measure_steady(client: Client, folder: Path) -> dict[str, Any]:
     return results
 
 
+def _head() -> dict[str, Any]:
+    return dict(CLIPS["tripod"]["talking head"])
+
+
 def _alpha(client: Client, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     return client.remove(photo, size=SIZE, refine="edges").alpha.astype(np.float32) / np.float32(255)
 
 
 def measure_fast(client: Client, folder: Path) -> dict[str, Any]:
     """Requests and errors of a talking head with and without `fast`."""
-    made = recorded(folder / "head.mp4", HEAD_FRAMES, **HEAD)
+    made = recorded(folder / "head.mp4", HEAD_FRAMES, **_head())
     return {name: _run_of(client, made, fast=fast) for name, fast in (("every frame", False), ("fast", True))}
 
 
@@ -94,7 +97,7 @@ def measure_peer(folder: Path) -> dict[str, Any]:
     checkpoint = published_checkpoint(folder)
     repository = folder / "repository"
     publish(checkpoint_from_name(str(checkpoint), SIZE), PublishOptions(repository, sizes=(SIZE,)))
-    made = recorded(folder / "peer.mp4", PEER_FRAMES, size_hw=(480, 640), **HEAD)
+    made = recorded(folder / "peer.mp4", PEER_FRAMES, size_hw=(480, 640), **_head())
     source = _with_sound(made.path, folder / "source.mp4")
     command = [sys.executable, "-m", "_video.peer", str(checkpoint), str(source), str(folder / "peer")]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
