@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ from tuft.batch.plan import Job, plan
 from tuft.client import Client
 from tuft.comparison.figures import Figures, Verdict, agreement, figures_of, verdict_of
 from tuft.comparison.masks import read_mask, truths_of
+from tuft.comparison.outcome import Outcome
 from tuft.comparison.page import html, scene
 from tuft.errors import ImageError, NoSubjectError, OptionError, ServerError
 from tuft.files import make_folder, write_atomically
@@ -61,25 +62,6 @@ class CompareOptions:
     truth: Path | None = None
     folder: Path = Path("out/models")
     refine: Refinement | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one model made of one photograph.
-
-    Attributes:
-        model: Its name.
-        file: The cut-out; None if there is none.
-        milliseconds: Time by stage.
-        quality_score: 0..1, estimated without truth; 0 without a cut-out.
-        note: The model's version, or why there is no cut-out.
-    """
-
-    model: str
-    file: Path | None
-    milliseconds: Mapping[str, float] = field(default_factory=dict)
-    quality_score: float = 0.0
-    note: str = ""
 
 
 @dataclass(frozen=True)

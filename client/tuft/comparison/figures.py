@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from tuft.comparison.outcome import Outcome
 
     Alpha = NDArray[np.float32]  # [h, w], 0..1
 
@@ -152,22 +154,6 @@ class Verdict:
         return "one photograph" if self.photographs == 1 else f"{self.photographs} photographs"
 
 
-class Ran(Protocol):
-    """What one model made of one photograph."""
-
-    @property
-    def file(self) -> object | None:
-        """The cut-out, or None."""
-
-    @property
-    def milliseconds(self) -> Mapping[str, float]:
-        """Time by stage."""
-
-    @property
-    def quality_score(self) -> float:
-        """0..1."""
-
-
 def agreement(alphas: Sequence[Alpha]) -> NDArray[np.float64]:
     """The soft intersection over union of each pair of alphas of one photograph: [m, m], 1 on the diagonal."""
     agreed = np.eye(len(alphas))
@@ -178,7 +164,7 @@ def agreement(alphas: Sequence[Alpha]) -> NDArray[np.float64]:
 
 
 def figures_of(
-    ran: Mapping[str, Ran], alphas: Mapping[str, Alpha], agreed: NDArray[np.float64], truth: Alpha | None
+    ran: Mapping[str, Outcome], alphas: Mapping[str, Alpha], agreed: NDArray[np.float64], truth: Alpha | None
 ) -> dict[str, Figures]:
     """The figures of each model on one photograph.
 

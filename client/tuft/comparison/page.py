@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft.comparison.figures import Figures, Verdict
+    from tuft.comparison.outcome import Outcome
 
 _NO_INTERVALS: Final = "Intervals need SciPy: pip install 'tuft-matting[experiments]'."
 
@@ -43,27 +44,11 @@ _COLUMNS: Final = {
 }
 
 
-class Ran(Protocol):
-    """What one model made of one photograph."""
-
-    @property
-    def file(self) -> Path | None:
-        """The cut-out, or None."""
-
-    @property
-    def milliseconds(self) -> Mapping[str, float]:
-        """Time by stage."""
-
-    @property
-    def note(self) -> str:
-        """The model's version, or why there is no cut-out."""
-
-
 def scene(
     name: str,
     photo: NDArray[np.uint8],
     truth: NDArray[np.float32] | None,
-    ran: Mapping[str, Ran],
+    ran: Mapping[str, Outcome],
     figures: Mapping[str, Figures],
     folder: Path,
 ) -> Exhibit:
