@@ -11,6 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
+from support.sam2 import sam2_folder, sam2_repository  # noqa: F401 (fixtures)
 from support.server import demo_server  # noqa: F401 (a fixture)
 from support.signals import handle_on_the_threads_own_stack
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tuft_export.checkpoints import Checkpoint
 
-_TOOLS: Final = ("tuft", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "numpy", "tensorrt")
+_TOOLS: Final = ("tuft", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "numpy", "tensorrt", "transformers")
 # The distribution of a tool where it has another name.
 _DISTRIBUTIONS: Final = {"tuft": "tuft-matting"}
 _NOTES_PREFIX: Final = "tuft."

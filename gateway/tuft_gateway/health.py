@@ -32,7 +32,9 @@ def router(service: Service, metrics: GatewayMetrics) -> APIRouter:
     @routes.get("/ready", summary="Whether a photograph can be cut out now")
     async def ready() -> JSONResponse:
         is_ready = await readiness.ask()
-        return JSONResponse({"status": "ready" if is_ready else "loading"}, 200 if is_ready else 503)
+        prompts = ["box", "points"] if readiness.takes_points else ["box"]
+        status = "ready" if is_ready else "loading"
+        return JSONResponse({"status": status, "prompts": prompts}, 200 if is_ready else 503)
 
     @routes.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def prometheus() -> Response:
@@ -42,12 +44,17 @@ def router(service: Service, metrics: GatewayMetrics) -> APIRouter:
 
 
 class Readiness:
-    """Whether the model of the default preset is served; the server is asked at most once a second."""
+    """Whether the model of the default preset is served; the server is asked at most once a second.
+
+    Attributes:
+        takes_points: Whether it serves a model for prompts, too, as of the last question.
+    """
 
     def __init__(self, service: Service) -> None:
         self._client = service.client
         preset = preset_from_name(service.client.settings.preset)
         self._model = contract.model_name(preset.size or 1024)
+        self.takes_points = False
         self._known, self._asked_s = False, -_REMEMBERED_S
         self._lock = anyio.Lock()
 
@@ -60,7 +67,9 @@ class Readiness:
             return self._known
 
     def _ask(self) -> bool:
+        is_ready = self._client.transport.is_ready
         try:
-            return self._client.transport.is_ready(self._model)
+            self.takes_points = all(map(is_ready, contract.PROMPT_MODELS))
+            return is_ready(self._model)
         except TuftError:
             return False

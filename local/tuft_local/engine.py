@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import tuft_runtime
@@ -13,7 +14,7 @@ from tuft_runtime import onnxruntime_engine, openvino_engine
 from tuft_runtime.loading import is_installed as is_installed_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 ENGINE_VARIABLE: Final = "TUFT_ENGINE"
@@ -72,7 +73,7 @@ def load(graph: Path, parameters: Mapping[str, str], name: str) -> tuft_runtime.
     engine, device = engine_and_device(precision)
     folder = compile_cache.compiled_folder()
     compile_cache.prepare(folder)
-    try:
+    with _errors_of(name):
         return tuft_runtime.load(
             graph,
             precision=precision,
@@ -82,6 +83,25 @@ def load(graph: Path, parameters: Mapping[str, str], name: str) -> tuft_runtime.
             engine=engine,
             device=device,
         )
+
+
+def load_tensors(graph: Path, parameters: Mapping[str, str], name: str) -> tuft_runtime.TensorGraph:
+    """Loads a published graph with other tensors than one picture and its saliency, as `load` does.
+
+    Raises:
+        ServerOutOfMemoryError, SetupError: As `load`.
+    """
+    precision = parameters.get("precision", "f32")
+    engine, device = engine_and_device(precision)
+    threads = int(parameters.get("threads", "0"))
+    with _errors_of(name):
+        return tuft_runtime.load_tensors(graph, precision=precision, threads=threads, engine=engine, device=device)
+
+
+@contextmanager
+def _errors_of(name: str) -> Iterator[None]:
+    try:
+        yield
     except tuft_runtime.LoadError as exc:
         if exc.out_of_memory:
             raise out_of_memory(name) from exc

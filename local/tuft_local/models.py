@@ -76,6 +76,8 @@ class Models:
         if not versions or (version and version not in versions):
             named = f"version {version} of {name}" if version and versions else name
             remedy = pulling(name) or "publish it with `tuft-export publish`, or adopt it with `tuft-export adopt`."
+            if name in contract.PROMPT_MODELS:
+                remedy = "publish it with `tuft-export sam2`."
             raise ModelUnavailableError(f"{self._repository} has no {named} that can be computed here: {remedy}")
         folder = self._repository / name
         if not _versions(folder):
@@ -101,7 +103,8 @@ class Models:
     def others(self) -> tuple[str, ...]:
         """Names of the models that are not tuft's own, sorted."""
         folders = self._repository.glob("[!.]*") if self._repository.is_dir() else ()
-        return tuple(sorted(folder.name for folder in folders if folder.name not in _OWN and _versions(folder)))
+        own = {*_OWN, *contract.PROMPT_MODELS}
+        return tuple(sorted(folder.name for folder in folders if folder.name not in own and _versions(folder)))
 
 
 def verify(model: Model) -> None:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, ServerUnreachableError
 from tuft.inference.resilience import Deadline
-from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo
+from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo, Tensors
 from tuft_local import engine
 from tuft_local.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -51,6 +54,27 @@ class LocalTransport:
                 f"The model {model} gives {list(saliency.shape)} instead of {shape[:2]}: publish it again."
             )
         return Inference(saliency, model, found.version)
+
+    def run(
+        self,
+        model: str,
+        tensors: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str],
+        *,
+        timeout_s: float,
+        options: CallOptions | None = None,
+    ) -> Tensors:
+        """The outputs of a model with other tensors; see `Transport.run`."""
+        options = options or CallOptions()
+        deadline = Deadline(timeout_s)
+        queue = deadline if options.queue_timeout_s is None else Deadline(options.queue_timeout_s)
+        options.cancel.raise_if_cancelled()
+        found = self._find(model, options.version)
+        values = self._worker.tensors(found, tensors, deadline=deadline, queue=queue, cancel=options.cancel)
+        missing = [name for name in outputs if name not in values]
+        if missing:
+            raise ContractError(f"The model {model} has no output {missing[0]}: publish it again.")
+        return Tensors({name: values[name] for name in outputs}, model, found.version)
 
     def model_size(self, model: str, *, timeout_s: float) -> int:
         """The working size of a model; see `Transport.model_size`."""

@@ -21,6 +21,7 @@ from tuft_local.models import verify
 from tuft_runtime import Interrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from tuft.inference.resilience import CancelToken, Deadline
     from tuft_local.models import Model
+
+    # From a graph's file, the parameters of its configuration and the model's name to what computes it.
+    Load = Callable[[Path, Mapping[str, str], str], Any]
 
 _CLOSED = "This client is closed: make a new one."
 
@@ -37,17 +41,48 @@ class Worker:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tuft-local")
-        self._graphs: dict[Path, tuft_runtime.Graph] = {}
+        self._graphs: dict[Path, Any] = {}
         self._interrupts: set[Interrupt] = set()
 
     def saliency(
         self, model: Model, image: NDArray[np.uint8], *, deadline: Deadline, queue: Deadline, cancel: CancelToken
     ) -> NDArray[np.float32]:
-        """The saliency of one picture, float32 [S, S].
+        """The saliency of one picture, uint8 [S, S, 3]: float32 [S, S].
+
+        The other arguments and the errors are those of `answer`.
+        """
+        saliency: NDArray[np.float32] = self.answer(
+            model, image, engine.load, deadline=deadline, queue=queue, cancel=cancel
+        )
+        return saliency
+
+    def tensors(
+        self,
+        model: Model,
+        tensors: Mapping[str, NDArray[Any]],
+        *,
+        deadline: Deadline,
+        queue: Deadline,
+        cancel: CancelToken,
+    ) -> dict[str, NDArray[Any]]:
+        """The outputs of a model with any tensors, by name.
+
+        The other arguments and the errors are those of `answer`.
+        """
+        outputs: dict[str, NDArray[Any]] = self.answer(
+            model, tensors, engine.load_tensors, deadline=deadline, queue=queue, cancel=cancel
+        )
+        return outputs
+
+    def answer(
+        self, model: Model, inputs: Any, load: Load, *, deadline: Deadline, queue: Deadline, cancel: CancelToken
+    ) -> Any:
+        """What a model computes.
 
         Args:
             model: The model.
-            image: uint8 [S, S, 3].
+            inputs: What its graph's `infer` takes.
+            load: Loads its graph, at first use.
             deadline: When to give up.
             queue: When to give up if other pictures are still before this one.
             cancel: Ends it, from any thread.
@@ -57,11 +92,11 @@ class Worker:
             RequestCancelledError: It was cancelled.
             SetupError: The model cannot be loaded.
         """
-        reply: Future[NDArray[np.float32]] = Future()
+        reply: Future[Any] = Future()
         interrupt = Interrupt()
         self._interrupts.add(interrupt)
         try:
-            self._submit(reply, interrupt, model, image, queue)
+            self._submit(reply, interrupt, model, inputs, load, queue)
             with cancel.on_cancel(partial(_cancelled, reply, interrupt, cancel)):
                 return reply.result(deadline.remaining_s)
         except FutureTimeoutError:
@@ -87,21 +122,21 @@ class Worker:
         self._graphs.clear()
 
     def _run(self, job: list[Any]) -> None:
-        reply, interrupt, model, image, queue = job
+        reply, interrupt, model, inputs, load, queue = job
         job.clear()  # the pool keeps it for longer
         try:
             if queue.passed and not reply.done():
                 raise ServerBusyError(f"This machine is busy, the picture for {model.name} waited too long: try again.")
-            _answer(reply, self._computed(model, image, interrupt))
+            _answer(reply, self._computed(model, inputs, load, interrupt))
         except BaseException as exc:
             _answer(reply, exc)
         finally:
-            del reply, image  # as above
+            del reply, inputs  # as above
 
-    def _computed(self, model: Model, image: NDArray[np.uint8], interrupt: Interrupt) -> NDArray[np.float32]:
+    def _computed(self, model: Model, inputs: Any, load: Load, interrupt: Interrupt) -> Any:
         while True:
             try:
-                return self._infer(model, image, interrupt)
+                return self._infer(model, inputs, load, interrupt)
             except ServerOutOfMemoryError:
                 # This graph is useless without memory; the others may have what it needs.
                 were_others = bool(self._graphs.keys() - {model.graph})
@@ -109,11 +144,11 @@ class Worker:
                 if not were_others:
                     raise
 
-    def _infer(self, model: Model, image: NDArray[np.uint8], interrupt: Interrupt) -> NDArray[np.float32]:
+    def _infer(self, model: Model, inputs: Any, load: Load, interrupt: Interrupt) -> Any:
         try:
             with interrupt.ending(lambda: None):
-                graph = self._graph(model)
-            return graph.infer(image, interrupt=interrupt)
+                graph = self._graph(model, load)
+            return graph.infer(inputs, interrupt=interrupt)
         except tuft_runtime.InterruptedInferenceError:
             raise ServerUnreachableError(_CLOSED) from None  # otherwise the caller has its answer already
         except tuft_runtime.InferenceError as exc:
@@ -121,19 +156,19 @@ class Worker:
                 raise engine.out_of_memory(model.name) from exc
             raise InferenceError(f"{model.name} failed ({str(exc).rstrip('.')}): publish the model again.") from exc
 
-    def _graph(self, model: Model) -> tuft_runtime.Graph:
+    def _graph(self, model: Model, load: Load) -> Any:
         if model.graph not in self._graphs:
             verify(model)
-            self._graphs[model.graph] = engine.load(model.graph, model.parameters, model.name)
+            self._graphs[model.graph] = load(model.graph, model.parameters, model.name)
         return self._graphs[model.graph]
 
 
-def _cancelled(reply: Future[NDArray[np.float32]], interrupt: Interrupt, cancel: CancelToken) -> None:
+def _cancelled(reply: Future[Any], interrupt: Interrupt, cancel: CancelToken) -> None:
     interrupt.set()
     _answer(reply, cancel.error())
 
 
-def _answer(reply: Future[NDArray[np.float32]], result: NDArray[np.float32] | BaseException) -> None:
+def _answer(reply: Future[Any], result: Any) -> None:
     """Sets a result or an error, unless there is one."""
     with suppress(InvalidStateError):
         if isinstance(result, BaseException):

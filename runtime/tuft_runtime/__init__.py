@@ -15,6 +15,7 @@ from tuft_runtime.errors import GraphError, InferenceError, InterruptedInference
 from tuft_runtime.graph import FullGraph, Graph
 from tuft_runtime.loading import ENGINES, best_engine, load
 from tuft_runtime.program import Interrupt
+from tuft_runtime.tensors import TensorGraph, load_tensors
 from tuft_runtime.tiled import TiledGraph
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "Interrupt",
     "InterruptedInferenceError",
     "LoadError",
+    "TensorGraph",
     "TiledGraph",
     "best_engine",
     "load",
+    "load_tensors",
 ]

@@ -64,8 +64,8 @@ class CompileCache:
 def _key(graph: Path, settings: str) -> str:
     digest = hashlib.sha256(graph.read_bytes())
     digest.update(f"{settings} {_processor()}".encode())
-    # Not `model.py`: it computes nothing, and lies elsewhere in a version folder.
-    for source in sorted(path for path in Path(__file__).parent.glob("*.py") if path.name != "model.py"):
+    # Not `model.py` and `model_tensors.py`: they compute nothing, and one lies elsewhere in a version folder.
+    for source in sorted(path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("model")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -53,17 +53,12 @@ def load(
     path = Path(path)
     if full_resolution not in FULL_RESOLUTION:
         raise ValueError(f"full_resolution must be {' or '.join(FULL_RESOLUTION)}, not {full_resolution}.")
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be {' or '.join(ENGINES)}, not {engine}.")
-    if not is_installed(engine):
-        raise LoadError(
-            f"{_NAMES[engine]} is missing in this Python environment: pip install 'tuft-matting[{_EXTRAS[engine]}]'."
-        )
+    name = require_engine(engine)
     if not path.is_file():
         raise LoadError(f"{path} is missing: publish the model again with `tuft-export publish --runtime python`.")
     everywhere = full_resolution == "exact"
     programs: list[Program]
-    with raised_as(LoadError, f"{_NAMES[engine]} cannot load {path}"):
+    with raised_as(LoadError, f"{name} cannot load {path}"):
         if engine == "openvino":
             programs = openvino_engine.programs(
                 path, precision=precision, threads=threads, everywhere=everywhere, cache=cache
@@ -73,6 +68,22 @@ def load(
                 path, threads=threads, everywhere=everywhere, cache=cache, wanted=device
             )
     return TiledGraph(*programs) if len(programs) > 1 else FullGraph(*programs)
+
+
+def require_engine(engine: str) -> str:
+    """The name of an engine that is installed, for messages.
+
+    Raises:
+        LoadError: It is not installed.
+        ValueError: There is no such engine.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be {' or '.join(ENGINES)}, not {engine}.")
+    if not is_installed(engine):
+        raise LoadError(
+            f"{_NAMES[engine]} is missing in this Python environment: pip install 'tuft-matting[{_EXTRAS[engine]}]'."
+        )
+    return _NAMES[engine]
 
 
 def best_engine(precision: str = "f32") -> str | None:

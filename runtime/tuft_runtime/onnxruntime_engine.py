@@ -107,6 +107,25 @@ def programs(
     return [OrtProgram(session) for session in sessions]
 
 
+def whole(path: Path, *, threads: int, wanted: str | None = None) -> tuple[Program, tuple[str, ...], tuple[str, ...]]:
+    """The program of a graph with any tensors, and the names of its inputs and outputs.
+
+    Args:
+        path: The ONNX file.
+        threads: As in `tuft_runtime.load`.
+        wanted: A device, one of PROVIDERS; None chooses.
+
+    Raises:
+        RuntimeError: ONNX Runtime cannot compile it.
+    """
+    chosen = device(wanted)
+    session = _Start(chosen, threads, None).session(path)
+    if PROVIDERS[chosen] not in session.get_providers() and wanted is not None:
+        raise RuntimeError(f"{wanted} does not start here: its libraries or its driver are missing")
+    names = [tuple(value.name for value in values) for values in (session.get_inputs(), session.get_outputs())]
+    return OrtProgram(session), names[0], names[1]
+
+
 def _compiled(path: Path, start: _Start, stored: CompileCache, *, everywhere: bool) -> list[Any]:
     import onnx
 

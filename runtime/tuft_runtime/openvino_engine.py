@@ -58,11 +58,7 @@ def programs(path: Path, *, precision: str, threads: int, everywhere: bool, cach
     import openvino
 
     core = openvino.Core()
-    properties = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": str(threads),
-    }
+    properties = _properties(precision, threads)
     stored = CompileCache(cache, path, f"openvino {openvino.__version__} {sorted(properties.items())} {everywhere}")
     compiled = stored.read(lambda blob: _imported(core, blob, properties))
     if compiled is None:
@@ -70,6 +66,40 @@ def programs(path: Path, *, precision: str, threads: int, everywhere: bool, cach
         compiled = [core.compile_model(model, "CPU", properties) for model in models]
         stored.write([partial(_export, model) for model in compiled])
     return [OpenVinoProgram(model) for model in compiled]
+
+
+def whole(path: Path, *, precision: str, threads: int) -> tuple[Program, tuple[str, ...], tuple[str, ...]]:
+    """The program of a graph with any tensors for a batch of one, and the names of its inputs and outputs.
+
+    Args:
+        path: The ONNX file.
+        precision: As in `tuft_runtime.load`; so is `threads`.
+        threads: CPU threads.
+
+    Raises:
+        RuntimeError: OpenVINO cannot compile it.
+    """
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(path)
+    shapes = {}
+    for value in model.inputs:
+        shape = value.get_partial_shape()
+        shape[0] = 1
+        shapes[value] = shape
+    model.reshape(shapes)
+    compiled = core.compile_model(model, "CPU", _properties(precision, threads))
+    names = [tuple(value.get_any_name() for value in values) for values in (compiled.inputs, compiled.outputs)]
+    return OpenVinoProgram(compiled), names[0], names[1]
+
+
+def _properties(precision: str, threads: int) -> dict[str, str]:
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": str(threads),
+    }
 
 
 def _imported(core: Any, blob: Path, properties: Mapping[str, str]) -> Any:

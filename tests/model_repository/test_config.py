@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def parameters(config: ModelConfig) -> dict[str, str]:
 def test_there_are_no_other_models() -> None:
     adopted = {path.parent.parent.name for path in REPOSITORY.glob("*/*/provenance.json")}
     folders = {path.parent.name for path in REPOSITORY.glob("*/config.pbtxt")}
-    own = {spec.name for spec in MODELS.values()}
+    own = {*(spec.name for spec in MODELS.values()), *contract.PROMPT_MODELS}
     assert folders - (adopted - own) == own
 
 
@@ -112,3 +113,58 @@ def test_sizes_differ_in_numbers_only(runtime: str) -> None:
 
     first, *others = [skeleton(spec) for spec in MODELS.values()]
     assert all(other == first for other in others)
+
+
+PROMPT_FILES = {
+    "tensorrt": "config.pbtxt",
+    "onnxruntime": "configs/onnxruntime.pbtxt",
+    "python": "configs/python.pbtxt",
+}
+
+every_prompt_configuration = pytest.mark.parametrize(
+    ("name", "runtime"), [(name, runtime) for name in contract.PROMPT_MODELS for runtime in PROMPT_FILES]
+)
+
+
+def prompt_configuration(name: str, runtime: str) -> ModelConfig:
+    return text_format.Parse((REPOSITORY / name / PROMPT_FILES[runtime]).read_text(), ModelConfig())
+
+
+@every_prompt_configuration
+def test_the_models_for_prompts_have_the_tensors_of_the_contract(name: str, runtime: str) -> None:
+    config = prompt_configuration(name, runtime)
+    embeddings = [
+        (each, "TYPE_FP16", shape)
+        for each, shape in zip(contract.EMBEDDING_NAMES, contract.EMBEDDING_SHAPES, strict=True)
+    ]
+    side, count = contract.MASK_SIZE, contract.MASKS_PER_PROMPT
+    picture = (contract.INPUT_NAME, "TYPE_UINT8", (contract.PROMPT_SIZE, contract.PROMPT_SIZE, contract.CHANNELS))
+    prompt = [(contract.POINTS_NAME, "TYPE_FP32", (-1, 2)), (contract.LABELS_NAME, "TYPE_INT32", (-1,))]
+    answers = [
+        (contract.MASKS_NAME, "TYPE_FP32", (count, side, side)),
+        (contract.SCORES_NAME, "TYPE_FP32", (count,)),
+    ]
+    taken, given = ([picture], embeddings) if name == contract.ENCODER else ([*embeddings, *prompt], answers)
+    for tensors, expected in ((config.input, taken), (config.output, given)):
+        assert [(each.name, DataType.Name(each.data_type), tuple(each.dims)) for each in tensors] == expected
+
+
+@every_prompt_configuration
+def test_the_models_for_prompts_are_batched_and_their_queues_bounded(name: str, runtime: str) -> None:
+    config = prompt_configuration(name, runtime)
+    # TensorRT has no plan of them: the ONNX Runtime backend serves them beside its models.
+    assert config.backend == ("python" if runtime == "python" else "onnxruntime")
+    assert config.default_model_filename == MODEL_FILES[config.backend]
+    kind = ModelInstanceGroup.KIND_CPU if runtime == "python" else ModelInstanceGroup.KIND_GPU
+    assert [(group.kind, group.count) for group in config.instance_group] == [(kind, 1)]
+    assert config.max_batch_size > 1
+    assert list(config.dynamic_batching.preferred_batch_size) == ([1] if runtime == "python" else [])
+    policy = config.dynamic_batching.default_queue_policy
+    assert policy.timeout_action == ModelQueuePolicy.REJECT
+    assert policy.allow_timeout_override
+    sizes = {"TYPE_UINT8": 1, "TYPE_FP16": 2, "TYPE_FP32": 4, "TYPE_INT32": 4}
+    waiting_bytes = sum(
+        sizes[DataType.Name(each.data_type)] * math.prod(max(side, 1) for side in each.dims) for each in config.input
+    )
+    assert policy.max_queue_size >= 16
+    assert policy.max_queue_size * waiting_bytes < 2**29

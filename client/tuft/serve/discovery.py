@@ -51,7 +51,8 @@ def published_sizes(repository: Path, runtime: str) -> tuple[int, ...]:
 def adopted_models(repository: Path, runtime: str) -> dict[str, int]:
     """Names and working sizes (pixels) of the adopted models that can be served by `runtime`.
 
-    Adopted models are those that `tuft-export adopt` has published; other folders of the repository are ignored.
+    Adopted models are those that `tuft-export adopt` has published, and those that take prompts, by `tuft-export sam2`;
+    other folders of the repository are ignored.
     """
     configuration = "config.pbtxt" if runtime == "tensorrt" else f"configs/{runtime}.pbtxt"
     own = {spec.name for spec in contract.MODELS.values()}
@@ -67,7 +68,8 @@ def adopted_names(repository: Path | None) -> tuple[str, ...]:
     """Names of the models that `tuft-export adopt` has published in a repository, for any runtime."""
     if repository is None:
         return ()
-    return tuple(sorted({name for runtime in RUNTIMES for name in adopted_models(repository, runtime)}))
+    names = {name for runtime in RUNTIMES for name in adopted_models(repository, runtime)}
+    return tuple(sorted(names - set(contract.PROMPT_MODELS)))
 
 
 def runtime_to_serve(repository: Path, backends: Collection[str], *, has_gpu: bool) -> str:

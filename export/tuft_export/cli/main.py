@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tuft.cli._shared import error_line
 from tuft.cli.scaffold import run
 from tuft.errors import TuftError
-from tuft_export.cli import adopt, engine, onnx, publish, verify, weights
+from tuft_export.cli import adopt, engine, onnx, publish, sam2, verify, weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of `tuft-export` with all commands."""
     parser = argparse.ArgumentParser(prog="tuft-export", description="From a checkpoint to a served model.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (weights, onnx, engine, publish, adopt, verify):
+    for command in (weights, onnx, engine, publish, adopt, sam2, verify):
         command.add_to(commands)
     return parser
 

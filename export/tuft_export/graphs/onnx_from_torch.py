@@ -61,7 +61,7 @@ def onnx_from_torch(network: InSPyReNet, options: ExportOptions) -> onnx.ModelPr
         The graph with its weights in initializers named `network.<state-dict key>`.
     """
     blend = options.blends(network.config.base_size)
-    with _quiet():
+    with quiet():
         model = _exported(ServedNetwork(network, blend=blend).eval(), options.size)
         simplify(model, {f"network.{key}" for key in network.state_dict()})
         name_full_resolution_stage(model)
@@ -90,7 +90,7 @@ def _exported(served: ServedNetwork, size: int) -> ir.Model:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the exporter's warnings, logs and prints; its failures are exceptions."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
     levels = [logger.level for logger in loggers]

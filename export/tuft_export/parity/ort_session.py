@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tuft import contract
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     import onnx
     from numpy.typing import NDArray
@@ -40,6 +42,11 @@ class OrtSession:
         """The output of this name for the input of this name."""
         result: NDArray[Any] = self._session.run([output], {input_name: value})[0]
         return result
+
+    def run_all(self, outputs: Sequence[str], tensors: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Outputs for inputs by name."""
+        results: list[NDArray[Any]] = self._session.run(list(outputs), dict(tensors))
+        return results
 
 
 class Saliency(OrtSession):

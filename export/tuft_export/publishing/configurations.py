@@ -34,6 +34,8 @@ def shipped_configurations(model: str) -> Path:
 def add_configurations(model_folder: Path) -> None:
     """Writes the configurations of one of tuft's own models, unless its folder has any: they may have been edited.
 
+    A model that a runtime cannot serve has none for it.
+
     Args:
         model_folder: Named as the model.
 
@@ -44,5 +46,6 @@ def add_configurations(model_folder: Path) -> None:
         return
     source = shipped_configurations(model_folder.name)
     (model_folder / "configs").mkdir(exist_ok=True)
-    for file in reversed(FILES):  # the first, which says that all are there, comes last
+    files = [file for file in FILES if (source / file).is_file()]
+    for file in reversed(files):  # the first, which says that all are there, comes last
         write_atomically(model_folder / file, (source / file).read_bytes())

@@ -15,14 +15,15 @@ export class RequestError extends Error {
 
 const READY_POLL_MS = 250;
 
-// Returns {archive, preset}. `onProgress` gets the share of the upload that was sent, 0 to 1.
+// Returns {archive, preset, agreement}; `prompt`: the fields that say which subject is meant. `onProgress` gets the share of the upload that was sent, 0 to 1.
 // XMLHttpRequest, because fetch() does not report the progress of an upload.
-export function removeBackground(file, { preset, key, signal, onProgress }) {
+export function removeBackground(file, { preset, key, prompt = {}, signal, onProgress }) {
   const form = new FormData();
   form.append("image_file", file, file.name);
   form.append("size", "50MP");
   form.append("format", "zip");
   if (preset) form.append("tuft_preset", preset);
+  for (const [name, value] of Object.entries(prompt)) form.append(name, value);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "v1.0/removebg");
@@ -33,7 +34,9 @@ export function removeBackground(file, { preset, key, signal, onProgress }) {
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     request.onload = () => {
       if (request.status === 200) {
-        resolve({ archive: request.response, preset: request.getResponseHeader("X-Tuft-Preset") ?? "" });
+        const said = request.getResponseHeader("X-Tuft-Prompt-Agreement");
+        const agreement = said === null ? null : Number(said);
+        resolve({ archive: request.response, preset: request.getResponseHeader("X-Tuft-Preset") ?? "", agreement });
       } else {
         refusal(request, key).then(reject);
       }
@@ -50,6 +53,12 @@ export async function untilReady(seconds) {
     if (answer?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS));
   }
+}
+
+// Whether the server takes points, or boxes alone.
+export async function takesPoints() {
+  const answer = await fetch("ready", { cache: "no-store" }).catch(() => null);
+  return (await answer?.json().catch(() => null))?.prompts?.includes("points") ?? false;
 }
 
 async function refusal(request, key) {

@@ -1,17 +1,19 @@
 // Wires the page: what is chosen in the forms, the queue of photographs, and the stage.
 
 import { downloadZip } from "../vendor/client-zip.js";
+import { takesPoints } from "./api.js";
 import { loadMatte } from "./decode.js";
 import { pictureFile } from "./picture.js";
 import { Queue } from "./queue.js";
 import { Stage } from "./stage.js";
 
 const $ = (id) => document.getElementById(id);
-const ids = ["stage", "world", "backdrop", "subject", "before", "divider", "cursor"];
+const ids = ["stage", "world", "backdrop", "subject", "before", "divider", "cursor", "marks"];
 const stage = new Stage(Object.fromEntries(ids.map((id) => [id, $(id)])));
 const queue = new Queue($("queue"), () => ({ preset: $("preset").value, key: $("key").value }));
 const backdrop = { kind: "transparent", colour: $("colour").value, picture: null };
 const ANNOUNCED_MS = 6000;
+const AGREES = 0.5; // below it the server has used the selection alone
 let quiet = 0;
 let shown = null; // the item on the stage
 let loading = 0;
@@ -51,7 +53,10 @@ queue.addEventListener("change", ({ detail }) => {
   document.body.toggleAttribute("data-empty", !queue.items.length);
 });
 queue.addEventListener("end", ({ detail: item }) => {
-  announce(`${item.file.name}: ${item.message}`);
+  const doubt = item.state === "done" && item.agreement !== null && item.agreement < AGREES;
+  announce(`${item.file.name}: ${item.message}${doubt ? "; the network sees another subject there: look at the edge" : ""}`);
+  if (item.code === "tuft_points_unavailable") offerPoints(false);
+  else if (item.state === "done") takesPoints().then(offerPoints);
   if (item.code === "auth_failed") {
     $("key-form").hidden = false;
     $("key").focus();
@@ -62,6 +67,7 @@ async function show(item) {
   const turn = ++loading;
   keepEdits();
   shown = null;
+  stage.prompts = item?.prompts ?? null;
   buttons();
   $("editor-title").textContent = item ? item.file.name : "No photograph chosen";
   $("facts").textContent = "";
@@ -138,8 +144,43 @@ $("brush-size").addEventListener("input", () => (stage.brush.size = Number($("br
 $("brush-softness").addEventListener("input", () => (stage.brush.softness = $("brush-softness").value / 100));
 for (const step of ["undo", "redo", "reset"]) $(step).addEventListener("click", () => stage.step(step));
 
+// Which subject is meant: each mark is sent at once, so that the next one refines what it gave.
+stage.addEventListener("point", ({ detail: { kind, at } }) => prompted((prompts) => prompts.addPoint(kind, at)));
+stage.addEventListener("box", ({ detail: { from, to } }) => prompted((prompts) => prompts.setBox(from, to)));
+$("prompt-undo").addEventListener("click", () => prompted((prompts) => (prompts.undo(), "Last mark taken back")));
+$("prompt-clear").addEventListener("click", () => prompted((prompts) => (prompts.clear(), "All marks taken back")));
+
+function prompted(change) {
+  const item = queue.chosen;
+  if (!item) return;
+  const before = JSON.stringify(item.prompts.fields());
+  const said = change(item.prompts);
+  stage.prompts = item.prompts;
+  buttons();
+  if (!said) return announce("That box is too small: draw it around the subject.");
+  const fields = JSON.stringify(item.prompts.fields());
+  announce(fields === "{}" && item.prompts.points.length ? `${said}: now click on the subject` : said);
+  if (fields === before) return;
+  shown = null; // edits belong to the earlier cut-out
+  queue.again(item);
+}
+
+const POINTS_HELP = $("prompt-help").textContent;
+const BOXES_HELP = "Draw a box around the subject that is meant. Points need SAM 2 on the server.";
+
+function offerPoints(does) {
+  for (const tool of ["point", "beside"]) {
+    const radio = document.querySelector(`[name=tool][value=${tool}]`);
+    radio.disabled = !does;
+    if (radio.checked && !does) chooseTool("box");
+  }
+  $("prompt-help").textContent = does ? POINTS_HELP : BOXES_HELP;
+}
+
 function chooseTool(tool) {
-  document.querySelector(`[name=tool][value=${tool}]`).checked = true;
+  const radio = document.querySelector(`[name=tool][value=${tool}]`);
+  if (radio.disabled) return announce(BOXES_HELP);
+  radio.checked = true;
   stage.choose(tool);
   announce(tool);
 }
@@ -150,6 +191,8 @@ function buttons() {
   $("redo").disabled = !matte?.future.length;
   $("reset").disabled = !matte?.past.length;
   $("download").disabled = !matte;
+  $("prompt-undo").disabled = !queue.chosen?.prompts.undoable;
+  $("prompt-clear").disabled = !(queue.chosen?.prompts.box || queue.chosen?.prompts.points.length);
   $("again").disabled = !queue.chosen || !["done", "failed"].includes(queue.chosen.state);
 }
 

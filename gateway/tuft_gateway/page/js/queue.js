@@ -3,6 +3,7 @@
 import { removeBackground, untilReady } from "./api.js";
 import { readZip } from "./archive.js";
 import { canvas } from "./decode.js";
+import { Prompts } from "./prompts.js";
 
 const AT_ONCE = 2;
 const MAX_TRIES = 8; // of a server that is busy or still loading its models
@@ -23,6 +24,7 @@ export class Queue extends EventTarget {
   add(files) {
     for (const file of files) {
       const item = { file, state: "waiting", progress: 0, message: "waiting", tries: 0, archive: null, edits: null };
+      item.prompts = new Prompts();
       this.#render(item);
       this.items.push(item);
       thumbnail(item.row.canvas, file).catch(() => {});
@@ -71,13 +73,14 @@ export class Queue extends EventTarget {
     const abort = new AbortController();
     Object.assign(item, { state: "running", message: "sending", progress: 0, abort });
     this.#update(item);
+    const prompt = item.prompts.fields();
     const onProgress = (share) => {
       item.progress = share;
       item.message = share < 1 ? "sending" : "removing the background";
       this.#update(item);
     };
     try {
-      const answer = await removeBackground(item.file, { ...this.options(), signal: abort.signal, onProgress });
+      const answer = await removeBackground(item.file, { ...this.options(), prompt, signal: abort.signal, onProgress });
       Object.assign(item, { state: "done", message: answer.preset ? `done: ${answer.preset}` : "done", ...answer });
       await cutoutThumbnail(item.row.canvas, answer.archive);
     } catch (error) {

@@ -2,6 +2,7 @@
 
 import { drawBackdrop, possible } from "./backdrop.js";
 import { photoCanvas, subjectCanvas } from "./picture.js";
+import { PROMPT_TOOLS, drawMarks } from "./prompts.js";
 
 const MAX_ZOOM = 16;
 const MAX_FIT = 2; // small pictures are enlarged to the stage, but not to a blur
@@ -20,10 +21,12 @@ export class Stage extends EventTarget {
   #pointers = new Map();
   #last = null;
   #keyboard = null; // position of the brush when it is moved by keys
+  #prompts = null;
+  #corner = null; // of a box that is being drawn, in pixels of the photograph
 
-  constructor({ stage, world, backdrop, subject, before, divider, cursor }) {
+  constructor({ stage, world, backdrop, subject, before, divider, cursor, marks }) {
     super();
-    this.elements = { stage, world, backdrop, subject, before, divider, cursor };
+    this.elements = { stage, world, backdrop, subject, before, divider, cursor, marks };
     for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave", "wheel"]) {
       stage.addEventListener(kind, (event) => this[`_${kind}`](event), { passive: false });
     }
@@ -55,8 +58,26 @@ export class Stage extends EventTarget {
   choose(tool) {
     this.tool = tool;
     this.elements.stage.dataset.tool = tool;
+    this.elements.stage.classList.toggle("prompting", this.prompting);
     this.#keyboard = null;
+    this.#corner = null;
     this.elements.cursor.hidden = true;
+    this.#drawCompare();
+    this.#drawMarks();
+  }
+
+  // Whether the tool says which subject is meant: the whole photograph is shown then, what is removed of it faintly.
+  get prompting() {
+    return PROMPT_TOOLS.includes(this.tool);
+  }
+
+  set prompts(prompts) {
+    this.#prompts = prompts;
+    this.#drawMarks();
+  }
+
+  get hasPicture() {
+    return this.#size.width > 1 || this.#size.height > 1;
   }
 
   set backdrop(backdrop) {
@@ -127,13 +148,20 @@ export class Stage extends EventTarget {
     world.classList.toggle("near", scale >= NEAR);
     stage.classList.toggle("zoomed", scale > this.#fitting() * 1.001);
     this.#drawCompare();
+    this.#drawMarks();
     this.#drawCursor(this.#keyboard);
     this.dispatchEvent(new Event("view"));
   }
 
+  #drawMarks(end = null) {
+    const draft = this.#corner && end ? { x1: this.#corner.x, y1: this.#corner.y, x2: end.x, y2: end.y } : null;
+    const place = ({ x, y }) => ({ x: x * this.#view.scale + this.#view.x, y: y * this.#view.scale + this.#view.y });
+    drawMarks(this.elements.marks, this.#prompts, draft, place);
+  }
+
   #drawCompare() {
     const { before, divider, stage } = this.elements;
-    const share = this.matte ? this.#compare / 100 : 1;
+    const share = this.matte && !this.prompting ? this.#compare / 100 : 1;
     // The line stands at a share of the visible picture, wherever it is moved to.
     const left = Math.max(this.#view.x, 0);
     const right = Math.min(this.#view.x + this.#size.width * this.#view.scale, stage.clientWidth);
@@ -184,6 +212,37 @@ export class Stage extends EventTarget {
     this.#changed();
   }
 
+  // Prompts: a point is set, or one corner of a box and then the other.
+  #press(point) {
+    const at = this.#onPicture(point);
+    if (this.tool === "box") this.#corner = at;
+    else this.#tell("point", { kind: this.tool, at });
+  }
+
+  #stretch(point) {
+    if (this.#corner) this.#drawMarks(this.#onPicture(point));
+  }
+
+  #release(point) {
+    if (!this.#corner) return;
+    const from = this.#corner;
+    this.#corner = null;
+    this.#drawMarks();
+    this.#tell("box", { from, to: this.#onPicture(point) });
+  }
+
+  #tell(kind, detail) {
+    this.dispatchEvent(new CustomEvent(kind, { detail }));
+  }
+
+  // In pixels of the photograph, counted from its outer edge, and inside of it.
+  #onPicture({ x, y }) {
+    const inside = (value, most) => Math.min(Math.max(value, 0), most);
+    const [left, top] = [(x - this.#view.x) / this.#view.scale, (y - this.#view.y) / this.#view.scale];
+    if (this.tool === "box") return { x: inside(left, this.#size.width), y: inside(top, this.#size.height) };
+    return { x: inside(left, this.#size.width - 0.5), y: inside(top, this.#size.height - 0.5) };
+  }
+
   #inPicture({ x, y }) {
     const view = this.#view;
     return { x: (x - view.x) / view.scale - 0.5, y: (y - view.y) / view.scale - 0.5 };
@@ -196,9 +255,10 @@ export class Stage extends EventTarget {
 
   #drawCursor(point) {
     const { cursor } = this.elements;
-    cursor.hidden = !point || this.tool === "move" || !this.matte;
+    cursor.hidden = !point || this.tool === "move" || !(this.matte || (this.prompting && this.#keyboard));
+    if (this.prompting) cursor.hidden ||= point !== this.#keyboard; // the mouse has a cross of its own
     if (cursor.hidden) return;
-    const size = `${this.brush.size}px`;
+    const size = this.prompting ? "22px" : `${this.brush.size}px`;
     Object.assign(cursor.style, { left: `${point.x}px`, top: `${point.y}px`, width: size, height: size });
   }
 
@@ -207,7 +267,8 @@ export class Stage extends EventTarget {
     this.elements.stage.setPointerCapture(event.pointerId);
     this.#pointers.set(event.pointerId, this.#inStage(event));
     this.#keyboard = null;
-    if (this.#pointers.size > 1) this.#end(); // two fingers zoom
+    if (this.#pointers.size > 1) this.#abandon(); // two fingers zoom
+    else if (this.prompting) this.hasPicture && this.#press(this.#inStage(event));
     else if (this.tool !== "move" && this.matte) this.#begin(this.#inStage(event));
   }
 
@@ -218,6 +279,7 @@ export class Stage extends EventTarget {
     if (!before) return;
     if (this.#pointers.size === 2) this.#pinch(event.pointerId, before, point);
     else if (this.#last) for (const step of event.getCoalescedEvents?.() ?? [event]) this.#paint(this.#inStage(step));
+    else if (this.prompting) this.#stretch(point);
     else if (this.tool === "move") this.#pan(point.x - before.x, point.y - before.y);
     this.#pointers.set(event.pointerId, point);
   }
@@ -225,10 +287,19 @@ export class Stage extends EventTarget {
   _pointerup(event) {
     this.#pointers.delete(event.pointerId);
     this.#end();
+    this.#release(this.#inStage(event));
   }
 
   _pointercancel(event) {
-    this._pointerup(event);
+    this.#pointers.delete(event.pointerId);
+    this.#abandon();
+  }
+
+  // Ends a stroke, and gives a box up.
+  #abandon() {
+    this.#end();
+    this.#corner = null;
+    this.#drawMarks();
   }
 
   _pointerleave() {
@@ -269,7 +340,7 @@ export class Stage extends EventTarget {
   }
 
   _blur() {
-    this.#end();
+    this.#abandon();
   }
 
   #commands(shift) {
@@ -288,6 +359,10 @@ export class Stage extends EventTarget {
       m: ask("move"),
       e: ask("erase"),
       r: ask("restore"),
+      p: ask("point"),
+      n: ask("beside"),
+      b: ask("box"),
+      Escape: () => this.#abandon(),
       "[": resize(1 / 1.25),
       "]": resize(1.25),
       "+": () => this.zoom(1.25),
@@ -307,14 +382,24 @@ export class Stage extends EventTarget {
       y: Math.min(Math.max(top + y * step, 0), clientHeight),
     };
     if (this.#last) this.#paint(this.#keyboard);
+    this.#stretch(this.#keyboard);
     this.#drawCursor(this.#keyboard);
   }
 
   #keyStroke(repeated) {
+    if (this.prompting) return repeated || !this.hasPicture || this.#keyPrompt();
     if (this.tool === "move" || !this.matte || repeated || this.#last) return;
     this.#keyboard = this.#brushPosition();
     this.#drawCursor(this.#keyboard);
     this.#begin(this.#keyboard);
+  }
+
+  // The first press begins a box, the second ends it.
+  #keyPrompt() {
+    this.#keyboard = this.#brushPosition();
+    this.#drawCursor(this.#keyboard);
+    if (this.#corner) this.#release(this.#keyboard);
+    else this.#press(this.#keyboard);
   }
 
   #brushPosition() {
