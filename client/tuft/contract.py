@@ -13,7 +13,7 @@ A model that takes prompts, SAM 2.1, is served as two. Its encoder sees the pict
               FEATURES_64, FEATURES_32  FP16  [n, 64, 128, 128] and [n, 32, 256, 256]
     decoder   the encoder's outputs, and
               POINTS     FP32   [n, p, 2]            x, y in pixels of the square
-              LABELS     INT32  [n, p]               1 on the subject, 0 beside it, 2 and 3 a box's corners, -1 no point
+              LABELS     INT32  [n, p]               1 on the subject, 0 beside it, 2 and 3 a box's corners
               MASKS      FP32   [n, 4, 256, 256]     logits: the answer to a precise prompt, then three for a vague one
               SCORES     FP32   [n, 4]               the estimated intersection over union of each
 
@@ -98,4 +98,4 @@ MASKS_NAME: Final = "MASKS"
 SCORES_NAME: Final = "SCORES"
 
 # Values of LABELS.
-BESIDE, ON_SUBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, NO_POINT = 0, 1, 2, 3, -1
+BESIDE, ON_SUBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3

@@ -72,7 +72,7 @@ def test_masks_are_those_of_transformers(
 
 
 def test_a_repository_without_it_serves_boxes_alone(repository: Path, sam2_repository: Path) -> None:
-    photo = TwoDisks().rgb
+    photo = np.where(TwoDisks().left_alpha[..., None] > 0.5, np.uint8(240), np.uint8([20, 20, 20]))
     with Client(f"local:{repository}", preset="standard") as client:
         assert client.remove(photo, prompt=Box(30, 50, 150, 170), refine="none").prompt_agreement is not None
         with pytest.raises(ModelUnavailableError, match="tuft-export sam2"):

@@ -135,7 +135,7 @@ class Segmenter:
 
 
 def _tensors(prompt: PromptSet, size_hw: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """POINTS and LABELS of a prompt, in the order of SAM 2's own code: points, then the box, then none."""
+    """POINTS and LABELS of a prompt, in the order of SAM 2's own code: points, then the box."""
     xy: list[tuple[float, float]] = []
     labels: list[int] = []
     if prompt.points is not None:
@@ -146,11 +146,10 @@ def _tensors(prompt: PromptSet, size_hw: tuple[int, int]) -> tuple[NDArray[np.fl
         xy += [(prompt.box.x1, prompt.box.y1), (prompt.box.x2, prompt.box.y2)]
         labels += [contract.BOX_TOP_LEFT, contract.BOX_BOTTOM_RIGHT]
     scale_xy = np.array([contract.PROMPT_SIZE / size_hw[1], contract.PROMPT_SIZE / size_hw[0]])
-    points = np.concatenate([np.array(xy) * scale_xy, np.zeros((1, 2))]).astype(np.float32)
-    return points[np.newaxis], np.array([[*labels, contract.NO_POINT]], np.int32)
+    return (np.array([xy]) * scale_xy).astype(np.float32), np.array([labels], np.int32)
 
 
 def _chosen(scores: NDArray[np.float32], labels: NDArray[np.int32]) -> int:
     """The index of the mask that answers a prompt: one click may mean several things, more say exactly which."""
-    is_vague = np.count_nonzero(labels >= 0) == 1
+    is_vague = labels.size == 1
     return 1 + int(np.argmax(scores[1:])) if is_vague else 0

@@ -53,9 +53,9 @@ def test_coordinates_are_those_of_the_encoders_square_and_labels_are_sams() -> N
     Client(settings=Settings(), transport=sam).remove(photo, prompt=prompt)
     encoder, decoder = sam.sent
     np.testing.assert_array_equal(encoder["IMAGE"], preprocess.network_image(photo, 1024, "static")[0][None])
-    expected = [(512, 512), (256, 256), (768, 0), (32, 102.4), (960, 972.8), (0, 0)]
+    expected = [(512, 512), (256, 256), (768, 0), (32, 102.4), (960, 972.8)]
     np.testing.assert_allclose(decoder["POINTS"], [expected], rtol=1e-6)
-    np.testing.assert_array_equal(decoder["LABELS"], [[1, 1, 0, 2, 3, -1]])
+    np.testing.assert_array_equal(decoder["LABELS"], [[1, 1, 0, 2, 3]])
     assert decoder["POINTS"].dtype == np.float32
     assert decoder["LABELS"].dtype == np.int32
 
