@@ -131,12 +131,18 @@ def facts(model: KnownModel) -> dict[str, str]:
         "size": f"about {model.megabytes} MB",
         "hash": with_source(model.published_hash or "none; recorded when it first arrives", "hash"),
         "licence": with_source(licence, "licence"),
-        "commercial use": "yes" if model.licence.is_commercial else "no",
+        "commercial use": _commercial_use(model),
         "input": with_source(f"{model.size} x {model.size}, {model.resize}, {model.normalize}", "input"),
         "output": with_source(output, "output"),
         "served as": ", ".join(model.served_names),
     }
     return {**shown, "note": model.note} if model.note else shown
+
+
+def _commercial_use(model: KnownModel) -> str:
+    if not model.licence.is_commercial:
+        return "forbidden"
+    return "not forbidden by this licence" + ("; what it leaves open is said there" if model.licence.terms else "")
 
 
 _ACTIVATIONS: Final = {"sigmoid": "logits, so sigmoid", "softmax": "two channels, so softmax", "none": "0..1 already"}

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def truths_of(photos: Sequence[Path], truth: Path | None) -> dict[Path, Path]:
-    """The mask's file of each photograph; empty without truth. All of them are read once, before any work starts.
+    """The mask's file of each photograph; empty without truth.
+
+    All photographs and masks are read once, so that what cannot be used is told before any work starts.
 
     Args:
         photos: Photographs.
@@ -29,6 +31,8 @@ def truths_of(photos: Sequence[Path], truth: Path | None) -> dict[Path, Path]:
         ImageError: A photograph or a mask cannot be read.
     """
     if truth is None:
+        for photo in photos:
+            imaging.load_photo(photo)
         return {}
     if not truth.exists():
         raise OptionError(f"There is no file or folder {truth}: give the masks with --truth.")

@@ -20,7 +20,7 @@ from support.adopted import adopted
 from tuft.cli.main import main
 from tuft.comparison import CompareOptions, compare
 from tuft.comparison.figures import LEAST_FOR_INTERVAL, mean_of
-from tuft.errors import ModelUnavailableError, OptionError
+from tuft.errors import ImageError, ModelUnavailableError, OptionError
 from tuft.settings import Settings
 
 SIZE = published.SIZE
@@ -224,6 +224,13 @@ def test_wrong_names_are_told_before_any_network_runs(settings: Settings, photos
     one = tmp_path / "masks" / "a.png"
     with pytest.raises(OptionError, match="is one mask, and there are 5 photographs"):
         compare(CompareOptions((photos,), ("sharp", "greedy"), one, tmp_path / "out"), settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_photograph_is_told_before_any_network_runs(settings: Settings, photos: Path, tmp_path: Path) -> None:
+    (photos / "z.png").write_bytes((photos / "a.png").read_bytes()[:100])
+    with pytest.raises(ImageError, match=r"z\.png"):
+        compare(CompareOptions((photos,), ("sharp", "greedy"), None, tmp_path / "out"), settings)
     assert not (tmp_path / "out").exists()
 
 
