@@ -144,10 +144,24 @@ class Verdict:
         if self.lead.low is None:
             few = self.photographs < LEAST_FOR_INTERVAL
             why = "too few to tell whether by chance" if few else "SciPy, for intervals, is not installed"
-            return f"{first} on {self._count}; {why}."
-        if self.lead.low > 0:
-            return f"{first}, and its lead over {names[1]} is beyond chance on {self._count} (95 %)."
-        return f"{first}, but its lead over {names[1]} may be chance on {self._count} (95 %)."
+            text = f"{first} on {self._count}; {why}."
+        elif self.lead.low > 0:
+            text = f"{first}, and its lead over {names[1]} is beyond chance on {self._count} (95 %)."
+        else:
+            text = f"{first}, but its lead over {names[1]} may be chance on {self._count} (95 %)."
+        return text + self._other_winner
+
+    @property
+    def _other_winner(self) -> str:
+        """Which other model is the best on more photographs, if any: its mean suffers from a few that it misses."""
+        names = list(self.means)
+        most = max(names, key=lambda name: self.wins[name])
+        if self.wins[most] == self.wins[names[0]]:
+            return ""
+        return (
+            f" {most} is the best on {self.wins[most]} of them, {names[0]} on {self.wins[names[0]]}: look at those on "
+            f"which {most} fails."
+        )
 
     @property
     def _count(self) -> str:

@@ -19,7 +19,7 @@ from support.adopted import adopted
 
 from tuft.cli.main import main
 from tuft.comparison import CompareOptions, compare
-from tuft.comparison.figures import LEAST_FOR_INTERVAL, mean_of
+from tuft.comparison.figures import LEAST_FOR_INTERVAL, Figures, TruthFigures, mean_of, verdict_of
 from tuft.errors import ImageError, ModelUnavailableError, OptionError
 from tuft.settings import Settings
 
@@ -242,6 +242,23 @@ def test_intervals_hold_the_mean_as_often_as_they_say(rng: np.random.Generator) 
         assert mean.high is not None
         held += mean.low <= 1.0 <= mean.high
     assert held >= 50  # 95 % of 60 are 57; fewer than 50 has a probability below 1e-4
+
+
+def figures(mae: float) -> Figures:
+    return Figures(True, 1.0, 1.0, 0.9, 0.9, TruthFigures(mae, 1 - mae, 1.0, 1.0, 1.0, 1.0))
+
+
+def test_a_model_that_is_mostly_the_best_and_fails_on_one_is_named() -> None:
+    steady, bold = [0.02] * 6, [0.01] * 5 + [0.5]
+    each = {
+        str(n): {"bold": figures(b), "steady": figures(s)} for n, (s, b) in enumerate(zip(steady, bold, strict=True))
+    }
+    verdict = verdict_of(("bold", "steady"), each, has_truth=True)
+    assert list(verdict.means) == ["steady", "bold"]
+    assert str(verdict) == (
+        "steady has the smallest mean error, but its lead over bold may be chance on 6 photographs (95 %). bold is the "
+        "best on 5 of them, steady on 1: look at those on which bold fails."
+    )
 
 
 def test_few_photographs_and_no_scipy_give_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
