@@ -94,10 +94,20 @@ def cutout(foreground: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[n
     """
     rgba = np.empty((*alpha.shape, 4), np.uint8)
     for rows in strips(len(alpha)):
-        visible = cv2.bitwise_and(foreground[rows], foreground[rows], mask=alpha[rows])
-        cv2.cvtColor(visible, cv2.COLOR_RGB2RGBA, dst=rgba[rows])
-        cv2.insertChannel(alpha[rows], rgba[rows], 3)
+        seen = np.flatnonzero(np.bitwise_or.reduce(alpha[rows], axis=0))
+        start, stop = (int(seen[0]), int(seen[-1]) + 1) if seen.size else (0, 0)
+        rgba[rows, :start] = rgba[rows, stop:] = 0
+        if seen.size:
+            opacity = alpha[rows, start:stop]
+            shown = cv2.cvtColor(foreground[rows, start:stop], cv2.COLOR_RGB2RGBA)
+            cv2.insertChannel(opacity, shown, 3)
+            np.multiply(_as_one(shown), opacity > 0, out=_as_one(rgba[rows, start:stop]))
     return rgba
+
+
+def _as_one(rgba: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """A view of pixels (h, w, 4) as one number each, (h, w)."""
+    return rgba.view(np.uint32)[..., 0]
 
 
 def over(rgba: NDArray[np.uint8], background: Colour | NDArray[np.uint8]) -> NDArray[np.uint8]:

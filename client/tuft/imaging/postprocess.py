@@ -101,5 +101,5 @@ def to_uint8(alpha: NDArray[np.float32], *, reference: bool = False) -> NDArray[
     """Converts `alpha` (H, W) in 0..1 to 0..255: rounded, or truncated like transparent-background for `reference`."""
     if reference:
         return (alpha * np.float32(255)).astype(np.uint8)
-    rounded: NDArray[np.uint8] = cv2.multiply(alpha, 255.0, dtype=cv2.CV_8U)
+    rounded: NDArray[np.uint8] = cv2.convertScaleAbs(alpha, alpha=255)  # several times faster than multiplying
     return rounded

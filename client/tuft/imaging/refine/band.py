@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from tuft.imaging.refine.grid import cells_of, enlarged
+from tuft.imaging.refine.blocks import Blocks, Enlarged
+from tuft.imaging.refine.grid import cells_of, enlarged, whole_cell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from tuft.imaging.refine.tiles import Region
+    from tuft.imaging.refine.grid import Region
 
 # Alpha up to LOW is certain background, above HIGH certain foreground.
 LOW: Final = 0.1
@@ -27,23 +30,32 @@ class Band:
     """The weight with which each pixel of a photograph may change, on a grid.
 
     Attributes:
-        cell: Side of a cell in pixels.
+        cell: Side of a cell in pixels, a power of two.
+        alpha: float32 (h, w), 0..1, the mean alpha of each cell.
         weights: float32 (h, w), 0..1.
     """
 
     cell: int
+    alpha: NDArray[np.float32]
     weights: NDArray[np.float32]
 
     @classmethod
     def around(cls, alpha: NDArray[np.float32], scale: float) -> Band:
         """The band of `alpha` (H, W), 0..1, where one pixel of the network covers `scale` of the photograph's."""
-        cell = max(1, round(scale))
+        cell = whole_cell(scale)
         coarse = alpha if cell == 1 else cells_of(alpha, cell)
-        return cls(cell, band_weight(coarse, max(1, round(_RADIUS * scale / cell))))
+        return cls(cell, coarse, band_weight(coarse, max(1, round(_RADIUS * scale / cell))))
 
     def is_empty(self) -> bool:
         """Whether no pixel may change."""
         return not self.weights.any()
+
+    def blocks(self, side: int, size_hw: tuple[int, int]) -> Blocks:
+        """The blocks with pixels that may change, in a picture of `size_hw`."""
+        marked = (self.weights > 0).view(np.uint8)
+        if self.cell > 1:  # weights are interpolated between cells
+            marked = cv2.dilate(marked, np.ones((3, 3), np.uint8))
+        return Blocks.touching(marked.view(np.bool_), self.cell, side, size_hw)
 
     def weight(self, region: Region) -> NDArray[np.float32]:
         """The weights of the pixels of `region`: float32 (h, w), 0..1."""
@@ -51,10 +63,18 @@ class Band:
             return self.weights[region]
         return enlarged(self.weights, self.cell, region)
 
+    def weight_in(self, side: int) -> Callable[[Blocks], NDArray[np.float32]]:
+        """The weights of the pixels of blocks: a function that returns float32 (n, side²), 0..1."""
+        if self.cell == 1:
+            return lambda blocks: blocks.of(self.weights).reshape(len(blocks), -1)
+        weights = Enlarged(self.weights[None], self.cell, side)
+        return lambda blocks: weights.at(blocks)[0]
 
-def is_certain(alpha: NDArray[np.float32]) -> bool:
-    """Whether `alpha` has no band: all of it is certain background, or all of it is certain foreground."""
-    return bool(alpha.max() <= LOW or alpha.min() > HIGH)
+
+def are_certain(alpha: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of n pictures (n, h, w) have no band: all of it is certain background, or all of it certain foreground."""
+    certain: NDArray[np.bool_] = (alpha.max(axis=(1, 2)) <= LOW) | (alpha.min(axis=(1, 2)) > HIGH)
+    return certain
 
 
 def band_weight(alpha: NDArray[np.float32], radius: int) -> NDArray[np.float32]:

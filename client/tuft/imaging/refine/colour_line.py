@@ -43,17 +43,18 @@ _NOISE: Final = np.float32(0.01)
 _ENOUGH: Final = np.float32(0.04)
 
 
-def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float) -> ColourModels:
+def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float, *, alpha_cell: int = 1) -> ColourModels:
     """Fits the line from background to subject around every cell.
 
     Args:
         rgb: uint8 (H, W, 3), the photograph.
-        alpha: float32 (H, W), 0..1, from the network.
+        alpha: float32 (H, W), 0..1, from the network; or its means on a grid.
         scale: Pixels of the photograph per pixel of the network.
+        alpha_cell: Side of the cells of that grid in pixels, a power of two.
     """
-    cell = max(_SMALLEST_CELL, round(_CELL * scale))
+    cell = max(_SMALLEST_CELL, alpha_cell * round(_CELL * scale / alpha_cell))
     colours: Planes = planes_of(cells_of(rgb, cell)) / 255
-    share = np.clip(cells_of(alpha, cell), 0, 1)
+    share = np.clip(cells_of(alpha, cell // alpha_cell), 0, 1)
     sure = [_powered(share), _powered(1 - share)]
     F, B = (_local_mean(colours, weight) for weight in sure)
     line = F - B
@@ -62,7 +63,7 @@ def colour_lines(rgb: NDArray[np.uint8], alpha: Plane, scale: float) -> ColourMo
     variation = (spreads * line * line).sum(axis=0) / (contrast + np.float32(1e-6))
     slopes = line / (contrast + np.float32(1e-4))
     trust = contrast / (contrast + _VARIATION * variation + _NOISE)
-    trust *= _nearness(*sure) * softness(alpha, scale, (share.shape[0], share.shape[1]))
+    trust *= _nearness(*sure) * softness(alpha, scale / alpha_cell, (share.shape[0], share.shape[1]))
     return ColourModels(cell, list(slopes / 255), -(B * slopes).sum(axis=0), trust)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 import cv2
@@ -10,9 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tuft.imaging.refine.tiles import Region
-
     Pixel = TypeVar("Pixel", np.uint8, np.float32)
+
+
+# Rows and columns of a picture.
+Region = tuple[slice, slice]
 
 
 def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
@@ -42,6 +45,11 @@ def cells_of(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
     return cells
 
 
+def whole_cell(pixels: float, largest: int = 8) -> int:
+    """The power of two nearest to `pixels`, up to `largest`: grids of such cells fit into each other."""
+    return min(largest, int(2 ** round(math.log2(max(pixels, 1)))))
+
+
 def grid_hw(size: tuple[int, ...], cell: int) -> tuple[int, int]:
     """The rows and columns of the grid over a picture of `size` (height, width, ...)."""
     return (-(-size[0] // cell), -(-size[1] // cell))
@@ -61,6 +69,8 @@ def _padded(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
 
 def _averaged(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
     grid_wh = (picture.shape[1] // cell, picture.shape[0] // cell)
+    if cell > 2 and cell % 2 == 0 and picture.dtype == np.uint8:  # OpenCV halves many times faster than it divides
+        picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
     cells: NDArray[Pixel] = cv2.resize(picture, grid_wh, interpolation=cv2.INTER_AREA)
     return cells
 

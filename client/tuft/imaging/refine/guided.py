@@ -14,18 +14,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
-from tuft.imaging.refine.band import is_certain
-from tuft.imaging.refine.grid import cells_of
+from tuft.imaging.refine.band import are_certain
+from tuft.imaging.refine.blocks import Blocks
+from tuft.imaging.refine.grid import cells_of, planes_of
 from tuft.imaging.refine.linear_models import ColourModels
-from tuft.imaging.refine.tiles import Tile, for_each, tiles
+from tuft.imaging.refine.surroundings import Surroundings, box_means
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Plane = NDArray[np.float32]
+    Plane = NDArray[np.float32]  # (n, s, s)
+    Planes = NDArray[np.float32]  # (p, n, s, s)
 
 # Variance of colour (image in 0..1) below which a window counts as flat: noise of 0.8 grey levels.
 EPSILON: Final = 1e-5
@@ -35,7 +36,10 @@ _RESIDUAL: Final = 1e-2
 _NEGLIGIBLE: Final = 1e-4
 # Trust rises from 0 to 1 over this range of the share of alpha's variance that colour explains.
 _TRUST_RANGE: Final = 0.5
-_TILE: Final = 64  # in cells
+# Side of the blocks that are computed, in cells.
+_SIDE: Final = 32
+# The entries of a symmetric 3 × 3 matrix.
+_PAIRS: Final = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
 @dataclass(frozen=True)
@@ -53,76 +57,75 @@ class Window:
     trust_from: float
 
 
-def guided_models(rgb: NDArray[np.uint8], alpha: Plane, window: Window, soft: Plane | None = None) -> ColourModels:
+def guided_models(
+    rgb: NDArray[np.uint8], alpha: Plane, window: Window, soft: Plane | None = None, *, alpha_cell: int = 1
+) -> ColourModels:
     """Fits a linear model of alpha by colour around every cell, with a trust.
 
     Args:
         rgb: uint8 (H, W, 3), the guide.
-        alpha: float32 (H, W), 0..1, approximate.
+        alpha: float32 (H, W), 0..1, approximate; or its means on a grid.
         window: The size of the windows, and the fit that they need.
         soft: float32 (h, w), 0..1, the softness of the network's edges by cell: where it is high, a model needs to
             explain less to be trusted. 0 by default.
+        alpha_cell: Side of the cells of that grid in pixels, a divisor of the window's.
     """
-    guide, share = cells_of(rgb, window.cell), cells_of(alpha, window.cell)
+    guide, share = cells_of(rgb, window.cell), cells_of(alpha, window.cell // alpha_cell)
+    margin = 2 * window.radius  # each model depends on two windows: its own, and that of the average
+    around = Surroundings([*(planes_of(guide) / np.float32(255)), share], _SIDE, margin, "symmetric")
     fitted = np.zeros((5, *share.shape), np.float32)
 
-    def fit(tile: Tile) -> None:
-        around = share[tile.outer]
-        if not is_certain(around):
-            models = _averaged_models(guide[tile.outer].astype(np.float32) / 255, around, window.radius)
-            fitted[(slice(None), *tile.inner)] = [model[tile.within] for model in models]
-
-    # Each model depends on two windows: its own, and that of the average.
-    for_each(fit, tiles((share.shape[0], share.shape[1]), _TILE, 2 * window.radius))
+    every = Blocks.touching(np.ones(share.shape, np.bool_), 1, _SIDE, (share.shape[0], share.shape[1]))
+    for blocks in every.batches(margin):
+        gathered = around.of(blocks)
+        uncertain = ~are_certain(gathered[3])
+        if uncertain.any():
+            models = _averaged_models(gathered[:3, uncertain], gathered[3, uncertain], window.radius)
+            chosen = blocks.chosen(uncertain)
+            for plane, model in zip(fitted, models, strict=True):
+                chosen.put(plane, model[:, margin:-margin, margin:-margin])
     *slopes, offset, explained = fitted
     needed = window.trust_from if soft is None else np.float32(window.trust_from) * (1 - soft)
     trust = np.clip((explained - needed) / _TRUST_RANGE, 0, 1)
     return ColourModels(window.cell, [slope / np.float32(255) for slope in slopes], offset, trust)
 
 
-def _averaged_models(guide: Plane, alpha: Plane, radius: int) -> list[Plane]:
-    """For each cell the weighted means of a (three channels) and b, and the share explained: each float32 (h, w)."""
-    mean_guide, mean_alpha = _box(guide, radius), _box(alpha, radius)
-    covariance = _box(guide * alpha[..., None], radius) - mean_guide * mean_alpha[..., None]
-    slope = _solve(_covariance_of_colour(guide, mean_guide, radius), covariance)
-    offset = mean_alpha - np.einsum("hwc,hwc->hw", slope, mean_guide)
-    variance = np.maximum(_box(alpha * alpha, radius) - mean_alpha * mean_alpha, 0)
-    explained = np.einsum("hwc,hwc->hw", slope, covariance)
+def _averaged_models(guide: Planes, alpha: Plane, radius: int) -> Planes:
+    """For each cell the weighted means of a (three channels) and b, and the share explained: float32 (5, n, s, s).
+
+    They are right at a distance of two radii from the edges.
+    """
+    products = [guide[first] * guide[second] for first, second in _PAIRS]
+    means = box_means(np.stack([*guide, *products, *(guide * alpha), alpha, alpha * alpha]), radius)
+    mean_guide, of_products, covariance = means[:3], means[3:9], means[9:12]
+    mean_alpha, of_squares = means[12:]
+    for product, (first, second) in zip(of_products, _PAIRS, strict=True):
+        product -= mean_guide[first] * mean_guide[second]
+    of_products[[0, 3, 5]] += np.float32(EPSILON)
+    covariance -= mean_guide * mean_alpha
+    slope = _solve(of_products, covariance)
+    offset = mean_alpha - (slope * mean_guide).sum(axis=0)
+    variance = np.maximum(of_squares - mean_alpha * mean_alpha, 0)
+    explained = (slope * covariance).sum(axis=0)
     weight = 1 / (np.maximum(variance - explained, 0) + np.float32(_RESIDUAL))
-    total = _box(weight, radius)
-    models = [_box(model * weight, radius) / total for model in (*cv2.split(slope), offset)]
-    share = _box(np.clip(explained / (variance + np.float32(_NEGLIGIBLE)), 0, 1), radius)
-    return [*models, share]
+    share = np.clip(explained / (variance + np.float32(_NEGLIGIBLE)), 0, 1)
+    averaged = box_means(np.stack([*(slope * weight), offset * weight, share, weight]), radius)
+    averaged[:4] /= np.maximum(averaged[5], np.float32(1))  # it is larger, except at the edges
+    return averaged[:5]
 
 
-def _box(plane: Plane, radius: int) -> Plane:
-    side = 2 * radius + 1
-    mean: Plane = cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)
-    return mean
+def _solve(symmetric: Planes, right: Planes) -> Planes:
+    """Solves A·x = y for 3 × 3 matrices A, whose rr, rg, rb, gg, gb, bb are planes, by their L·D·Lᵀ decomposition.
 
-
-def _covariance_of_colour(guide: Plane, mean: Plane, radius: int) -> Plane:
-    """rr, rg, rb, gg, gb, bb of each window, with EPSILON on the diagonal: float32 (h, w, 6)."""
-    first, second = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
-    products = guide[..., first] * guide[..., second]
-    ridge = np.array([EPSILON, 0, 0, EPSILON, 0, EPSILON], np.float32)
-    covariance: Plane = (
-        np.dstack([_box(products[..., :3], radius), _box(products[..., 3:], radius)])
-        - mean[..., first] * mean[..., second]
-        + ridge
-    )
-    return covariance
-
-
-def _solve(symmetric: Plane, right: Plane) -> Plane:
-    """Solves A·x = y for 3 × 3 matrices A in the form of `_covariance_of_colour`, by adjugate and determinant."""
-    rr, rg, rb, gg, gb, bb = (symmetric[..., i].astype(np.float64) for i in range(6))
-    y0, y1, y2 = (right[..., i] for i in range(3))
-    c00, c01, c02 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
-    c11, c12, c22 = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
-    determinant = rr * c00 + rg * c01 + rb * c02
-    solution = np.dstack(
-        [c00 * y0 + c01 * y1 + c02 * y2, c01 * y0 + c11 * y1 + c12 * y2, c02 * y0 + c12 * y1 + c22 * y2]
-    )
-    solved: Plane = (solution / determinant[..., None]).astype(np.float32)
-    return solved
+    It is exact enough in single precision where A is nearly singular; a determinant is not.
+    """
+    rr, rg, rb, gg, gb, bb = symmetric
+    y0, y1, y2 = right
+    l10, l20 = rg / rr, rb / rr
+    d1 = gg - l10 * rg
+    l21 = (gb - l10 * rb) / d1
+    d2 = bb - l20 * rb - l21 * l21 * d1
+    z1 = y1 - l10 * y0
+    x2 = (y2 - l20 * y0 - l21 * z1) / d2
+    x1 = z1 / d1 - l21 * x2
+    return np.stack([y0 / rr - l10 * x1 - l20 * x2, x1, x2])

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from tuft.imaging.refine.grid import enlarged
+from tuft.imaging.refine.blocks import Enlarged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from tuft.imaging.refine.tiles import Region
-
     Plane = NDArray[np.float32]
+    Planes = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,22 +39,29 @@ class ColourModels:
     offset: Plane
     trust: Plane
 
-    def moved(self, alpha: Plane, rgb: NDArray[np.uint8], region: Region) -> Plane:
-        """Moves alpha towards the models' estimate, by their trust.
+    def in_blocks(self, side: int) -> Enlarged:
+        """Slopes, offset and trust at the pixels of blocks of this side: five planes."""
+        return Enlarged(np.stack([*self.slopes, self.offset, self.trust]), self.cell, side)
 
-        Args:
-            alpha: float32 (H, W), 0..1, of the whole picture.
-            rgb: uint8 (H, W, 3), the whole picture.
-            region: The rows and columns to compute.
 
-        Returns:
-            float32 (h, w), 0..1.
-        """
-        estimate = enlarged(self.offset, self.cell, region)
-        for slope, channel in zip(self.slopes, cv2.split(rgb[region]), strict=True):
-            estimate += enlarged(slope, self.cell, region) * channel
-        np.clip(estimate, 0, 1, out=estimate)
-        estimate -= alpha[region]
-        estimate *= enlarged(self.trust, self.cell, region)
-        estimate += alpha[region]
-        return estimate
+def moved(alpha: Plane, rgb: NDArray[np.uint8], models: Planes) -> Plane:
+    """Moves alpha towards the models' estimate, by their trust.
+
+    Args:
+        alpha: float32 (n, pixels), 0..1.
+        rgb: uint8 (n, side, side, 3) of the same pixels.
+        models: float32 (5, n, pixels), `ColourModels.in_blocks` at these; overwritten.
+
+    Returns:
+        float32 (n, pixels), 0..1.
+    """
+    estimate: Plane = models[3]
+    slopes, trust = models[:3], models[4]
+    for slope, channel in zip(slopes, cv2.split(rgb.reshape(1, -1, 3)), strict=True):
+        slope *= channel.reshape(slope.shape)
+        estimate += slope
+    np.clip(estimate, 0, 1, out=estimate)
+    estimate -= alpha
+    estimate *= trust
+    estimate += alpha
+    return estimate

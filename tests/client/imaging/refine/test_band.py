@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from tuft.imaging.refine.band import HIGH, LOW, Band, band_weight, is_certain
+from tuft.imaging.refine.band import HIGH, LOW, Band, are_certain, band_weight
 
 
 def soft_edge(width_px: float) -> np.ndarray:
@@ -38,9 +38,9 @@ def test_uncertain_pixels_have_full_weight_and_the_rest_falls_off_with_distance(
 def test_sure_regions_have_no_band() -> None:
     for value, certain in ((0.0, True), (LOW / 2, True), (1.0, True), (0.5, False)):
         alpha = np.full((20, 30), value, np.float32)
-        assert is_certain(alpha) is certain
+        assert are_certain(alpha[None]).tolist() == [certain]
         assert band_weight(alpha, 3).any() is np.bool_(not certain)
-    assert not is_certain(soft_edge(1e-6))
+    assert not are_certain(soft_edge(1e-6)[None]).any()
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 4.0])
@@ -56,3 +56,16 @@ def test_the_band_of_a_photograph_is_as_wide_as_the_networks_pixels(scale: float
     np.testing.assert_array_equal(band.weight((slice(30, 50), slice(90, 130))), weight[30:50, 90:130])
     assert not band.is_empty()
     assert Band.around(np.zeros_like(alpha), scale).is_empty()
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 4.0])
+def test_all_pixels_that_may_change_are_in_its_blocks(scale: float) -> None:
+    alpha = np.zeros((120, 200), np.float32)
+    alpha[30:, 103:] = 1
+    band = Band.around(alpha, scale)
+    weight = band.weight((slice(0, 120), slice(0, 200)))
+    found = np.zeros_like(alpha)
+    weight_at = band.weight_in(16)
+    for blocks in band.blocks(16, (120, 200)).batches():
+        blocks.put(found, weight_at(blocks).reshape(-1, 16, 16))
+    np.testing.assert_allclose(found, weight, atol=1e-5)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from support.colour_models import moved_everywhere
 
 from tuft.imaging.refine.colour_line import colour_lines
 
 SUBJECT, PAPER = (200, 120, 40), (30, 90, 160)
-WHOLE = (slice(0, 160), slice(0, 200))
 
 
 def mixed(alpha: np.ndarray, subject: object = SUBJECT, paper: object = PAPER) -> np.ndarray:
@@ -35,9 +35,9 @@ def strands() -> np.ndarray:
 def test_two_plain_colours_give_the_alpha() -> None:
     truth, vague = strands(), cv2.GaussianBlur(strands(), (0, 0), 8)
     models = colour_lines(mixed(truth), vague, 1.0)
-    moved = replace(models, trust=np.ones_like(models.trust)).moved(vague, mixed(truth), WHOLE)
+    moved = moved_everywhere(replace(models, trust=np.ones_like(models.trust)), vague, mixed(truth))
     assert np.abs(moved - truth).mean() < 0.005
-    assert np.abs(models.moved(vague, mixed(truth), WHOLE) - truth).sum() < 0.55 * np.abs(vague - truth).sum()
+    assert np.abs(moved_everywhere(models, vague, mixed(truth)) - truth).sum() < 0.55 * np.abs(vague - truth).sum()
 
 
 def test_a_crisp_network_is_left_alone() -> None:
@@ -78,5 +78,5 @@ def test_nothing_is_believed_far_from_the_subject() -> None:
 def test_constant_alpha_is_finite_and_stays(constant: float, size_hw: tuple[int, int]) -> None:
     photo = np.random.default_rng(3).integers(0, 256, (*size_hw, 3)).astype(np.uint8)
     alpha = np.full(size_hw, constant, np.float32)
-    moved = colour_lines(photo, alpha, 2.0).moved(alpha, photo, (slice(0, size_hw[0]), slice(0, size_hw[1])))
+    moved = moved_everywhere(colour_lines(photo, alpha, 2.0), alpha, photo)
     np.testing.assert_allclose(moved, alpha, atol=1e-6)

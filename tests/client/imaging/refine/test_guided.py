@@ -4,18 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.colour_models import moved_everywhere
 
 from tuft.imaging.refine import guided
 from tuft.imaging.refine.guided import Window, guided_models
-
-WHOLE = (slice(0, 48), slice(0, 64))
 
 
 def estimate_and_trust(photo: np.ndarray, alpha: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """The estimate of the models at every pixel, clipped to 0..1, and their trust by cell."""
     models = guided_models(photo, alpha, window)
     believed = replace(models, trust=np.ones_like(models.trust))
-    return believed.moved(alpha, photo, WHOLE), models.trust
+    return moved_everywhere(believed, alpha, photo), models.trust
 
 
 @pytest.fixture
@@ -97,12 +96,12 @@ def test_a_blurred_edge_finds_the_place_that_the_photograph_shows() -> None:
     assert (estimate[:, 30] - estimate[:, 29]).min() > 4 * (blurred[:, 30] - blurred[:, 29]).max()
 
 
-def test_fitted_in_tiles_it_is_what_it_is_fitted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fitted_in_blocks_it_is_what_it_is_fitted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     photo = rng.integers(0, 256, (101, 143, 3)).astype(np.uint8)
     alpha = rng.random((101, 143), dtype=np.float32)
     whole = guided_models(photo, alpha, Window(2, 3, 0.4))
-    monkeypatch.setattr(guided, "_TILE", 9)
+    monkeypatch.setattr(guided, "_SIDE", 9)
     tiled = guided_models(photo, alpha, Window(2, 3, 0.4))
     for part, all_of_it in zip(
         (*tiled.slopes, tiled.offset, tiled.trust), (*whole.slopes, whole.offset, whole.trust), strict=True
@@ -116,7 +115,7 @@ def test_black_white_and_constant_alpha_stay_finite(level: int) -> None:
         alpha = np.full((48, 64), constant, np.float32)
         models = guided_models(np.full((48, 64, 3), level, np.uint8), alpha, Window(4, 4, 0.5))
         assert (models.trust == 0).all()
-        moved = models.moved(alpha, np.full((48, 64, 3), level, np.uint8), WHOLE)
+        moved = moved_everywhere(models, alpha, np.full((48, 64, 3), level, np.uint8))
         np.testing.assert_array_equal(moved, alpha)
 
 

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tuft.imaging import refine
-from tuft.imaging.refine import refine_alpha
+from tuft.imaging.refine import blocks, refine_alpha
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,16 +142,14 @@ def test_without_an_edge_alpha_is_returned_as_it_came(value: float, rng: np.rand
 
 
 @pytest.mark.parametrize("scale", [1.0, 5.0])
-def test_tiles_do_not_show(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_show(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
     photo, truth = fur((230, 301))
     rough = network_alpha(truth, scale)
-    tiled = refine_alpha(photo, rough, round(301 / scale))
-    monkeypatch.setattr(refine, "_TILE", 64)
-    many = refine_alpha(photo, rough, round(301 / scale))
-    monkeypatch.setattr(refine, "_TILE", 1024)
-    whole = refine_alpha(photo, rough, round(301 / scale))
-    np.testing.assert_allclose(tiled, whole, atol=2e-3)
-    np.testing.assert_allclose(many, whole, atol=2e-3)
+    usual = refine_alpha(photo, rough, round(301 / scale))
+    for side, at_once in ((4, 1 << 8), (64, 1 << 20)):
+        monkeypatch.setattr(blocks, "_SIDE", side)
+        monkeypatch.setattr(blocks, "_AT_ONCE", at_once)
+        np.testing.assert_allclose(refine_alpha(photo, rough, round(301 / scale)), usual, atol=2e-3)
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 400), (400, 1), (2, 3), (33, 257)])
