@@ -40,6 +40,22 @@ def test_every_module_imports_without_what_the_client_must_not_need() -> None:
     assert {*found, "tuft"} == {name.removesuffix(".__init__") for name in files}
 
 
-def test_importing_tuft_brings_neither_grpc_nor_a_command_line() -> None:
-    loaded = set(run("import tuft; print(*sys.modules)").split())
-    assert not loaded & {"grpc", "tritonclient", "argparse", "tqdm", "tuft.cli.main", "tuft.serve", *FORBIDDEN}
+def test_importing_tuft_brings_only_python_itself() -> None:
+    """Programs that use it late, and every command of the shell, start without what they do not need."""
+    loaded = set(run("before = set(sys.modules); import tuft; print(*set(sys.modules) - before)").split())
+    assert {name.split(".")[0] for name in loaded} - set(sys.stdlib_module_names) == {"tuft"}
+    assert {name for name in loaded if name.startswith("tuft.")} == set()
+    assert not loaded & {"asyncio", "sqlite3", "ssl", "importlib.metadata", "dataclasses"}
+
+
+def test_a_client_brings_neither_grpc_nor_pages_nor_a_command_line() -> None:
+    loaded = set(run("from tuft import AsyncClient, Client; print(*sys.modules)").split())
+    unwanted = {"grpc", "tritonclient", "jinja2", "argparse", "tqdm", "tuft.cli.main", "tuft.serve", *FORBIDDEN}
+    assert not loaded & unwanted
+
+
+def test_public_names_and_modules_are_there_when_they_are_used() -> None:
+    assert run("import tuft; print(tuft.Client.__name__, tuft.imaging.compose.BLUR)").split() == ["Client", "blur"]
+    run("import tuft; assert not set(tuft.__all__) - set(dir(tuft))")
+    run("import tuft; assert all(hasattr(tuft, name) for name in tuft.__all__)")
+    run("import tuft; assert not hasattr(tuft, 'nonsense') and not hasattr(tuft, '__nonsense__')")
