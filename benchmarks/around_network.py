@@ -1,23 +1,24 @@
 """How much do all stages except the network cost at 12 megapixels, against transparent-background's?
 
-    python benchmarks/around_network.py [--megapixels N] [--no-peer] [--photos DIR] [--json FILE]
+    python benchmarks/around_network.py [--megapixels N] [--no-peer] [--against CHECKOUT] [--photos DIR] [--json FILE]
 
 tuft runs from JPEG bytes to PNG bytes with the preset `standard`. transparent-background 1.3.4 gets the decoded
-photograph and runs only the stages after its network: its own `Remover.process(type="rgba")` and the save to PNG. Both
-get the same saliency instead of running a network; they take turns after a warm-up round. Peak memory is the growth of
-the resident set of a fresh process (`VmHWM`). With `--photos` the colours in the unknown band are compared as well, on
-scenes and composites whose foreground is known.
+photograph and runs only the stages after its network: its own `Remover.process(type="rgba")` and the save to PNG.
+`--against` adds the client of another checkout, such as a worktree of an earlier commit. All get the same saliency
+instead of running a network; they take turns, each in a process of its own, after a warm-up round. Peak memory is the
+growth of the resident set of a fresh process (`VmHWM`). With `--photos` the colours in the unknown band are compared as
+well, on scenes and composites whose foreground is known.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -29,6 +30,7 @@ import numpy as np
 from _lib.machine import machine, resident_bytes
 from _lib.markdown_table import markdown_table
 from _lib.needs import packages
+from _lib.subprocess_worker import Worker, answer_lines, module_command, subprocess_environment
 from _lib.synthetic_photograph import synthetic_photograph
 from PIL import Image
 
@@ -46,6 +48,8 @@ with packages():
 Milliseconds = dict[str, float]
 TUFT: Final = "tuft"
 PEER: Final = "transparent-background"
+AGAINST: Final = "the other checkout's tuft"
+CPU: Final = "CPU"  # no stage
 _BEFORE: Final = ("decode", "resize")  # the stages before the network
 _SCENES: Final = 24
 _SCENE_HW: Final = (480, 640)
@@ -61,12 +65,17 @@ def main() -> None:
             files = options.peak_of[1], options.peak_of[2]
             print(peak_mb(_contestant(str(options.peak_of[0]), *files)))
             return
+        if options.answer:
+            name, *rest = options.answer
+            files = Path(rest[0]), Path(rest[1])
+            answer_lines(lambda: _answering(_contestant(name, *files)))
+            return
         jpeg, saliency = synthetic_photograph(options.megapixels)
         files[0].write_bytes(jpeg)
         np.save(files[1], saliency)
-        names = (TUFT, PEER) if options.peer else (TUFT,)
-        runs = measure({name: _contestant(name, *files) for name in names}, options.repetitions)
-        peaks = {name: _peak_in_a_fresh_process(name, files) for name in names}
+        names = [TUFT, *([PEER] if options.peer else []), *([AGAINST] if options.against else [])]
+        runs = measured(names, files, options.against, options.repetitions)
+        peaks = {name: _peak_in_a_fresh_process(name, files, options.against) for name in names}
     data: dict[str, Any] = {
         "machine": machine(),
         "load": os.getloadavg()[0],
@@ -86,7 +95,18 @@ def main() -> None:
 
 
 def _contestant(name: str, photo: Path, saliency: Path) -> Callable[[], Milliseconds]:
-    return (_tuft if name == TUFT else _peer)(photo.read_bytes(), np.load(saliency))
+    return (_peer if name == PEER else _tuft)(photo.read_bytes(), np.load(saliency))
+
+
+def _answering(run: Callable[[], Milliseconds]) -> Callable[[str], Milliseconds]:
+    """One run for each line; CPU time of all threads counts as a stage that is left out of sums."""
+
+    def answer(_: str) -> Milliseconds:
+        began_s = time.process_time()
+        stages = run()
+        return {**stages, CPU: (time.process_time() - began_s) * 1e3}
+
+    return answer
 
 
 def _tuft(jpeg: bytes, saliency: NDArray[np.float32]) -> Callable[[], Milliseconds]:
@@ -125,15 +145,31 @@ def _peer(jpeg: bytes, saliency: NDArray[np.float32]) -> Callable[[], Millisecon
     return run
 
 
-def measure(contestants: dict[str, Callable[[], Milliseconds]], repetitions: int) -> dict[str, list[Milliseconds]]:
+def measured(
+    names: Sequence[str], files: tuple[Path, Path], against: Path | None, repetitions: int
+) -> dict[str, list[Milliseconds]]:
     """Times the contestants in turn; returns milliseconds by stage of every repetition."""
-    runs: dict[str, list[Milliseconds]] = {name: [] for name in contestants}
-    for repetition in range(repetitions + 1):
-        for name, run in contestants.items():
-            milliseconds = run()
-            if repetition:
-                runs[name].append(milliseconds)
+    runs: dict[str, list[Milliseconds]] = {name: [] for name in names}
+    with contextlib.ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(
+                Worker(
+                    name, module_command("around_network", "--answer", name, *map(str, files)), *_first(name, against)
+                )
+            )
+            for name in names
+        }
+        for repetition in range(repetitions + 1):
+            for name, worker in workers.items():
+                milliseconds = worker.ask("run")
+                if repetition:
+                    runs[name].append(milliseconds)
     return runs
+
+
+def _first(name: str, against: Path | None) -> list[Path]:
+    """What the path of Python starts with for a contestant."""
+    return [against.resolve() / "client"] if name == AGAINST and against is not None else []
 
 
 def peak_mb(run: Callable[[], object]) -> float:
@@ -143,9 +179,11 @@ def peak_mb(run: Callable[[], object]) -> float:
     return (resident_bytes("VmHWM") - before_bytes) / 1e6
 
 
-def _peak_in_a_fresh_process(name: str, files: tuple[Path, Path]) -> float:
-    command = [sys.executable, __file__, "--peak-of", name, *map(str, files)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+def _peak_in_a_fresh_process(name: str, files: tuple[Path, Path], against: Path | None) -> float:
+    command = module_command("around_network", "--peak-of", name, *map(str, files))
+    environment = subprocess_environment(*_first(name, against))
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout.split()[-1])
 
 
 def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
@@ -153,11 +191,12 @@ def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
 
     "After" covers the stages after the network, the only ones that are measured for the peer.
     """
-    header = ["", "stages, ms", "all, ms", "times tuft's", "after, ms", "times tuft's", "peak, MB"]
-    rows = [header, ["---"] * 2 + ["---:"] * 5]
+    header = ["", "stages, ms", "CPU, ms", "all, ms", "times tuft's", "after, ms", "times tuft's", "peak, MB"]
+    rows = [header, ["---"] * 2 + ["---:"] * 6]
     for name, of_name in runs.items():
-        stages = ", ".join(f"{stage} {statistics.median(run[stage] for run in of_name):.0f}" for stage in of_name[0])
-        row = [name, stages]
+        medians = {stage: statistics.median(run[stage] for run in of_name) for stage in of_name[0]}
+        stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in medians.items() if stage != CPU)
+        row = [name, stages, f"{medians[CPU]:.0f}"]
         for left_out in ((), _BEFORE):
             median, of_tuft = (_median_of_sums(runs[one], left_out) for one in (name, TUFT))
             row += [f"{median:.0f}", f"{median / of_tuft:.1f}"]
@@ -166,7 +205,7 @@ def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
 
 
 def _median_of_sums(runs: Sequence[Milliseconds], left_out: Sequence[str]) -> float:
-    return statistics.median(sum(ms for stage, ms in run.items() if stage not in left_out) for run in runs)
+    return statistics.median(sum(ms for stage, ms in run.items() if stage not in (*left_out, CPU)) for run in runs)
 
 
 def _colour_contestants() -> dict[str, Callable[..., NDArray[Any]]]:
@@ -228,9 +267,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--megapixels", type=float, default=12.0)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True, help=f"measure {PEER} as well")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="measure the client of another checkout, too")
     parser.add_argument("--photos", type=Path, help="test photographs with a folder `composites`: compare colours")
     parser.add_argument("--json", type=Path, help="where the raw numbers go")
     parser.add_argument("--peak-of", nargs=3, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--answer", nargs=3, help=argparse.SUPPRESS)
     return parser
 
 

@@ -26,9 +26,9 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def subprocess_environment() -> dict[str, str]:
-    """The environment of this process, with benchmarks/ on the path of Python."""
-    paths = [str(_BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH")])]
+def subprocess_environment(*first: Path) -> dict[str, str]:
+    """The environment of this process, with `first` and benchmarks/ on the path of Python."""
+    paths = [*map(str, first), str(_BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
@@ -60,17 +60,18 @@ class Worker:
     Args:
         name: Used in messages.
         command: Starts a program that calls `answer_lines`.
+        first: Folders to put first on the path of Python.
 
     Raises:
         RuntimeError: The process has ended instead.
     """
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], *first: Path) -> None:
         import psutil  # type: ignore[import-untyped,unused-ignore]
 
         self._name = name
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=subprocess_environment()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=subprocess_environment(*first)
         )
         self._read()
         self.processes = Processes(psutil.Process(self._process.pid))

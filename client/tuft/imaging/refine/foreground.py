@@ -62,35 +62,23 @@ def estimate_foreground(rgb: NDArray[np.uint8], alpha: Plane) -> NDArray[np.uint
     Returns:
         uint8 (H, W, 3): estimated where alpha rounds to 1..254 of 255, equal to the photograph elsewhere.
     """
-    foreground = rgb.copy()
-    soft = _soft_pixels(alpha)
     cell = max(_SMALLEST_CELL, whole_cell(max(alpha.shape) / _GRID_SIDE, _LARGEST_CELL))
-    blocks = _blocks_with(soft, block_side(cell))
-    if len(blocks):
-        near, part = blocks.cropped(_MARGIN * cell)
-        _estimate(foreground[part], rgb[part], alpha[part], soft[part], near, cell)
+    blocks = _blocks_with(_soft_pixels(alpha), block_side(cell))
+    if not len(blocks):
+        return rgb.copy()
+    near, part = blocks.cropped(_MARGIN * cell)
+    layers_at = Enlarged(_layers(rgb[part], alpha[part], cell, near), cell, near.side)
+    foreground = rgb.copy()  # not before: the layers have taken memory for a while
+    for batch in near.batches():
+        seen, shares = batch.of(rgb[part]), batch.of(alpha[part]).reshape(len(batch), -1)
+        exact = _exact(layers_at.at(batch), shares, seen)
+        cv2.copyTo(exact, _soft_pixels(shares).reshape(1, -1), seen.reshape(1, -1, 3))
+        batch.put(foreground[part], seen)
     return foreground
 
 
-def _estimate(
-    foreground: NDArray[np.uint8],
-    rgb: NDArray[np.uint8],
-    alpha: Plane,
-    soft: NDArray[np.uint8],
-    blocks: Blocks,
-    cell: int,
-) -> None:
-    """Writes the estimated colours of soft pixels into `foreground`, all of which are in `blocks`."""
-    layers_at = Enlarged(_layers(rgb, alpha, cell, blocks), cell, blocks.side)
-    for batch in blocks.batches():
-        seen = batch.of(rgb)
-        exact = _exact(layers_at.at(batch), batch.of(alpha).reshape(len(batch), -1), seen)
-        cv2.copyTo(exact, batch.of(soft).reshape(1, -1), seen.reshape(1, -1, 3))
-        batch.put(foreground, seen)
-
-
 def _soft_pixels(alpha: Plane) -> NDArray[np.uint8]:
-    """255 where alpha rounds to 1..254 of 255, else 0: uint8 (H, W)."""
+    """255 where alpha rounds to 1..254 of 255, else 0: uint8 of the same shape."""
     levels = cv2.convertScaleAbs(alpha, alpha=255)
     soft: NDArray[np.uint8] = cv2.inRange(levels, 1, 254, dst=levels)
     return soft

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 import time
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -103,19 +105,26 @@ def test_a_token_that_is_cancelled_too_late_changes_nothing(
     assert transport.infer(MODEL, image, timeout_s=10).version == "7"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_an_interruption_takes_it_back_as_well(
-    transport: TritonTransport, double: Double, image: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+    transport: TritonTransport, double: Double, image: NDArray[np.uint8]
 ) -> None:
-    """As Ctrl-C does; a real one is sent in tests/server/test_faults.py."""
+    """As Ctrl-C does, here to this process; a command gets one in tests/server/test_faults.py."""
     double.delay_s = 30
 
-    def interrupted(*_: Any) -> Any:
+    def interrupt() -> None:
         assert double.asked.wait(10)
-        raise KeyboardInterrupt
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    monkeypatch.setattr(futures.Future, "result", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        transport.infer(MODEL, image, timeout_s=60)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            transport.infer(MODEL, image, timeout_s=60)
+    finally:
+        interrupting.join()
+        signal.signal(signal.SIGINT, before)
     assert double.abandoned.wait(10)
 
 
