@@ -50,7 +50,7 @@ class PromptedRunner:
     def _selected(self, request: RunRequest, prompt: PromptSet) -> Selection:
         size_hw = request.photo.size_hw
         if prompt.mask is not None:
-            selected = selected_by_mask(np.where(prompt.mask.inside, 1.0, -1.0), size_hw)
+            selected = selected_by_mask(np.where(prompt.mask.inside, np.float32(1), np.float32(-1)), size_hw)
         elif self._segmenter.is_served(request):
             selected = selected_by_mask(self._segmenter.mask(request, prompt).logits, size_hw)
         elif prompt.points is None and prompt.box is not None:

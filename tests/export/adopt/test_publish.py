@@ -21,7 +21,9 @@ from tuft_export.adopt.configuration import FILES
 from tuft_export.errors import AdoptError, ParityError
 
 RUNTIME_FILES = sorted(
-    f"1/tuft_runtime/{path.name}" for path in PYTHON_MODEL.parent.glob("*.py") if path != PYTHON_MODEL
+    f"1/tuft_runtime/{path.name}"
+    for path in PYTHON_MODEL.parent.glob("*.py")
+    if not path.name.startswith("model")  # the entries
 )
 
 
