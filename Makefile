@@ -14,7 +14,7 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast walk check format docs lock train-demo ship-demo tables serve gateway engines quality benchmark accept-mattes clean
+.PHONY: demo test test-fast walk check format docs lock train-demo ship-demo train-matting ship-matting tables serve gateway engines quality benchmark accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
@@ -59,6 +59,22 @@ engines: $(VENV)/dev.stamp
 # Continues where out/training ended. TUFT_PETS=DIR or ../shared/pets: real photographs with masks, beside the scenes.
 train-demo: $(VENV)/dev.stamp
 	PYTHONPATH=training $(BIN)/python -m tuft_training --resume $(if $(MINUTES),--minutes $(MINUTES))
+
+# The matting stage: patches into out/matting/patches, then training into out/matting/run; both go on where they were.
+PATCHES := out/matting/patches
+train-matting: export PYTHONPATH := training
+train-matting: $(VENV)/dev.stamp
+	$(BIN)/python -m tuft_training.matting.cache --first 1 --count 40 --output $(PATCHES)/held_out
+	$(BIN)/python -m tuft_training.matting.cache --first 100000 --count $(or $(PICTURES),1000) --output $(PATCHES)/train
+	$(BIN)/python -m tuft_training.matting.train --patches $(PATCHES)/train --held-out $(PATCHES)/held_out \
+	    --output out/matting/run $(if $(MINUTES),--minutes $(MINUTES))
+
+# WEIGHTS (a file of out/matting/run) become the stage that ships.
+MATTING := export/tuft_export/matting
+ship-matting: $(VENV)/dev.stamp
+	cp $(WEIGHTS) $(MATTING)/matting.safetensors
+	sed -i "s/^SHIPPED_SHA256: Final = .*/SHIPPED_SHA256: Final = \"$$(sha256sum $(WEIGHTS) | cut -d' ' -f1)\"/" $(MATTING)/checkpoints.py
+	$(BIN)/python -m tuft_export.matting.graph
 
 # The demo becomes the mean of CHECKPOINTS (files); what depends on it is measured and rendered anew. Look at
 # docs/images/demo_photographs.webp, write into benchmarks/results/demo.json how many are `whole`, then `make tables`.

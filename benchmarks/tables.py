@@ -29,6 +29,7 @@ _FIGURE: Final = re.compile(r"(<!-- figure: (\w+) (\S+) (\S+) -->)[^\n]*?(<!-- e
 _OTHERS: Final = (
     "README.md",
     "docs/measurements.md",
+    "docs/matting.md",
     "docs/models.md",
     "docs/video.md",
     "training/README.md",

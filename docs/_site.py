@@ -23,6 +23,7 @@ PAGES = (
     "CONTRIBUTING.md",
     "benchmarks/README.md",
     "export/tuft_export/demo/README.md",
+    "export/tuft_export/matting/README.md",
     "model_repository/README.md",
     "training/README.md",
 )

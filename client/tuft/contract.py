@@ -17,6 +17,11 @@ A model that takes prompts, SAM 2.1, is served as two. Its encoder sees the pict
               MASKS      FP32   [n, 4, 256, 256]     logits: the answer to a precise prompt, then three for a vague one
               SCORES     FP32   [n, 4]               the estimated intersection over union of each
 
+The matting stage is one more model, which corrects alpha in tiles of the photograph itself:
+
+    PLANES    UINT8      [n, T, T, 9]   `MATTING_PLANES`, 0..255
+    MATTE     UINT8      [n, T, T, 1]   alpha, 0..255
+
 Normalisation with `MEAN` and `STD` is part of the graph; the client resizes. The `config.pbtxt` files of the model
 repository and the exported graphs are tested against this module.
 """
@@ -99,3 +104,18 @@ SCORES_NAME: Final = "SCORES"
 
 # Values of LABELS.
 BESIDE, ON_SUBJECT, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = 0, 1, 2, 3
+
+MATTING_MODEL: Final = "matting"
+MATTING_INPUT_NAME: Final = "PLANES"
+MATTING_OUTPUT_NAME: Final = "MATTE"
+# What a tile holds: the photograph, the network's alpha, two classical estimates after it, how far each is trusted, and
+# how likely a colour is the subject's.
+MATTING_PLANES: Final = (
+    "red", "green", "blue", "coarse", "by_line", "refined", "line_trust", "guided_trust", "likelihood",
+)  # fmt: skip
+# Side of a tile in pixels, and its largest batch.
+MATTING_TILE: Final = 256
+MATTING_MAX_BATCH: Final = 32
+
+# All that tuft itself publishes.
+OWN_MODELS: Final = (*(spec.name for spec in MODELS.values()), MATTING_MODEL)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from tuft.presets import Resize
 
-_OWN: Final = {spec.name: spec.size for spec in contract.MODELS.values()}
+_OWN: Final = {
+    **{spec.name: spec.size for spec in contract.MODELS.values()},
+    contract.MATTING_MODEL: contract.MATTING_TILE,
+}
 _GRAPH: Final = SERVED_FILES["onnx"]
 # Both in the project's configurations and in those that protobuf writes.
 _PARAMETER: Final = re.compile(r'parameters\s*\{\s*key:\s*"(\w+)"\s*value:?\s*\{\s*string_value:\s*"([^"]*)"')
@@ -81,7 +84,8 @@ class Models:
             raise ModelUnavailableError(f"{self._repository} has no {named} that can be computed here: {remedy}")
         folder = self._repository / name
         if not _versions(folder):
-            folder = demo_repository([_OWN[name]]) / name
+            is_stage = name == contract.MATTING_MODEL
+            folder = demo_repository([] if is_stage else [_OWN[name]], matting=is_stage) / name
         configuration = _configuration(folder)
         parameters = dict(_PARAMETER.findall(configuration))
         resize = parameters.get(contract.RESIZE_PARAMETER)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, ServerUnreachableError
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tuft_local.models import Model, Models
@@ -70,6 +72,11 @@ class LocalTransport:
         queue = deadline if options.queue_timeout_s is None else Deadline(options.queue_timeout_s)
         options.cancel.raise_if_cancelled()
         found = self._find(model, options.version)
+        if model == contract.MATTING_MODEL:
+            # Its graph is compiled for one tile.
+            compute = partial(self._worker.answer, found, load=engine.load, deadline=deadline, queue=queue)
+            tiles = [compute(tile, cancel=options.cancel) for tile in tensors[contract.MATTING_INPUT_NAME]]
+            return Tensors({contract.MATTING_OUTPUT_NAME: np.stack(tiles)}, model, found.version)
         values = self._worker.tensors(found, tensors, deadline=deadline, queue=queue, cancel=options.cancel)
         missing = [name for name in outputs if name not in values]
         if missing:

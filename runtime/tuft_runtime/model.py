@@ -28,9 +28,6 @@ finally:
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-INPUT_NAME = "IMAGE"
-OUTPUT_NAME = "SALIENCY"
-
 
 class TritonPythonModel:
     """The interface of Triton's Python backend: `initialize` once, `execute` for requests, `finalize` at the end."""
@@ -46,8 +43,9 @@ class TritonPythonModel:
             TritonModelException: OpenVINO or the graph is missing, OpenVINO cannot compile it, or a setting is wrong.
         """
         config = json.loads(args["model_config"])
-        output = pb_utils.get_output_config_by_name(config, OUTPUT_NAME)
-        self._output_dtype = pb_utils.triton_string_to_numpy(output["data_type"])
+        self._input_name = config["input"][0]["name"]
+        self._output_name = config["output"][0]["name"]
+        self._output_dtype = pb_utils.triton_string_to_numpy(config["output"][0]["data_type"])
         parameters = {name: value["string_value"] for name, value in config.get("parameters", {}).items()}
         cache = os.environ.get("TUFT_COMPILED")
         try:
@@ -81,8 +79,6 @@ class TritonPythonModel:
         del self._graph
 
     def _response(self, request: Any) -> Any:
-        images = pb_utils.get_input_tensor_by_name(request, INPUT_NAME).as_numpy()
-        saliency = np.empty(images.shape[:3], self._output_dtype)
-        for index, image in enumerate(images):
-            saliency[index] = self._graph.infer(image)
-        return pb_utils.InferenceResponse([pb_utils.Tensor(OUTPUT_NAME, saliency)])
+        images = pb_utils.get_input_tensor_by_name(request, self._input_name).as_numpy()
+        outputs = np.stack([self._graph.infer(image) for image in images]).astype(self._output_dtype, copy=False)
+        return pb_utils.InferenceResponse([pb_utils.Tensor(self._output_name, outputs)])

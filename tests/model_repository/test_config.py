@@ -37,7 +37,7 @@ def parameters(config: ModelConfig) -> dict[str, str]:
 def test_there_are_no_other_models() -> None:
     adopted = {path.parent.parent.name for path in REPOSITORY.glob("*/*/provenance.json")}
     folders = {path.parent.name for path in REPOSITORY.glob("*/config.pbtxt")}
-    own = {*(spec.name for spec in MODELS.values()), *contract.PROMPT_MODELS}
+    own = {*contract.OWN_MODELS, *contract.PROMPT_MODELS}
     assert folders - (adopted - own) == own
 
 
@@ -168,3 +168,32 @@ def test_the_models_for_prompts_are_batched_and_their_queues_bounded(name: str, 
     )
     assert policy.max_queue_size >= 16
     assert policy.max_queue_size * waiting_bytes < 2**29
+
+
+def matting(runtime: str) -> ModelConfig:
+    return text_format.Parse((REPOSITORY / contract.MATTING_MODEL / FILES[runtime]).read_text(), ModelConfig())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_matting_stage_takes_and_gives_what_the_contract_says(runtime: str) -> None:
+    config, side = matting(runtime), contract.MATTING_TILE
+    assert config.name == contract.MATTING_MODEL
+    tensors = [(tensor.name, tuple(tensor.dims), tensor.data_type) for tensor in (*config.input, *config.output)]
+    assert tensors == [
+        (contract.MATTING_INPUT_NAME, (side, side, len(contract.MATTING_PLANES)), DataType.Value("TYPE_UINT8")),
+        (contract.MATTING_OUTPUT_NAME, (side, side, 1), DataType.Value("TYPE_UINT8")),
+    ]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_matting_stage_batches_tiles_within_bounds(runtime: str) -> None:
+    config = matting(runtime)
+    # Triton's OpenVINO backend pads to the largest batch, and the client sends up to eight tiles.
+    assert config.max_batch_size == (8 if runtime == "openvino" else contract.MATTING_MAX_BATCH)
+    policy = config.dynamic_batching.default_queue_policy
+    assert policy.timeout_action == ModelQueuePolicy.REJECT
+    assert 16 <= policy.max_queue_size <= 1024
+    # TensorRT's engine of this small graph is built by ONNX Runtime's backend.
+    assert config.backend == {"tensorrt": "onnxruntime"}.get(runtime, runtime)
+    accelerators = [one.name for one in config.optimization.execution_accelerators.gpu_execution_accelerator]
+    assert accelerators == (["tensorrt"] if runtime == "tensorrt" else [])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tuft.imaging.decoding.load import Photo
     from tuft.imaging.geometry import Geometry
+    from tuft.imaging.refine import Stage
     from tuft.imaging.selection import Selection
     from tuft.presets import Preset, Resize
 
@@ -65,6 +66,7 @@ def finish(
     *,
     watch: Stopwatch | None = None,
     selected: Selection | None = None,
+    stage: Stage | None = None,
 ) -> Matte:
     """Turns the network's saliency into alpha and foreground at the photograph's own resolution.
 
@@ -75,6 +77,8 @@ def finish(
         preset: Gives the scaling and the refinement.
         watch: Measures the stages.
         selected: What a prompt selects in the photograph; everything else is removed before the refinement.
+        stage: The matting stage, for presets that ask for it; its exceptions are passed on. Without it their edges are
+            classical.
 
     Raises:
         NoSubjectError: The network found no subject, and neither a selected mask nor the photograph's own alpha tells
@@ -85,14 +89,16 @@ def finish(
     with watch.stage("postprocess"):
         alpha, agreement = _selected_alpha(photo, saliency, geometry, preset, selected)
     with watch.stage("refine"):
-        if preset.refine != "none":
+        if preset.refine == "matting" and stage is not None:
+            alpha = refinement.matted(photo.rgb, alpha, geometry.size, stage)
+        elif preset.refine != "none":
             alpha = refinement.refine_alpha(photo.rgb, alpha, geometry.size)
         if selected is not None:
             alpha = selection.within_reach(alpha, selected)
         alpha = _with_own_alpha(alpha, photo.alpha)
     with watch.stage("colours"):
         foreground = photo.rgb
-        if preset.refine == "edges+colours":
+        if preset.refine in ("edges+colours", "matting"):
             foreground = refinement.estimate_foreground(photo.rgb, alpha)
         if photo.alpha is not None:
             foreground = _with_own_colours(foreground, photo, photo.alpha)

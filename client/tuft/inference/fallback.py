@@ -120,5 +120,5 @@ def _note(result: RunResult, failures: Sequence[ServerError], request: RunReques
     """Notes the preset that served, and why not the one asked for."""
     request.state.note(served=result.preset.name, model=result.model, model_version=result.version)
     if failures:
-        reason = " ".join(map(str, failures))
+        reason = " ".join(filter(None, (*map(str, failures), request.state.record.fallback_reason)))
         request.state.note(fallback_reason=reason, fallback_cause=type(failures[0]).__name__)

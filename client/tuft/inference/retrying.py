@@ -7,7 +7,10 @@ import random as random_numbers
 import time
 from typing import TYPE_CHECKING
 
-from tuft.errors import ServerError
+import numpy as np
+
+from tuft import contract
+from tuft.errors import ContractError, ServerError
 from tuft.inference.resilience import Breakers, RetryBudget, RetryPolicy
 from tuft.inference.transport.base import CallOptions, NetworkInput
 
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeVar
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tuft.inference.resilience import Breaker
@@ -101,6 +103,40 @@ class RetryingTransport:
 
         breaker = self.breakers[" version ".join(filter(None, (model, version)))]
         return self._retried(request, breaker, attempt)
+
+    def matte(self, request: RunRequest, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Alpha of tiles by the matting stage; usable from many threads at once.
+
+        Args:
+            request: Gives the deadline, and the version that a rollout has assigned.
+            planes: uint8 (n, T, T, 9), as `tuft.contract` describes them.
+
+        Returns:
+            uint8 (n, T, T, 1).
+
+        Raises:
+            ServerError: No usable answer came, or the stage's circuit is open.
+            RequestCancelledError: The request was cancelled.
+        """
+        model, output = contract.MATTING_MODEL, contract.MATTING_OUTPUT_NAME
+        version = request.versions.get(model, "")
+
+        def attempt() -> Tensors:
+            request.state.cancel.raise_if_cancelled()
+            return self._transport.run(
+                model,
+                {contract.MATTING_INPUT_NAME: planes},
+                (output,),
+                timeout_s=request.deadline.remaining_s,
+                options=self._options(request, version),
+            )
+
+        breaker = self.breakers[" version ".join(filter(None, (model, version)))]
+        alpha = self._retried(request, breaker, attempt).values[output]
+        if alpha is None or alpha.dtype != np.uint8 or alpha.shape != (*planes.shape[:3], 1):
+            given = None if alpha is None else f"{alpha.dtype} {list(alpha.shape)}"
+            raise ContractError(f"The model {model} sent {given} for tiles of {list(planes.shape)}: publish it again.")
+        return np.asarray(alpha)
 
     def is_ready(self, request: RunRequest, model: str) -> bool:
         """Whether the server has a model ready that a request may use, see `Transport.is_ready`.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from tuft.errors import ServerError
 from tuft.imaging import pipeline
 from tuft.inference.runner import RunRequest, RunResult
 
@@ -39,7 +41,8 @@ class SaliencyRunner:
 
         inference = self._inner.infer(request, picture)
         assert prepared is not None
-        matte = pipeline.finish(
+        finish = partial(
+            pipeline.finish,
             request.photo,
             inference.saliency,
             prepared.geometry,
@@ -47,4 +50,11 @@ class SaliencyRunner:
             watch=request.state.watch,
             selected=request.selected,
         )
+        try:
+            matte = finish(stage=partial(self._inner.matte, request))
+        except ServerError as failure:
+            # There is a matte already: its edges are classical.
+            reason = f"The edges are classical, without the matting stage: {failure}"
+            request.state.note(fallback_reason=reason, fallback_cause=type(failure).__name__)
+            matte = finish()
         return RunResult(matte, request.preset, inference.model, inference.version)

@@ -14,7 +14,7 @@ from tuft import contract
 from tuft.errors import SetupError
 from tuft.presets import DEFAULT_PRESET, PRESETS, working_size
 from tuft.serve import compile_cache
-from tuft.serve.discovery import adopted_models, machine_has_gpu, runtime_to_serve, sizes_to_serve
+from tuft.serve.discovery import adopted_models, has_matting, machine_has_gpu, runtime_to_serve, sizes_to_serve
 from tuft.serve.options import ServerAddresses
 from tuft.serve.shared_memory import check_shared_memory
 
@@ -78,7 +78,8 @@ def command_from_options(options: ServeOptions, server: Tritonserver, *, one_fir
     sizes = sizes_to_serve(options.repository, runtime, options.sizes)
     # A caller who names sizes gets these and no adopted models.
     adopted = adopted_models(options.repository, runtime) if options.sizes is None else {}
-    models = (*map(contract.model_name, sizes), *adopted)
+    stage = (contract.MATTING_MODEL,) if has_matting(options.repository, runtime) else ()
+    models = (*map(contract.model_name, sizes), *adopted, *stage)
     if runtime == "python":
         check_shared_memory((*sizes, *adopted.values()))
     at_start = _first(models) if one_first else models

@@ -27,6 +27,9 @@ VERSION_FILES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+# TensorRT builds the matting stage's engine itself, from the graph, within ONNX Runtime's backend.
+MATTING_RUNTIMES: Final[Mapping[str, str]] = MappingProxyType({"tensorrt": "onnxruntime"})
+
 GPU_RUNTIMES: Final = frozenset({"tensorrt", "onnxruntime"})
 
 
@@ -48,6 +51,11 @@ def published_sizes(repository: Path, runtime: str) -> tuple[int, ...]:
     return tuple(size for size in contract.SIZES if _is_published(repository / contract.model_name(size), runtime))
 
 
+def has_matting(repository: Path, runtime: str) -> bool:
+    """Whether the newest version of the matting stage can be served by `runtime`."""
+    return _is_published(repository / contract.MATTING_MODEL, MATTING_RUNTIMES.get(runtime, runtime))
+
+
 def adopted_models(repository: Path, runtime: str) -> dict[str, int]:
     """Names and working sizes (pixels) of the adopted models that can be served by `runtime`.
 
@@ -55,8 +63,7 @@ def adopted_models(repository: Path, runtime: str) -> dict[str, int]:
     other folders of the repository are ignored.
     """
     configuration = "config.pbtxt" if runtime == "tensorrt" else f"configs/{runtime}.pbtxt"
-    own = {spec.name for spec in contract.MODELS.values()}
-    folders = sorted(folder for folder in repository.glob("[!.]*") if folder.name not in own)
+    folders = sorted(folder for folder in repository.glob("[!.]*") if folder.name not in contract.OWN_MODELS)
     return {
         folder.name: _warmup_size(folder)
         for folder in folders

@@ -25,7 +25,7 @@ def shipped_configurations(model: str) -> Path:
     """The folder that holds FILES of one of tuft's own models.
 
     Args:
-        model: `tuft.contract.model_name(size)`.
+        model: One of `tuft.contract.OWN_MODELS`.
     """
     in_wheel = _PACKAGE / "configurations" / model
     return in_wheel if in_wheel.is_dir() else _PACKAGE.parents[1] / "model_repository" / model

@@ -1,4 +1,4 @@
-"""Fills the model repository: the version folder of each size, its warm-up image and its provenance."""
+"""Fills the model repository: the version folders of each size and of the matting stage, with their provenance."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tuft.provenance import SERVED_FILES, Link, is_version, short
 from tuft_export.errors import PublishError
 from tuft_export.graph_metadata import PRECISIONS
 from tuft_export.graphs.provider import GraphSource
+from tuft_export.matting.checkpoints import shipped_link
+from tuft_export.matting.graph import sample_tiles, shipped_graph
 from tuft_export.provenance import engine_chain, onnx_link, write_version
 from tuft_export.publishing.configurations import add_configurations
 from tuft_export.publishing.python_backend import copy_python_backend
@@ -67,6 +69,40 @@ def publish(checkpoint: Checkpoint, options: PublishOptions) -> list[Path]:
     if options.engines is None:
         raise PublishError("The runtime tensorrt needs the folder that `tuft-export engine` has filled: --engines DIR.")
     return _publish_engines(source, options, options.engines)
+
+
+def publish_matting(options: PublishOptions) -> Path:
+    """Fills the version folder of the matting stage, with the weights that ship with tuft.
+
+    For the runtime tensorrt it is the graph, too: ONNX Runtime's backend has TensorRT build its engine.
+
+    Args:
+        options: `repository`, `runtime`, `precision` and `version` are used.
+
+    Returns:
+        The version folder.
+
+    Raises:
+        PublishError: An option is invalid, or tools for the precision are not installed.
+        CheckpointError: The weights are damaged.
+    """
+    _check(options)
+    precision = options.precision or "fp32"
+    model = shipped_graph(precision)
+    content, origin = model.SerializeToString(), shipped_link()
+    target = options.repository / contract.MATTING_MODEL / options.version
+    with staging(target) as folder:
+        (folder / SERVED_FILES["onnx"]).write_bytes(content)
+        if options.runtime == "python":
+            copy_python_backend(folder)
+        add_configurations(target.parent)
+        (target.parent / "warmup").mkdir(exist_ok=True)
+        write_atomically(target.parent / "warmup" / "planes", sample_tiles()[-1].tobytes())
+        chain = [origin, onnx_link(origin, model, content, size=contract.MATTING_TILE, precision=precision)]
+        asked = {"runtime": options.runtime, "precision": options.precision}
+        write_version(folder, version=options.version, chain=chain, options=asked)
+        replace_folder(folder, target)
+    return target
 
 
 def _check(options: PublishOptions) -> None:

@@ -265,7 +265,8 @@ def test_an_open_circuit_costs_the_server_nothing_and_is_a_reason_to_step_down()
         ask(core, causes=("memory", "busy", "timeout"))
     clock.now_s += Settings().breaker_probe_s
     assert ask(core).preset.name == "maximum"
-    assert core.transport.breakers.states == {"inspyrenet_2048": "closed", "inspyrenet_1536": "closed"}
+    states = core.transport.breakers.states
+    assert states == {"inspyrenet_2048": "closed", "inspyrenet_1536": "closed", "matting": "closed"}
 
 
 def test_a_circuit_that_memory_has_opened_counts_as_memory() -> None:

@@ -12,14 +12,17 @@ from tuft.imaging.refine.band import Band
 from tuft.imaging.refine.colour_line import colour_lines
 from tuft.imaging.refine.edges import CONTRAST, edge_models, move
 from tuft.imaging.refine.foreground import estimate_foreground
+from tuft.imaging.refine.learned import matted
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tuft.imaging.refine.learned import Stage
+
     Plane = NDArray[np.float32]
 
-__all__ = ["estimate_foreground", "refine_alpha"]
+__all__ = ["Stage", "estimate_foreground", "matted", "refine_alpha"]
 
 
 def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:

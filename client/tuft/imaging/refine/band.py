@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,8 +21,26 @@ if TYPE_CHECKING:
 # Alpha up to LOW is certain background, above HIGH certain foreground.
 LOW: Final = 0.1
 HIGH: Final = 0.9
-# The largest distance of an edge from uncertain alpha, in pixels of the network: about its error in placing edges.
-_RADIUS: Final = 2.0
+
+
+class Reach(NamedTuple):
+    """How far a band reaches.
+
+    Attributes:
+        low: Alpha up to it is certain background.
+        high: Alpha above it is certain foreground.
+        radius: The largest distance of an edge from uncertain alpha, in pixels of the network.
+    """
+
+    low: float
+    high: float
+    radius: float
+
+
+# The radius is about the network's error in placing edges.
+NARROW: Final = Reach(LOW, HIGH, 2.0)
+# The matting stage knows more than colour models do, and need not be told as exactly where to look.
+WIDE: Final = Reach(0.02, 0.98, 8.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +58,11 @@ class Band:
     weights: NDArray[np.float32]
 
     @classmethod
-    def around(cls, alpha: NDArray[np.float32], scale: float) -> Band:
+    def around(cls, alpha: NDArray[np.float32], scale: float, reach: Reach = NARROW) -> Band:
         """The band of `alpha` (H, W), 0..1, where one pixel of the network covers `scale` of the photograph's."""
         cell = whole_cell(scale)
         coarse = alpha if cell == 1 else cells_of(alpha, cell)
-        return cls(cell, coarse, band_weight(coarse, max(1, round(_RADIUS * scale / cell))))
+        return cls(cell, coarse, band_weight(coarse, max(1, round(reach.radius * scale / cell)), reach))
 
     def is_empty(self) -> bool:
         """Whether no pixel may change."""
@@ -77,23 +95,24 @@ def are_certain(alpha: NDArray[np.float32]) -> NDArray[np.bool_]:
     return certain
 
 
-def band_weight(alpha: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
+def band_weight(alpha: NDArray[np.float32], radius: int, reach: Reach = NARROW) -> NDArray[np.float32]:
     """1 in the band, with a smooth transition to 0 around it, so that its border is invisible.
 
-    The band is dilate(alpha > LOW) without erode(alpha > HIGH), with a disk: all pixels within `radius` of an uncertain
+    The band is dilate(alpha > low) without erode(alpha > high), with a disk: all pixels within `radius` of an uncertain
     pixel, or of an edge between certain foreground and certain background. It is blurred over (2·radius + 1)² pixels,
     so pixels farther than 2·radius from all of these have weight 0.
 
     Args:
         alpha: float32 (H, W), 0..1.
         radius: In pixels.
+        reach: What counts as certain.
 
     Returns:
         float32 (H, W), 0..1.
     """
     side = 2 * radius + 1
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    perhaps = cv2.dilate((alpha > LOW).view(np.uint8), disk)
-    surely = cv2.erode((alpha > HIGH).view(np.uint8), disk)
+    perhaps = cv2.dilate((alpha > reach.low).view(np.uint8), disk)
+    surely = cv2.erode((alpha > reach.high).view(np.uint8), disk)
     weight: NDArray[np.float32] = cv2.blur((perhaps > surely).astype(np.float32), (side, side))
     return weight

@@ -40,7 +40,7 @@ class Tensors:
     """The outputs of a model that does not answer with a saliency.
 
     Attributes:
-        values: Its outputs by name, each with a batch axis of one.
+        values: Its outputs by name, each with a batch axis.
         model: Name of the model that answered.
         version: Its version, as the server counts.
     """
@@ -125,7 +125,7 @@ class Transport(Protocol):
 
         Args:
             model: Name of the model.
-            tensors: Its inputs by name, each with a batch axis of one.
+            tensors: Its inputs by name, each with a batch axis.
             outputs: Names of the outputs that are wanted.
             timeout_s: Seconds after which to give up, queueing included.
             options: As for `infer`.

@@ -45,6 +45,16 @@ def centred_disk(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.clip((size / 3 - radius_px) / edge_px + 0.5, 0, 1).astype(np.float32)
 
 
+def refined_plane(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The alpha of a matting stage that changes nothing.
+
+    Args:
+        planes: (n, T, T, 9) uint8, as `tuft.contract` describes them.
+    """
+    index = contract.MATTING_PLANES.index("refined")
+    return planes[..., index : index + 1]
+
+
 class FakeTransport:
     """Answers at once: with a saliency that the test computes, or with the errors that it was given.
 
@@ -57,11 +67,14 @@ class FakeTransport:
         version: The version that they answer with.
         mask_from_prompt: Answers prompts: called with the square picture (S, S, 3) uint8, the points (p, 2) in its
             pixels and their labels (p,), see `tuft.contract`; returns logits (256, 256). None: no such model is served.
+        matte_from_planes: Called with tiles for the matting stage, (n, T, T, 9) uint8, if `models` names it; returns
+            their alpha, (n, T, T, 1) uint8.
 
     Attributes:
         failures: Those still to be raised; more can be appended.
         requests: Name of the model of each inference asked for, failed ones included, in order.
         options: The options of each of them.
+        tiles: How many tiles the matting stage was asked for.
     """
 
     def __init__(
@@ -69,17 +82,20 @@ class FakeTransport:
         saliency_from_image: Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]] = centred_disk,
         *,
         failures: Iterable[Exception] = (),
-        models: Sequence[str] = ALL_MODELS,
+        models: Sequence[str] = contract.OWN_MODELS,
         adopted: Mapping[str, int] = _NONE,
         resizes: Mapping[str, Resize] = _NO_RESIZES,
         version: str = "1",
         mask_from_prompt: MaskFromPrompt | None = None,
+        matte_from_planes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = refined_plane,
     ) -> None:
         self.requests: list[str] = []
         self.options: list[CallOptions] = []
+        self.tiles = 0
         self._saliency_from_image = saliency_from_image
         self.failures = deque(failures)
         self._mask_from_prompt = mask_from_prompt
+        self._matte_from_planes = matte_from_planes
         self._models = (*models, *adopted, *(() if mask_from_prompt is None else contract.PROMPT_MODELS))
         self._sizes = {**_OWN_SIZES, **adopted}
         self._resizes = resizes
@@ -106,8 +122,13 @@ class FakeTransport:
         timeout_s: float,
         options: CallOptions | None = None,
     ) -> Tensors:
-        """The next failure, or the answer of the model for prompts; its embeddings are the picture itself."""
+        """The next failure, or the answer of the matting stage or of the model for prompts.
+
+        The embeddings of that are the picture itself.
+        """
         options = options or CallOptions()
+        if model == contract.MATTING_MODEL:
+            return self._mattes(tensors[contract.MATTING_INPUT_NAME], options)
         self._count(model, options)
         if model == contract.ENCODER:
             values = {contract.EMBEDDING_NAMES[0]: tensors[contract.INPUT_NAME]}
@@ -121,6 +142,17 @@ class FakeTransport:
                 contract.SCORES_NAME: np.ones((1, contract.MASKS_PER_PROMPT), np.float32),
             }
         return Tensors(values, model, options.version or self._version)
+
+    def _mattes(self, planes: NDArray[np.uint8], options: CallOptions) -> Tensors:
+        """The matting stage's answer, which is no inference of a photograph and uses up no failure."""
+        with self._lock:
+            self._require_open()
+            options.cancel.raise_if_cancelled()
+            self.tiles += len(planes)
+        self._require_served(contract.MATTING_MODEL)
+        values = {contract.MATTING_OUTPUT_NAME: self._matte_from_planes(planes)}
+        options.cancel.raise_if_cancelled()
+        return Tensors(values, contract.MATTING_MODEL, options.version or self._version)
 
     def _count(self, model: str, options: CallOptions) -> None:
         """Notes an inference, and raises the failure that is due for it."""
@@ -168,7 +200,7 @@ class FakeTransport:
     def other_models(self, key: str = "") -> tuple[str, ...]:
         """The models given that are not tuft's."""
         self._require_open()
-        return tuple(name for name in self._models if name not in (*ALL_MODELS, *contract.PROMPT_MODELS))
+        return tuple(name for name in self._models if name not in (*contract.OWN_MODELS, *contract.PROMPT_MODELS))
 
     def ready_versions(self, model: str) -> tuple[str, ...]:
         """The version given, of the models given."""

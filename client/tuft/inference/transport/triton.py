@@ -285,8 +285,7 @@ class TritonTransport:
         with self._failures_as_ours("its models", PROBE_TIMEOUT_S):
             index = self._client.get_model_repository_index(headers=headers, client_timeout=PROBE_TIMEOUT_S).models
         ready = {entry.name for entry in index if entry.state == "READY"}
-        own = {spec.name for spec in contract.MODELS.values()}
-        return tuple(sorted(ready - own - set(contract.PROMPT_MODELS)))
+        return tuple(sorted(ready - set(contract.OWN_MODELS) - set(contract.PROMPT_MODELS)))
 
     def server_info(self) -> ServerInfo:
         """Name and version of the server."""

@@ -1,0 +1,152 @@
+"""Alpha by the matting stage: a network at the photograph's own resolution, in tiles along the edges.
+
+Tiles overlap, and where they do the result is a weighted mean of theirs, so that no seam shows. Weights are sixteenths
+which add up to one exactly. Only tiles that touch the band are computed.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tuft import contract
+from tuft.imaging.refine.band import WIDE, Band
+from tuft.imaging.refine.edges import edge_models, move
+from tuft.imaging.refine.estimates import estimates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from tuft.imaging.refine.estimates import Estimates
+    from tuft.imaging.refine.tiles import Region
+
+    # Maps tiles, uint8 [n, T, T, 9] as `tuft.contract` describes them, to alpha, uint8 [n, T, T, 1].
+    Stage = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+_SIDE: Final = contract.MATTING_TILE
+# Neighbouring tiles share this many pixels. The outermost of them know little of what is around: they get no weight.
+_OVERLAP: Final = 80
+_UNSEEN: Final = 24
+_STEP: Final = _SIDE - _OVERLAP
+# Weights along one axis are multiples of a sixteenth, so 16 · 16 · 255 fits into 16 bits.
+_PARTS: Final = 16
+_WHOLE: Final = _PARTS * _PARTS
+# The guided filter flattens what the stage has decided less than it flattens a network's edges.
+_CONTRAST: Final = np.float32(1.05)
+# Tiles per request; the next are prepared while the network works.
+_BATCH: Final = 8
+
+
+def matted(rgb: NDArray[np.uint8], alpha: NDArray[np.float32], size: int, stage: Stage) -> NDArray[np.float32]:
+    """Refines alpha with the matting stage, and lets the guided filter draw what it decided.
+
+    Args:
+        rgb: uint8 (H, W, 3), the photograph.
+        alpha: float32 (H, W), 0..1, the network's saliency at the photograph's size.
+        size: Working size of the network in pixels; it determines how coarse `alpha` is.
+        stage: The matting stage; its exceptions are passed on.
+
+    Returns:
+        float32 (H, W), 0..1.
+    """
+    known = estimates(rgb, alpha, size)
+    if known is None:
+        return alpha.copy()
+    scale = max(alpha.shape) / size
+    band = Band.around(alpha, scale, WIDE)
+    decided = _blended(known, band, stage)
+    move(decided, rgb, band, edge_models(rgb, decided, decided, scale), _CONTRAST)
+    return decided
+
+
+def _blended(known: Estimates, band: Band, stage: Stage) -> NDArray[np.float32]:
+    """The stage's alpha within the band, float32 (H, W); the estimate elsewhere."""
+    height, width = known.refined.shape
+    places = list(_places(band, (height, width)))
+    sums = np.zeros((height, width), np.uint16)
+    ramps = [_ramps(length) for length in (height, width)]
+    for batch, mattes in _computed(known, places, stage):
+        for (row, column), matte in zip(batch, mattes, strict=True):
+            weight = np.outer(ramps[0][row], ramps[1][column])
+            inside, (rows, columns) = _inside(row, column, (height, width))
+            sums[inside] += matte[:rows, :columns, 0] * weight[:rows, :columns]
+    return _mixed(known.refined, sums, band)
+
+
+def _mixed(alpha: NDArray[np.float32], sums: NDArray[np.uint16], band: Band) -> NDArray[np.float32]:
+    """The weighted sums as alpha, by the band's weight; `alpha` is changed."""
+    for start in range(0, len(sums), _SIDE):
+        rows = slice(start, min(start + _SIDE, len(sums)))
+        region = (rows, slice(0, sums.shape[1]))
+        moved = sums[rows] * np.float32(1 / (255 * _WHOLE))
+        moved -= alpha[rows]
+        moved *= band.weight(region)
+        alpha[rows] += moved
+    return alpha
+
+
+def _computed(
+    known: Estimates, places: Sequence[tuple[int, int]], stage: Stage
+) -> Iterator[tuple[Sequence[tuple[int, int]], NDArray[np.uint8]]]:
+    """Batches of tiles, by their row and column, and the stage's answers."""
+    # One request at a time: a server with a bounded queue may let a second one wait, even when it is idle again.
+    with ThreadPoolExecutor(1) as network:
+        before = None
+        for first in range(0, len(places), _BATCH):
+            batch = places[first : first + _BATCH]
+            tiles = np.stack([_tile(known, row, column) for row, column in batch])
+            reply = network.submit(stage, tiles)
+            if before is not None:
+                yield before[0], before[1].result()
+            before = batch, reply
+        if before is not None:
+            yield before[0], before[1].result()
+
+
+def _places(band: Band, size_hw: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Row and column of each tile that touches the band."""
+    counts = [max(1, -(-(length - _OVERLAP) // _STEP)) for length in size_hw]
+    for row in range(counts[0]):
+        for column in range(counts[1]):
+            inside, _ = _inside(row, column, size_hw)
+            if band.weight(inside).any():
+                yield row, column
+
+
+def _inside(row: int, column: int, size_hw: tuple[int, int]) -> tuple[Region, tuple[int, int]]:
+    """The part of a tile that lies in the picture, and its height and width."""
+    spans = [
+        slice(index * _STEP, min(index * _STEP + _SIDE, length))
+        for index, length in zip((row, column), size_hw, strict=True)
+    ]
+    return (spans[0], spans[1]), (spans[0].stop - spans[0].start, spans[1].stop - spans[1].start)
+
+
+def _tile(known: Estimates, row: int, column: int) -> NDArray[np.uint8]:
+    """One tile's planes; beyond the picture its outermost pixels are repeated."""
+    height, width = known.refined.shape
+    inside, (rows, columns) = _inside(row, column, (height, width))
+    planes = known.planes(inside)
+    if (rows, columns) != (_SIDE, _SIDE):
+        planes = np.pad(planes, ((0, _SIDE - rows), (0, _SIDE - columns), (0, 0)), mode="edge")
+    return planes
+
+
+def _ramps(length: int) -> list[NDArray[np.uint16]]:
+    """The weights of each tile along an axis, in sixteenths; at every pixel they add up to 16."""
+    count = max(1, -(-(length - _OVERLAP) // _STEP))
+    rise = np.linspace(0, _PARTS, _OVERLAP - 2 * _UNSEEN + 2)[1:-1]
+    rising = np.concatenate([np.zeros(_UNSEEN), np.rint(rise), np.full(_UNSEEN, _PARTS)]).astype(np.uint16)
+    ramps = []
+    for index in range(count):
+        weights = np.full(_SIDE, _PARTS, np.uint16)
+        if index:
+            weights[:_OVERLAP] = rising
+        if index + 1 < count:
+            weights[-_OVERLAP:] = _PARTS - rising
+        ramps.append(weights)
+    return ramps
