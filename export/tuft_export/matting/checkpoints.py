@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # The weights that ship with tuft.
 SHIPPED: Final = Path(__file__).with_name("matting.safetensors")
-SHIPPED_SHA256: Final = "265e19f1f9cf40cc60c24f2b122324fc1dcec5363e73c6c3753ed3aa7733e8b1"
+SHIPPED_SHA256: Final = "676f6abfbb70f4bfb7c8cc59d565ee79ed03e225391408c1299e1cab241bbb4c"
 _UNUSED: Final = "num_batches_tracked"
 
 

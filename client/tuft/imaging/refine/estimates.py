@@ -18,8 +18,8 @@ from tuft.imaging.refine.palette import Palette
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tuft.imaging.refine.grid import Region
     from tuft.imaging.refine.linear_models import ColourModels
-    from tuft.imaging.refine.tiles import Region
 
     Plane = NDArray[np.float32]
 

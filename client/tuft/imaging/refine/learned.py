@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft.imaging.refine.estimates import Estimates
-    from tuft.imaging.refine.tiles import Region
+    from tuft.imaging.refine.grid import Region
 
     # Maps tiles, uint8 [n, T, T, 9] as `tuft.contract` describes them, to alpha, uint8 [n, T, T, 1].
     Stage = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
