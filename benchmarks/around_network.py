@@ -38,7 +38,7 @@ from tuft import Client, FakeTransport
 from tuft.imaging.refine import estimate_foreground
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -83,7 +83,7 @@ def main() -> None:
         "runs": runs,
         "peak_mb": peaks,
     }
-    print(f"{data['machine']}, load {data['load']:.1f}\n\n{table(runs, peaks)}")
+    print(table(data))
     if options.photos:
         data["colours"] = colours(options.photos)
         data["colour ms"] = colour_times(jpeg, saliency)
@@ -186,11 +186,12 @@ def _peak_in_a_fresh_process(name: str, files: tuple[Path, Path], against: Path 
     return float(done.stdout.split()[-1])
 
 
-def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
+def table(data: Mapping[str, Any]) -> str:
     """Formats medians by stage and in total, ratios to tuft's, and peak memory.
 
     "After" covers the stages after the network, the only ones that are measured for the peer.
     """
+    runs, peaks = data["runs"], data["peak_mb"]
     header = ["", "stages, ms", "CPU, ms", "all, ms", "times tuft's", "after, ms", "times tuft's", "peak, MB"]
     rows = [header, ["---"] * 2 + ["---:"] * 6]
     for name, of_name in runs.items():
@@ -201,7 +202,7 @@ def table(runs: dict[str, list[Milliseconds]], peaks: dict[str, float]) -> str:
             median, of_tuft = (_median_of_sums(runs[one], left_out) for one in (name, TUFT))
             row += [f"{median:.0f}", f"{median / of_tuft:.1f}"]
         rows.append([*row, f"{peaks[name]:.0f}"])
-    return markdown_table(rows)
+    return f"{data['machine']}, load {data['load']:.1f}; {data['megapixels']:g} megapixels\n\n{markdown_table(rows)}"
 
 
 def _median_of_sums(runs: Sequence[Milliseconds], left_out: Sequence[str]) -> float:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tuft.presets import Resize
 
 
-# Small enough for no thread to wait for another.
-_STRIPS_A_THREAD: Final = 4
+# Few enough for no thread to wait for another, and for little memory.
+_STRIP_ROWS: Final = 192
 
 
 def network_image(rgb: NDArray[np.uint8], size: int, resize: Resize) -> tuple[NDArray[np.uint8], Geometry]:
@@ -61,7 +61,7 @@ def _resized(rgb: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np.uin
             resized[rows] = _resized_channel(channel, (len(channel), width))
 
     with ThreadPoolExecutor(THREADS) as pool:  # Pillow releases the GIL, and reads a grey array without a copy
-        list(pool.map(across, strips(rgb.shape[0], -(-rgb.shape[0] // (_STRIPS_A_THREAD * THREADS)))))
+        list(pool.map(across, strips(rgb.shape[0], _STRIP_ROWS)))
         channels = list(pool.map(lambda channel: _resized_channel(channel, (height, width)), narrow))
     box: NDArray[np.uint8] = cv2.merge(channels)
     return box

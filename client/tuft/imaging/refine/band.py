@@ -85,7 +85,7 @@ class Band:
         """The weights of the pixels of blocks: a function that returns float32 (n, side²), 0..1."""
         if self.cell == 1:
             return lambda blocks: blocks.of(self.weights).reshape(len(blocks), -1)
-        weights = Enlarged(self.weights[None], self.cell, side)
+        weights = Enlarged([self.weights], self.cell, side)
         return lambda blocks: weights.at(blocks)[0]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -158,18 +158,16 @@ class Enlarged:
     In blocks of whole cells, interpolation is the same linear map of the cells in and around each block.
 
     Args:
-        planes: float32 (p, h, w), on a grid over the picture.
+        planes: Each float32 (h, w), on a grid over the picture.
         cell: Side of a cell in pixels.
         side: Side of the blocks in pixels, a multiple of `cell`.
     """
 
-    def __init__(self, planes: NDArray[np.float32], cell: int, side: int) -> None:
+    def __init__(self, planes: Sequence[NDArray[np.float32]], cell: int, side: int) -> None:
         self._across = side // cell
-        height, width = planes.shape[1:]
-        overhang = [(1, 1 + -length % self._across) for length in (height, width)]
-        padded = np.pad(planes, [(0, 0), *overhang], mode="edge")
-        self._planes = list(padded)
-        self._stride = padded.shape[2]
+        overhang = [(1, 1 + -length % self._across) for length in planes[0].shape]
+        self._planes = [np.pad(plane, overhang, mode="edge") for plane in planes]
+        self._stride = self._planes[0].shape[1]
         near = np.arange(self._across + 2)
         self._near = (near[:, None] * self._stride + near).ravel()
         weights = _interpolation(cell, self._across)

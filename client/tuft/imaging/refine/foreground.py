@@ -67,7 +67,7 @@ def estimate_foreground(rgb: NDArray[np.uint8], alpha: Plane) -> NDArray[np.uint
     if not len(blocks):
         return rgb.copy()
     near, part = blocks.cropped(_MARGIN * cell)
-    layers_at = Enlarged(_layers(rgb[part], alpha[part], cell, near), cell, near.side)
+    layers_at = Enlarged(list(_layers(rgb[part], alpha[part], cell, near)), cell, near.side)
     foreground = rgb.copy()  # not before: the layers have taken memory for a while
     for batch in near.batches():
         seen, shares = batch.of(rgb[part]), batch.of(alpha[part]).reshape(len(batch), -1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import cv2
 import numpy as np
+
+from tuft.imaging.pixels import strips
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 
+# Rows that are averaged at once.
+_STRIP_ROWS: Final = 256
 # Rows and columns of a picture.
 Region = tuple[slice, slice]
 
@@ -68,11 +72,21 @@ def _padded(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
 
 
 def _averaged(picture: NDArray[Pixel], cell: int) -> NDArray[Pixel]:
-    grid_wh = (picture.shape[1] // cell, picture.shape[0] // cell)
-    if cell > 2 and cell % 2 == 0 and picture.dtype == np.uint8:  # OpenCV halves many times faster than it divides
-        picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    cells: NDArray[Pixel] = cv2.resize(picture, grid_wh, interpolation=cv2.INTER_AREA)
+    height, width = picture.shape[0] // cell, picture.shape[1] // cell
+    if cell <= 2 or cell % 2 or picture.dtype != np.uint8:
+        return _area_means(picture, (height, width))
+    # OpenCV halves bytes many times faster than it divides them by more, and strips keep the halves small.
+    cells: NDArray[Pixel] = np.empty((height, width, *picture.shape[2:]), picture.dtype)
+    for rows in strips(height, max(1, _STRIP_ROWS // cell)):
+        strip = picture[rows.start * cell : rows.stop * cell]
+        half = _area_means(strip, (strip.shape[0] // 2, strip.shape[1] // 2))
+        cells[rows] = _area_means(half, (rows.stop - rows.start, width))
     return cells
+
+
+def _area_means(picture: NDArray[Pixel], size_hw: tuple[int, int]) -> NDArray[Pixel]:
+    means: NDArray[Pixel] = cv2.resize(picture, size_hw[::-1], interpolation=cv2.INTER_AREA)
+    return means
 
 
 def planes_of(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

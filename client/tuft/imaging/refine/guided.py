@@ -14,11 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
 
 from tuft.imaging.refine.band import are_certain
 from tuft.imaging.refine.blocks import Blocks
-from tuft.imaging.refine.grid import cells_of, planes_of
+from tuft.imaging.refine.grid import cells_of
 from tuft.imaging.refine.linear_models import ColourModels
 from tuft.imaging.refine.surroundings import Surroundings, box_means
 
@@ -72,7 +73,7 @@ def guided_models(
     """
     guide, share = cells_of(rgb, window.cell), cells_of(alpha, window.cell // alpha_cell)
     margin = 2 * window.radius  # each model depends on two windows: its own, and that of the average
-    around = Surroundings([*(planes_of(guide) / np.float32(255)), share], _SIDE, margin, "symmetric")
+    around = Surroundings([*cv2.split(guide), share], _SIDE, margin, "symmetric")
     fitted = np.zeros((5, *share.shape), np.float32)
 
     every = Blocks.touching(np.ones(share.shape, np.bool_), 1, _SIDE, (share.shape[0], share.shape[1]))
@@ -80,7 +81,8 @@ def guided_models(
         gathered = around.of(blocks)
         uncertain = ~are_certain(gathered[3])
         if uncertain.any():
-            models = _averaged_models(gathered[:3, uncertain], gathered[3, uncertain], window.radius)
+            colours = gathered[:3, uncertain] * np.float32(1 / 255)
+            models = _averaged_models(colours, gathered[3, uncertain], window.radius)
             chosen = blocks.chosen(uncertain)
             for plane, model in zip(fitted, models, strict=True):
                 chosen.put(plane, model[:, margin:-margin, margin:-margin])

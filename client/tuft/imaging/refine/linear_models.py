@@ -41,7 +41,7 @@ class ColourModels:
 
     def in_blocks(self, side: int) -> Enlarged:
         """Slopes, offset and trust at the pixels of blocks of this side: five planes."""
-        return Enlarged(np.stack([*self.slopes, self.offset, self.trust]), self.cell, side)
+        return Enlarged([*self.slopes, self.offset, self.trust], self.cell, side)
 
 
 def moved(alpha: Plane, rgb: NDArray[np.uint8], models: Planes) -> Plane:

@@ -26,13 +26,15 @@ class Surroundings:
     """Planes of a grid, to be gathered in blocks with a margin.
 
     Args:
-        planes: Each float32 (h, w), contiguous.
+        planes: Each float32 or uint8 (h, w), contiguous.
         side: Side of the blocks in cells.
         margin: Cells around each block.
         mode: How planes are mirrored beyond the picture, as in `numpy.pad`.
     """
 
-    def __init__(self, planes: Sequence[Plane], side: int, margin: int, mode: Literal["reflect", "symmetric"]) -> None:
+    def __init__(
+        self, planes: Sequence[Plane | NDArray[np.uint8]], side: int, margin: int, mode: Literal["reflect", "symmetric"]
+    ) -> None:
         self._planes, self._side, self._margin = planes, side, margin
         self._whole = side + 2 * margin
         # The place of every row and column, also of those beyond the picture.

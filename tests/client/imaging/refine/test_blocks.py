@@ -50,7 +50,7 @@ def test_cells_are_interpolated_between_their_centres(size_hw: tuple[int, int], 
     cells = np.random.default_rng(cell).random((2, *grid_hw(size_hw, cell)), dtype=np.float32)
     places = np.meshgrid(*((np.arange(length) + 0.5) / cell - 0.5 for length in size_hw), indexing="ij")
     side = block_side(cell)
-    enlarged, found = Enlarged(cells, cell, side), np.zeros((2, *size_hw), np.float32)
+    enlarged, found = Enlarged(list(cells), cell, side), np.zeros((2, *size_hw), np.float32)
     for batch in everywhere(size_hw, side).batches():
         for plane, values in zip(found, enlarged.at(batch), strict=True):
             batch.put(plane, values.reshape(-1, side, side))

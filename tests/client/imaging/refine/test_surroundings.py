@@ -18,7 +18,7 @@ def test_blocks_have_their_surroundings_mirrored_at_the_picture(
 ) -> None:
     planes = np.random.default_rng(side).random((2, *size_hw), dtype=np.float32)
     padded = np.pad(planes, [(0, 0), *[(margin, margin + side)] * 2], mode=mode)  # type: ignore[call-overload]
-    around = Surroundings(planes, side, margin, mode)  # type: ignore[arg-type]
+    around = Surroundings(list(planes), side, margin, mode)  # type: ignore[arg-type]
     for batch in Blocks.touching(np.ones(size_hw, np.bool_), 1, side, size_hw).batches(margin):
         gathered = around.of(batch)
         for i, (row, column) in enumerate(zip(batch.rows, batch.columns, strict=True)):
