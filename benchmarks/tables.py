@@ -31,6 +31,7 @@ _OTHERS: Final = (
     "docs/measurements.md",
     "docs/matting.md",
     "docs/models.md",
+    "docs/speed.md",
     "docs/video.md",
     "training/README.md",
     "export/tuft_export/demo/README.md",
