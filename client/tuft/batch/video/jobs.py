@@ -136,7 +136,7 @@ class _Job:
         self._target, self._client, self._ways, self._appearance = target, client, ways, appearance
         require_not_isolated(client.settings)
         self._format = video_format(target, appearance.format)
-        _require_free(target, self._format)
+        _require_free(source, target, self._format)
         self._clip = examine(source, max_pixels=client.settings.max_pixels)
         self._backdrop = _backdrop(appearance, self._clip, client.settings.max_pixels)
         self._translucent = _is_translucent(self._format, appearance, self._backdrop)
@@ -156,6 +156,9 @@ class _Job:
         except (ImageError, OptionError):  # the same again would fail again
             segments.remove()
             raise
+        finally:
+            if self._backdrop is not None:
+                self._backdrop.close()
         segments.remove()
         return VideoReport(
             self._target, segments.frames, resumed, segments.subjects, asked,
@@ -196,13 +199,14 @@ class _Job:
 
     def _join(self, segments: Segments) -> bool:
         """Makes the file of its segments, and gives it its name at the end."""
-        temporary = temporary_in(self._target.absolute().parent)
+        final = Path(os.path.realpath(self._target))  # of a link the target is replaced
+        temporary = temporary_in(final.parent)
         try:
             look = self._look(segments.finished[0].size_hw, self._format)
             sound = join(segments.parts, look, temporary)
-            if self._target.is_dir():
-                self._target.rmdir()  # it is empty
-            temporary.replace(self._target)
+            if final.is_dir():
+                final.rmdir()  # it is empty
+            temporary.replace(final)
         except OSError as exc:
             raise cannot_be_written(self._target, exc) from exc
         finally:
@@ -326,12 +330,15 @@ def require_not_isolated(settings: Settings) -> None:
         raise OptionError("Videos are decoded in this process: leave out isolate_decoding, or the video.")
 
 
-def _require_free(target: Path, format: VideoFormat) -> None:
+def _require_free(source: Path, target: Path, format: VideoFormat) -> None:
     """Checks early what would be found late: where the video is to go.
 
     Raises:
+        OptionError: It would replace its source.
         OutputError: A folder is missing, or in the way.
     """
+    if target.is_file() and source.is_file() and target.samefile(source):
+        raise OptionError(f"{shown(target)} would replace the video that it is made of: give another name.")
     folder = target.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"There is no folder {shown(folder)}: make it, or give another one.")

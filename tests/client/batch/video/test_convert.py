@@ -194,6 +194,7 @@ def test_a_video_without_any_subject_is_told(tmp_path: Path, video_client: Clien
         ("out.webm", {"background": "red", "output_type": "mask"}, OptionError, "A background goes behind"),
         ("stacked.mp4", {"background": "red"}, OptionError, "stacked shows colours and their matte"),
         ("out.webm", {"change": lambda cutout: cutout.cropped()}, OptionError, "need one size"),
+        ("clip.mp4", {"background": "red"}, OptionError, "would replace the video that it is made of"),
         ("missing/out.webm", {}, OutputError, "There is no folder"),
         ("", {"format": "webm"}, OutputError, "is a folder"),
         ("", {"format": "frames"}, OutputError, "has files already"),
