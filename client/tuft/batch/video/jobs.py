@@ -169,16 +169,17 @@ class _Job:
         """Cuts out what is not done yet; returns the number of requests."""
         done = segments.frames
         past = _load_past(segments) if done else None
-        requests: set[str] = set()
+        asked, latest = 0, ""
         frames = read_frames(self._clip, skip=done)
         with closing(frames), _Open(segments, self._look, segment_frames) as open_segment:
             with closing(cut_out(frames, self._client, self._ways, past)) as cutouts:
                 for frame, cutout, past in cutouts:
-                    requests.add(cutout.request_id)
+                    asked += cutout.request_id not in ("", latest)  # tracked frames have that of their keyframe
+                    latest = cutout.request_id
                     open_segment.add(frame, cutout, past, self._render)
                     on_progress(frame.index + 1, max(frame.index + 1, self._clip.frames))
             open_segment.finish()
-        return len(requests - {""})
+        return asked
 
     def _render(self, frame: Frame, cutout: Cutout) -> NDArray[np.uint8]:
         """The pixels of a frame of the video: uint8 (H, W, 3) or (H, W, 4)."""
