@@ -94,11 +94,11 @@ def measure_peer(folder: Path) -> dict[str, Any]:
     from tuft_export.checkpoints import checkpoint_from_name
     from tuft_export.publishing.publish import PublishOptions, publish
 
+    made = recorded(folder / "peer.mp4", PEER_FRAMES, size_hw=(480, 640), encoder={"bf": "0"}, **_head())
+    source = _with_sound(made.path, folder / "source.mp4")
     checkpoint = published_checkpoint(folder)
     repository = folder / "repository"
     publish(checkpoint_from_name(str(checkpoint), SIZE), PublishOptions(repository, sizes=(SIZE,)))
-    made = recorded(folder / "peer.mp4", PEER_FRAMES, size_hw=(480, 640), **_head())
-    source = _with_sound(made.path, folder / "source.mp4")
     command = [sys.executable, "-m", "_video.peer", str(checkpoint), str(source), str(folder / "peer")]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     peer_s = float(json.loads(done.stdout.splitlines()[-1])["seconds"])

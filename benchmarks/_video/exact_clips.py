@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SIZE_HW: Final = (240, 320)
 FRAMES: Final = 24
 RATE: Final = 25
+_PLAIN: Final[Mapping[str, str]] = {}
 # From a group to its clips: a seed, and what `tuft_training.clips.clip` takes.
 CLIPS: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
     "tripod": {
@@ -52,13 +53,20 @@ class ExactClip:
     shots: list[int]
 
 
-def recorded(path: Path, frames: int = FRAMES, *, size_hw: tuple[int, int] = SIZE_HW, **how: Any) -> ExactClip:
-    """Generates a clip and records it as H.264 at a camera's bitrate (CRF 18)."""
+def recorded(
+    path: Path,
+    frames: int = FRAMES,
+    *,
+    size_hw: tuple[int, int] = SIZE_HW,
+    encoder: Mapping[str, str] = _PLAIN,
+    **how: Any,
+) -> ExactClip:
+    """Generates a clip and records it as H.264 at a camera's bitrate (CRF 18); `encoder` are further options."""
     import av
 
     made = list(clip(how.pop("seed"), size_hw, frames, **how))
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=RATE, options={"crf": "18"})
+        stream = output.add_stream("libx264", rate=RATE, options={"crf": "18", **encoder})
         stream.height, stream.width = size_hw
         stream.pix_fmt = "yuv420p"
         for frame in made:
