@@ -26,7 +26,7 @@ from tqdm import tqdm
 from tuft import Box, Client, NoSubjectError, Points, Settings, contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from _prompts.stand_in import Damage
     from numpy.typing import NDArray
@@ -43,6 +43,7 @@ with packages():
 
 SIZE_HW: Final = (960, 1280)
 _HALF: Final = 0.5
+_FIGURES: Final = ("mask_iou", "iou", "others_share", "agreement")
 
 
 @dataclass(frozen=True)
@@ -157,25 +158,30 @@ def _mask_iou(alpha: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
     return intersection_over_union(mask, alpha >= _HALF)
 
 
-def table(found: Mapping[str, Sequence[Figures]]) -> str:
-    """Means, and the worst subject."""
+def table(result: Mapping[str, Any]) -> str:
+    """Formats what `main` has measured: means and the worst subject by way, then the cost of SAM 2's halves."""
     head = ["prompt", "mask's IoU", "IoU", "lowest IoU", "of the others, %", "most, %", "agreement"]
     rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
-    for way, figures in found.items():
-        ious, shares = [each.iou for each in figures], [100 * each.others_share for each in figures]
-        mask_iou, agreement = (np.mean([getattr(each, name) for each in figures]) for name in ("mask_iou", "agreement"))
+    for way, figures in result["figures"].items():
+        mask_iou, iou, share, agreement = (np.array([each[name] for each in figures]) for name in _FIGURES)
         rows.append(
             [
                 way,
-                f"{mask_iou:.3f}" if mask_iou else "",
-                f"{np.mean(ious):.3f}",
-                f"{min(ious):.3f}",
-                f"{np.mean(shares):.2f}",
-                f"{max(shares):.2f}",
-                f"{agreement:.3f}" if agreement else "",
+                f"{mask_iou.mean():.3f}" if mask_iou.any() else "",
+                f"{iou.mean():.3f}",
+                f"{iou.min():.3f}",
+                f"{100 * share.mean():.2f}",
+                f"{100 * share.max():.2f}",
+                f"{agreement.mean():.3f}" if agreement.any() else "",
             ]
         )
-    return markdown_table(rows)
+    count = len(next(iter(result["figures"].values()), ()))
+    text = f"{result['machine']}; {count} subjects, network {result['network']}\n\n{markdown_table(rows)}"
+    times = result.get("speed_ms", {})
+    if not times:
+        return text
+    told = ", ".join(f"{name} {ms:.0f} ms" for name, ms in times.items())
+    return f"{text}\n\nSAM 2.1 tiny with random weights, ONNX Runtime, one call: {told}."
 
 
 def speed(repository: Path, repeats: int) -> dict[str, float]:
@@ -232,16 +238,16 @@ def main() -> None:
     stand_in, settings = StandIn(network), Settings(preset=options.preset, timeout_s=600.0)
     clients = [Client(settings=settings, transport=each) for each in (network, stand_in)]
     found = measure(held_out(options.scenes), Contestants(clients[0], clients[1], stand_in, options.size))
-    print(f"{machine()}\n\n{table(found)}")
     result: dict[str, Any] = {
         "machine": machine(),
+        "network": f"demo, {options.size or options.preset}",
         "figures": {way: [asdict(each) for each in figures] for way, figures in found.items()},
     }
     if options.speed:
         with tempfile.TemporaryDirectory() as folder:
             random_tiny(Path(folder))
             result["speed_ms"] = speed(Path(folder), options.repeats)
-        print("\n" + ", ".join(f"{name} {ms:.0f} ms" for name, ms in result["speed_ms"].items()))
+    print(table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 

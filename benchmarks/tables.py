@@ -32,6 +32,7 @@ _OTHERS: Final = (
     "docs/matting.md",
     "docs/models.md",
     "docs/speed.md",
+    "docs/prompts.md",
     "docs/video.md",
     "training/README.md",
     "export/tuft_export/demo/README.md",

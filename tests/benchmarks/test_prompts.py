@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import prompts
 import pytest
@@ -46,8 +48,12 @@ def test_the_stand_ins_masks_are_as_bad_as_they_claim(found: dict[str, list[prom
 
 
 def test_the_table_has_a_row_for_every_way(found: dict[str, list[prompts.Figures]]) -> None:
-    text = prompts.table(found)
-    assert all(way in text for way in found)
+    figures = {way: [dataclasses.asdict(each) for each in rows] for way, rows in found.items()}
+    result = {"machine": "a machine", "network": "demo, 384", "figures": figures, "speed_ms": {"decoder, least": 41.6}}
+    text = prompts.table(result)
+    assert all(f"| {way} |" in text for way in found)
+    assert "2 subjects, network demo, 384" in text
+    assert "decoder, least 42 ms" in text
 
 
 def test_a_damaged_mask_is_damaged_as_named() -> None:
