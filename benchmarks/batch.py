@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -82,7 +83,7 @@ def overhead(photos: Path, work: Path, count: int, rounds: int) -> dict[str, Any
 
 
 def _plain_loop(files: Sequence[Path]) -> float:
-    with Client("local") as client:
+    with Client(_url()) as client:
         client.remove(files[0], **_OPTIONS).to_bytes("png")  # loads the model
         began_s = time.perf_counter()
         for file in files:
@@ -102,10 +103,15 @@ def _on_ray(photos: Path, output: Path, on_rows: Any) -> BatchReport:
     def count(rows: Sequence[Row]) -> None:
         on_rows(len(rows))
 
-    settings = Settings(url="local")
+    settings = Settings(url=_url())
     return run_batch(
         photos, output, BatchOptions(**_OPTIONS), settings=settings, engine="ray", cluster=Cluster(), on_rows=count
     )
+
+
+def _url() -> str:
+    """What computes: the demo, or the models of `--repository`."""
+    return os.environ.get("TUFT_URL", "local")
 
 
 def _rows(output: Path) -> list[dict[str, Any]]:
@@ -209,21 +215,27 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="of overhead; %(default)s by default")
     parser.add_argument("--kills", type=int, default=20, help="%(default)s by default")
     parser.add_argument("--keys", type=int, default=1_000_000, help="%(default)s by default")
+    parser.add_argument("--repository", type=Path, help="computes instead of the demo, in errors, overhead and kills")
     parser.add_argument("--json", type=Path, help="where the raw numbers go")
     options = parser.parse_args()
+    if options.repository:
+        os.environ["TUFT_URL"] = f"local:{options.repository}"
     data: dict[str, Any] = {**machine_facts()}
     if options.json and options.json.is_file():
         data = {**json.loads(options.json.read_text()), **data}
+    network = "demo" if options.repository is None else "one that costs next to nothing"
     for measure in options.measure:
         with tempfile.TemporaryDirectory(prefix="tuft-batch-") as folder:
             work, photos = Path(folder), Path(folder, "photos")
             if measure == "errors":
-                data[measure] = errors(photos, work, options.photographs, options.broken)
+                data[measure] = {"network": network} | errors(photos, work, options.photographs, options.broken)
             elif measure == "overhead":
-                data[measure] = overhead(photos, work, 160, options.rounds)
+                data[measure] = {"network": network} | overhead(photos, work, 160, options.rounds)
             elif measure == "kills":
                 archive(photos, 600, 12)
-                data[measure] = killed(photos, work, demo_repository(), options.kills)
+                data[measure] = {"network": network} | killed(
+                    photos, work, options.repository or demo_repository(), options.kills
+                )
             else:
                 archive(photos, 1, 0)
                 serving = ServeOptions(demo_repository(), sizes=(384,), http_port=0, grpc_port=0, metrics_port=0)

@@ -30,6 +30,8 @@ _OTHERS: Final = (
     "README.md",
     "docs/measurements.md",
     "docs/matting.md",
+    "docs/batch.md",
+    "docs/fleet.md",
     "docs/models.md",
     "docs/speed.md",
     "docs/prompts.md",

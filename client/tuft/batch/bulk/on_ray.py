@@ -80,6 +80,7 @@ def rows(job: Job, done: KeySet, stop: threading.Event, cluster: Cluster) -> Gen
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it hides GPUs, and warns
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # of a busy machine; 30 by default
     try:
         import ray
         import ray.data
