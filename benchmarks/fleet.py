@@ -77,8 +77,7 @@ def around_core_s() -> float:
 
 def plan(picture_s: float, around_s: float) -> dict[str, Any]:
     """The night and the day on L4s that take `picture_s` for a picture, whatever the size of the batch."""
-    service = _service(picture_s)
-    return {"night": _night(picture_s, around_s), "day": _day(service, around_s), "bursts": _bursts(service)}
+    return {"night": _night(picture_s, around_s), "day": _day(picture_s, around_s), "bursts": _bursts(picture_s)}
 
 
 def _service(picture_s: float) -> Service:
@@ -97,12 +96,13 @@ def _night(picture_s: float, around_s: float) -> dict[str, float]:
     return {"rate_per_s": rate_per_s, "gpus": gpus, "cores": cores, "dollars": cost, "gbit_per_s": gbit_per_s}
 
 
-def _day(service: Service, around_s: float) -> dict[str, Any]:
+def _day(picture_s: float, around_s: float) -> dict[str, Any]:
     """The fewest instances with which the 99th percentile holds at a constant rate."""
+    service = _service(picture_s)
     at_s = arrivals_s(RATE_PER_S, int(RATE_PER_S * 60 * 3), seed=5)
     rows = []
     for count in range(1, 64):
-        if count * _BUSIEST < RATE_PER_S * service([0]):  # fewer would serve for minutes, and queue without end in hours
+        if count * _BUSIEST < RATE_PER_S * picture_s:  # they would serve for minutes, and queue without end in hours
             continue
         outcome = simulate(at_s, Fleet(Scaler(count, count), _BATCH), service)
         rows.append({"instances": count, **_figures(outcome, at_s[-1])})
@@ -113,15 +113,15 @@ def _day(service: Service, around_s: float) -> dict[str, Any]:
     return {"rows": rows, "cores": cores, "dollars_a_day": dollars, "gbit_per_s": RATE_PER_S * _PICTURE_BYTES * 8 / 1e9}
 
 
-def _bursts(service: Service) -> list[dict[str, float]]:
+def _bursts(picture_s: float) -> list[dict[str, float]]:
     """Five minutes of more requests than the fleet was scaled for: how far do queues and cold starts carry it?"""
-    rows = []
+    rows, service = [], _service(picture_s)
     usual = 0.25 * RATE_PER_S
     for factor in (1.5, 2.0, 4.0):
         first = arrivals_s(usual, int(usual * 600), seed=7)
         burst = [first[-1] + at_s for at_s in arrivals_s(usual * factor, int(usual * factor * 300), seed=8)]
         after = [burst[-1] + at_s for at_s in arrivals_s(usual, int(usual * 300), seed=9)]
-        least = max(2, int(np.ceil(usual * service([0]) / 0.7)))
+        least = max(2, int(np.ceil(usual * picture_s / 0.7)))
         outcome = simulate([*first, *burst, *after], Fleet(Scaler(least, 16), _BATCH), service)
         rows.append({"factor": factor, "least": least, **_figures(outcome, after[-1])})
     return rows

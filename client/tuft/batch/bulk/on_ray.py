@@ -30,6 +30,7 @@ _LIGHT_CPUS: Final = 0.25  # of an actor that waits for a server
 _LISTING_CPUS: Final = 0.25
 _WITH_SERVER: Final = 2  # actors; each asks for several photographs at once
 _LEAST_CPUS: Final = 4  # of a cluster that is started here: with two, Ray Data may wait for itself for ever
+_STARTS: Final = 3  # on this machine: Ray gives up after half a minute, which a busy one may need
 _STORE_BYTES: Final = 400 << 20  # groups are kilobytes, or shards of at most 128 MiB
 
 
@@ -80,7 +81,6 @@ def rows(job: Job, done: KeySet, stop: threading.Event, cluster: Cluster) -> Gen
 
 def _ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it hides GPUs, and warns
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # of a busy machine; 30 by default
     try:
         import ray
         import ray.data
@@ -103,12 +103,18 @@ def _connected(ray: Any, cluster: Cluster) -> Iterator[None]:
         arguments |= {"object_store_memory": _STORE_BYTES}
     else:
         arguments["address"] = cluster.address
-    try:
-        ray.init(**arguments)
-    except Exception as exc:  # of a dozen classes
-        reason = shown((str(exc).strip() or type(exc).__name__).splitlines()[0].rstrip("."))
-        where = f"at {cluster.address}" if cluster.address else "on this machine"
-        raise SetupError(f"Ray does not start, or there is no cluster {where} ({reason}): check it.") from exc
+    for attempt in range(1, _STARTS + 1):
+        try:
+            ray.init(**arguments)
+            break
+        except Exception as exc:  # of a dozen classes
+            with suppress(Exception):
+                ray.shutdown()
+            if attempt == _STARTS or cluster.address is not None:
+                reason = shown((str(exc).strip() or type(exc).__name__).splitlines()[0].rstrip("."))
+                where = f"at {cluster.address}" if cluster.address else "on this machine"
+                text = f"Ray does not start, or there is no cluster {where} ({reason}): check it."
+                raise SetupError(text) from exc
     try:
         yield
     finally:

