@@ -103,7 +103,7 @@ def test_a_misspelt_preset_is_corrected(photos: Path, tmp_path: Path, capsys: py
         remove(photos, "-o", tmp_path / "out", "--preset", "maximun")
     assert capsys.readouterr().err.endswith(
         "argument --preset: There is no preset 'maximun': write maximum, or choose one of "
-        "stable, standard, high, maximum, auto.\n"
+        "stable, express, standard, high, maximum, auto.\n"
     )
 
 

@@ -67,7 +67,8 @@ def test_a_wrong_preset(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     code, said = answered(capsys, "remove", photos, "-o", tmp_path / "out", "--preset", "standrd")
     assert code == 2
     assert (
-        "There is no preset 'standrd': write standard, or choose one of stable, standard, high, maximum, auto." in said
+        "There is no preset 'standrd': write standard, or choose one of stable, express, standard, high, maximum, auto."
+        in said
     )
     assert not (tmp_path / "out").exists()
 

@@ -135,7 +135,7 @@ def test_the_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["presets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["preset", *PRESETS]
-    assert str(PRESETS["maximum"].size) in lines[4]
+    assert str(PRESETS["maximum"].size) in lines[list(PRESETS).index("maximum") + 1]
 
 
 def test_the_doctor_tells_and_ends_with_what_it_found(
