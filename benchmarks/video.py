@@ -228,9 +228,10 @@ def _peer_table(data: Mapping[str, Any]) -> str:
 
 def _memory_line(data: Mapping[str, Any]) -> str:
     resident = [each[1] for each in data["resident_mb"]]
+    minutes = data["frames"] / 25 / 60
     return (
-        f"One hour at 25 frames a second, {data['frames']} frames: between {min(resident):.0f} and "
-        f"{max(resident):.0f} MB, {data['mb_an_hour']:+.1f} MB an hour."
+        f"{minutes:.0f} minutes at 25 frames a second, {data['frames']} frames, the network faked: from frame "
+        f"{data['resident_mb'][0][0]:.0f} on between {min(resident):.1f} and {max(resident):.1f} MB resident."
     )
 
 
