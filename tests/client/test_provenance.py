@@ -18,11 +18,16 @@ from support.tiny import PYTHON_MODEL, seal, tiny_repository
 from tuft import provenance
 from tuft.errors import IntegrityError, SetupError
 from tuft.provenance import check_model, check_repository, read, repository_digest, require_digest
+from tuft_export.publishing.python_backend import TENSORS_ENTRY
 
 # As `tuft-export publish --runtime python` puts them into a version folder.
 PYTHON_FILES = [
     "model.py",
-    *(f"tuft_runtime/{path.name}" for path in sorted(PYTHON_MODEL.parent.glob("*.py")) if path != PYTHON_MODEL),
+    *(
+        f"tuft_runtime/{path.name}"
+        for path in sorted(PYTHON_MODEL.parent.glob("*.py"))
+        if path != PYTHON_MODEL and path.name != TENSORS_ENTRY
+    ),
 ]
 
 
