@@ -223,11 +223,14 @@ class Results:
         arrow = self._arrow()
         if self._table.exists():
             with self._table.opened() as file:
-                yield from arrow.parquet.ParquetFile(file).iter_batches(_BATCH_ROWS, columns=list(columns))
+                table = arrow.parquet.ParquetFile(file)
+                yield from table.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
         for read in bounded_map(self._parts(), Location.read, concurrency=_READERS):
             if read.error is not None:
                 raise read.error
-            yield arrow.parquet.read_table(arrow.BufferReader(read.value), columns=list(columns))
+            # Without arrow's threads: one that gives the bytes back while Python ends would abort the process.
+            part = arrow.parquet.ParquetFile(arrow.BufferReader(read.value))
+            yield part.read(columns=list(columns), use_threads=False)
 
 
 class _Temporary:

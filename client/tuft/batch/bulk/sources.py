@@ -147,7 +147,7 @@ class Table:
         table = pyarrow.parquet.ParquetFile(file)
         column = self._column(table.schema_arrow.names)
         columns = [column] if self.key is None else [column, self.key]
-        for batch in table.iter_batches(_TABLE_ROWS, columns=columns):
+        for batch in table.iter_batches(_TABLE_ROWS, columns=columns, use_threads=False):
             yield column, *self._values(batch, column)
 
     def _csv(self, file: Any) -> Iterator[tuple[str, Sequence[Any], Sequence[Any]]]:
@@ -155,7 +155,8 @@ class Table:
         import pyarrow.csv
 
         as_text = pyarrow.csv.ConvertOptions(column_types={}, strings_can_be_null=True)
-        reader = pyarrow.csv.open_csv(file, convert_options=as_text)
+        in_this_thread = pyarrow.csv.ReadOptions(use_threads=False)
+        reader = pyarrow.csv.open_csv(file, in_this_thread, convert_options=as_text)
         column = self._column(reader.schema.names)
         for batch in reader:
             yield column, *self._values(batch, column)
