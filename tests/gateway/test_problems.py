@@ -22,6 +22,7 @@ ANSWERS = {
     "OptionError": (400, "invalid_parameter"),
     "PromptError": (400, "invalid_tuft_prompt"),
     "OutputError": (500, "internal_error"),
+    "StorageError": (500, "internal_error"),
     "ServerError": (503, "unavailable"),
     "ServerUnreachableError": (503, "unavailable"),
     "ServerTimeoutError": (503, "unavailable"),
