@@ -12,7 +12,7 @@ import pytest
 from tuft import contract
 from tuft.serve import ServeOptions, running_server
 from tuft_export.checkpoints import CHECKPOINTS
-from tuft_export.publishing.publish import PublishOptions, publish
+from tuft_export.publishing.publish import PublishOptions, publish, publish_matting
 
 CONFIGURATIONS = Path(__file__).parents[2] / "model_repository"
 
@@ -33,8 +33,10 @@ def empty_repository(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoServer]:
-    """Every size of the contract, on free ports of the loopback interface."""
+    """Every size of the contract and the matting stage, on free ports of the loopback interface."""
     repository = empty_repository(tmp_path_factory.mktemp("demo"))
-    publish(CHECKPOINTS["demo"], PublishOptions(repository, sizes=contract.SIZES))
+    options = PublishOptions(repository, sizes=contract.SIZES)
+    publish(CHECKPOINTS["demo"], options)
+    publish_matting(options)
     with running_server(ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0)) as addresses:
         yield DemoServer(addresses.grpc, repository)
