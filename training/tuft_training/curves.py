@@ -1,4 +1,4 @@
-"""Plots training curves."""
+"""Keeps and plots training curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 from tuft.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+
+def append_row(table: Path, row: Mapping[str, float]) -> None:
+    """Appends a row to a CSV file; the first one brings the names of the columns."""
+    new = not table.exists()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def save_curves(table: Path, picture: Path) -> None:

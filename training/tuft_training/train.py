@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from tuft_export.checkpoints import save_weights
 from tuft_export.inspyrenet.efficientnet import EfficientNet
 from tuft_training.averages import MovingAverage
 from tuft_training.coarse import partial_pyramid
-from tuft_training.curves import save_curves
+from tuft_training.curves import append_row, save_curves
 from tuft_training.evaluate import evaluate_photographs, evaluate_scenes
 from tuft_training.features import Features, is_late
 from tuft_training.losses import pyramid_loss
@@ -200,12 +199,7 @@ class Trainer:
 
     def _note(self, row: dict[str, float]) -> None:
         path = self.folder / _CURVES
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        append_row(path, row)
         save_curves(path, path.with_suffix(".png"))
 
     def _save(self) -> None:

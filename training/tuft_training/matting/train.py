@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import sys
 import time
@@ -17,6 +16,7 @@ from torch import nn
 from tuft_export.matting.checkpoints import load_matting, save_matting
 from tuft_export.matting.network import MattingNetwork
 from tuft_training.averages import MovingAverage
+from tuft_training.curves import append_row
 from tuft_training.matting.evaluate import held_out_ratios
 from tuft_training.matting.losses import matting_loss
 from tuft_training.matting.patches import INPUTS
@@ -121,13 +121,7 @@ class Trainer:
         ratios = held_out_ratios(self.average.network, held_out)
         row = {"step": self.step, "minutes": round(self.elapsed_s / 60, 2), "loss": round(float(np.mean(losses)), 4)}
         row |= {name: round(value, 4) for name, value in ratios.items()}
-        path = self.folder / "curves.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        append_row(self.folder / "curves.csv", row)
         print(row, flush=True)
         save_matting(self.average.network, self.folder / "averages" / f"step_{self.step:06}.safetensors")
         if ratios["sad"] + ratios["gradient"] < self.best:
