@@ -12,6 +12,7 @@ flight, a census of resources is taken.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -122,6 +123,7 @@ def _rounds(work: Round, tally: Tally, requests: int, count: Callable[[], Census
         while tally.requests < requests or first is None:
             work(pool)
             _wait_for_threads()
+            gc.collect()  # an error and its traceback refer to each other, and to the pictures of their request
             now = count() if first is None or tally.requests < requests else settled(count, first)
             first = first or now
             if now.processes < first.processes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -346,11 +346,23 @@ def _message_of(call: Any) -> bytes | None:
     except grpc.RpcError as failure:
         # grpc raises the call itself. With its traceback, it and the request would form a cycle.
         failure.__traceback__ = None
+        _take_remaining_events(call)
         return None
     except BaseException:
         call.cancel()
         raise
     return messages[0] if messages else None
+
+
+def _take_remaining_events(call: Any) -> None:
+    """Frees what grpc keeps of a failed call.
+
+    It returns at the failure without the events that are still to come. They stay in the channel's queue for good, with
+    the whole request. grpc 1.85 has no public way to take them.
+    """
+    with suppress(AttributeError):  # another version of grpc
+        while call._state.due:
+            call._consume_next_event()
 
 
 def contract_problem(metadata: Any) -> str | None:
