@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,12 @@ from tuft.errors import (
     ImageTooLargeError,
     ModelUnavailableError,
     ServerBusyError,
+    ServerError,
     ServerTimeoutError,
     ServerUnreachableError,
+    SetupError,
     StorageError,
+    TuftError,
 )
 from tuft.text import shown
 
@@ -37,6 +41,7 @@ PATIENCE_S: Final = 300.0
 _PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0)
 _MESSAGE: Final = 500  # characters
 _TIMEOUTS: Final = 3  # of one photograph, before it is a failure
+_LOGGER: Final = logging.getLogger("tuft.batch")
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Cutter:
         self._client = Client.from_settings(settings.overridden(fallback=False))
         self._patience_s = patience_s
         self._stop = stop
+        self._waits = False
 
     @property
     def client(self) -> Client:
@@ -86,11 +92,12 @@ class Cutter:
         Raises:
             ServerError: The server has been away for longer than the patience; the photograph has no row.
             StorageError: The storage has.
+            SetupError: Something is not installed, which every photograph needs.
         """
         began_s = time.perf_counter()
         try:
             cutout, data = self._patiently(item)
-        except AWAY:
+        except (*AWAY, SetupError):
             raise
         except Exception as error:  # a defect of tuft or of a library must not lose the other photographs either
             return Cut(failed(item, error))
@@ -114,20 +121,30 @@ class Cutter:
         timeouts = attempts = 0
         while True:
             try:
-                return self._made(item)
+                made = self._made(item)
+                self._waits = False
+                return made
             except ServerTimeoutError:
                 timeouts += 1
                 if timeouts == _TIMEOUTS:
                     raise
-            except AWAY:
+            except AWAY as error:
                 if time.monotonic() >= ends_s or self._stopped:
-                    raise
+                    cause = _true_cause(error)
+                    raise type(cause)(str(cause)) from error
+                self._say(error)
             pause_s = _PAUSES_S[min(attempts, len(_PAUSES_S) - 1)]
             attempts += 1
             if self._stop is None:
                 time.sleep(pause_s)
             else:
                 self._stop.wait(pause_s)
+
+    def _say(self, error: TuftError) -> None:
+        """Says once why nothing happens; minutes without a word look like a program that hangs."""
+        if not self._waits:
+            self._waits = True
+            _LOGGER.warning("%s Asked again for up to %g s.", _true_cause(error), self._patience_s)
 
     @property
     def _stopped(self) -> bool:
@@ -156,6 +173,12 @@ class Cutter:
         if size > most_bytes:
             raise ImageTooLargeError(f"{location} has {size} bytes, more than the {most_bytes} allowed.")
         return location.read()
+
+
+def _true_cause(error: TuftError) -> TuftError:
+    """What opened the circuit, not that it is open."""
+    cause = error.__cause__
+    return cause if isinstance(error, CircuitOpenError) and isinstance(cause, ServerError) else error
 
 
 def failed(item: Item, error: Exception | None) -> Row:

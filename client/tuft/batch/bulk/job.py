@@ -15,7 +15,7 @@ from tuft.batch.bulk.cutting import PATIENCE_S, Cut, Cutter, failed
 from tuft.batch.bulk.keys import OWN
 from tuft.batch.bulk.results import TABLE, Results, Totals
 from tuft.batch.bulk.sinks import GROUP, MOST_BYTES, Sink, sink_of
-from tuft.batch.bulk.sources import Item, Source, sources_of
+from tuft.batch.bulk.sources import Item, Prefix, Source, sources_of
 from tuft.batch.bulk.storage import Location
 from tuft.concurrency import bounded_map
 from tuft.errors import ImageNotFoundError, OptionError, OutputError
@@ -54,6 +54,7 @@ class Job:
         group: How many photographs are committed together.
         concurrency: How many photographs one worker works on at once.
         patience_s: Seconds for which server and storage may be away.
+        after: A key after which listings begin: where an earlier run has ended.
     """
 
     input: str
@@ -65,6 +66,7 @@ class Job:
     group: int = 0
     concurrency: int = 2
     patience_s: float = PATIENCE_S
+    after: str = ""
 
     @property
     def place(self) -> Location:
@@ -97,7 +99,8 @@ class Job:
             OptionError: There is no such input.
             StorageError: The storage does not answer.
         """
-        items = source.items(int(self.settings.max_bytes))
+        most_bytes = int(self.settings.max_bytes)
+        items = source.items(most_bytes, self.after) if isinstance(source, Prefix) else source.items(most_bytes)
         if not len(done):
             yield from items
             return
@@ -152,11 +155,16 @@ def claimed(job: Job, *, again: bool = False) -> Iterator[Results]:
         job: The job.
         again: Whether everything is done anew.
 
+    A job that ends for want of an input, before its first row, leaves the output to others.
+
     Raises:
-        OptionError: The output has the results of another job, or another process works on it.
+        OptionError: There is no such input; or the output has the results of another job, or another process works on
+            it, or it is the input.
         OutputError: It cannot be written.
         StorageError: It cannot be read.
     """
+    if any(isinstance(source, Prefix) and source.base == job.place for source in job.sources):
+        raise OptionError(f"{job.place} is the input, too, and cut-outs would be its photographs: give another output.")
     with _locked(job.place):
         results = Results(job.place)
         described = _described(job)
@@ -169,7 +177,12 @@ def claimed(job: Job, *, again: bool = False) -> Iterator[Results]:
             raise OptionError(f"{job.place} has the cut-outs of another batch ({_difference(before, described)}): "
                               "give another output, or --again to begin anew.")  # fmt: skip
         (job.place / _JOB).write(json.dumps(described, indent=1).encode())
-        yield results
+        try:
+            yield results
+        except OptionError:
+            if results.is_empty():
+                (job.place / _JOB).delete()
+            raise
 
 
 def remove_unnamed(job: Job, results: Results) -> None:

@@ -16,6 +16,7 @@ _DIGEST_BYTES: Final = 16
 _CHUNK_KEYS: Final = 100_000
 _MOST_BYTES: Final = 200  # of a part of a name: file systems take 255, and a suffix and `.part` follow
 _DIGITS: Final = 16
+GROUP_NAME: Final = f"[0-9a-f]{{{_DIGITS}}}"  # a regular expression for what `group_name` returns
 # The folder of tuft's own files in an output.
 OWN: Final = "_tuft"
 _ROOT: Final = "root"

@@ -8,8 +8,11 @@ catches the errors of each photograph; what keeps all of them from being done co
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
+import socket
+import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +33,7 @@ _LIGHT_CPUS: Final = 0.25  # of an actor that waits for a server
 _LISTING_CPUS: Final = 0.25
 _WITH_SERVER: Final = 2  # actors; each asks for several photographs at once
 _LEAST_CPUS: Final = 4  # of a cluster that is started here: with two, Ray Data may wait for itself for ever
+_ANSWER_S: Final = 10.0
 _STARTS: Final = 3  # on this machine: Ray gives up after half a minute, which a busy one may need
 _STORE_BYTES: Final = 400 << 20  # groups are kilobytes, or shards of at most 128 MiB
 
@@ -70,7 +74,8 @@ def rows(job: Job, done: KeySet, stop: threading.Event, cluster: Cluster) -> Gen
     """
     ray = _ray()
     computes = job.settings.url.partition(":")[0] == "local"
-    with _connected(ray, cluster):
+    with _connected(ray, cluster), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="ray")  # of what it might do better
         for row in _data_set(ray, job, done, cluster, computes=computes).iter_rows():
             if stop.is_set():
                 return
@@ -80,6 +85,7 @@ def rows(job: Job, done: KeySet, stop: threading.Event, cluster: Cluster) -> Gen
 
 
 def _ray() -> Any:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or it writes beside the bar what no user can mend
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it hides GPUs, and warns
     try:
         import ray
@@ -94,12 +100,15 @@ def _connected(ray: Any, cluster: Cluster) -> Iterator[None]:
     if ray.is_initialized():  # a program that has its own
         yield
         return
+    if cluster.address is not None:
+        _require_answer(cluster.address)
     for name in ("ray", "ray.data"):  # which prints its plans
         logging.getLogger(name).setLevel(logging.ERROR)
     arguments: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if cluster.address is None:
-        cpus = max(_LEAST_CPUS, os.cpu_count() or 1) + (cluster.workers or 1)
-        arguments |= {"address": "local", "num_cpus": cpus, "include_dashboard": False}
+        # Ray only counts them: on one machine, what actors reserve keeps nothing else from being done.
+        cpus = max(_LEAST_CPUS, os.cpu_count() or 1) + (cluster.workers or 1) * max(1.0, cluster.worker_cpus or 0.0)
+        arguments |= {"address": "local", "num_cpus": math.ceil(cpus), "include_dashboard": False}
         arguments |= {"object_store_memory": _STORE_BYTES}
     else:
         arguments["address"] = cluster.address
@@ -122,6 +131,21 @@ def _connected(ray: Any, cluster: Cluster) -> Iterator[None]:
             ray.shutdown()
 
 
+def _require_answer(address: str) -> None:
+    """Ray itself asks for minutes at an address where nothing answers, and then says nothing that helps."""
+    host, separator, port = address.rpartition("://")[2].rpartition(":")
+    if not separator:  # such as auto, which names the cluster of this machine
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except (OSError, ValueError, OverflowError) as exc:
+        reason = shown(getattr(exc, "strerror", None) or exc)
+        text = (
+            f"No cluster of Ray answers at {shown(address)} ({reason}): start one with `ray start --head`, or give its "
+        )
+        raise SetupError(text + "address, such as ray://HOST:10001 or HOST:6379.") from exc
+
+
 def _data_set(ray: Any, job: Job, done: KeySet, cluster: Cluster, *, computes: bool) -> Any:
     context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = False
@@ -134,6 +158,7 @@ def _data_set(ray: Any, job: Job, done: KeySet, cluster: Cluster, *, computes: b
         cpus = _LIGHT_CPUS if not computes else 1.0 if cluster.address is None else max(1.0, least - 1)
     if workers is None:
         workers = len(machines) if computes else _WITH_SERVER
+    _require_room(machines, {"CPU": cpus, "GPU": cluster.worker_gpus})
     with ray.data.DataContext.current(context):
         listed = ray.data.read_datasource(
             _groups_source(ray, job, done),
@@ -150,6 +175,17 @@ def _data_set(ray: Any, job: Job, done: KeySet, cluster: Cluster, *, computes: b
             num_cpus=cpus,
             num_gpus=cluster.worker_gpus or None,
         )
+
+
+def _require_room(machines: list[Any], wanted: dict[str, float]) -> None:
+    """Ray waits for ever for a machine that is large enough for a worker."""
+    if any(all(machine["Resources"].get(name, 0) >= value for name, value in wanted.items()) for machine in machines):
+        return
+    most = {name: max((machine["Resources"].get(name, 0) for machine in machines), default=0) for name in wanted}
+    raise OptionError(
+        f"No machine of the cluster has {wanted['CPU']:g} processors and {wanted['GPU']:g} GPUs for a worker: it has "
+        f"at most {most['CPU']:g} and {most['GPU']:g}, give fewer by --worker-cpus or --worker-gpus."
+    )
 
 
 def _groups_source(ray: Any, job: Job, done: KeySet) -> Any:
@@ -203,6 +239,6 @@ class _Worker:
             group = pickle.loads(batch["group"][0].as_py())
             try:
                 found = pickle.dumps([row for part in self._job.work(self._cutter, group) for row in part])
-            except (ServerError, StorageError, OutputError) as exc:
+            except (ServerError, SetupError, StorageError, OutputError) as exc:
                 error = pickle.dumps(type(exc)(str(exc)))
         return pyarrow.table({"rows": [found], "error": [error]})

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft import errors
+from tuft.batch.bulk.columns import parquet_file
 from tuft.batch.bulk.keys import OWN, KeySet, digest
 from tuft.batch.bulk.storage import Location
 from tuft.concurrency import bounded_map
@@ -146,6 +147,18 @@ class Results:
         """
         return KeySet(digest(key) for table in self._tables("input", "status", "error") for key in _final_keys(table))
 
+    def position(self) -> str:
+        """The last key, in the order of names, that the run before this one has worked on; empty if there was none.
+
+        Of a run that came to its end, that is the last of all.
+
+        Raises:
+            StorageError: The rows cannot be read.
+        """
+        parts = self._parts()
+        tables = self._of(parts[-1:], "input") if parts else self._of_table("input")
+        return max((max(table.column("input").to_pylist(), default="") for table in tables), default="")
+
     def shards(self) -> set[str]:
         """Names of the shards that rows name.
 
@@ -154,6 +167,14 @@ class Results:
         """
         outputs = (row["output"] for batch in self._batches("output") for row in batch)
         return {output.partition("/")[0] for output in outputs if output is not None}
+
+    def is_empty(self) -> bool:
+        """Whether there is no row yet.
+
+        Raises:
+            StorageError: The output cannot be read.
+        """
+        return not (self._pending or self._parts() or self._table.exists())
 
     def clear(self) -> None:
         """Deletes all rows.
@@ -220,17 +241,20 @@ class Results:
         return (table.to_pylist() for table in self._tables(*columns))
 
     def _tables(self, *columns: str) -> Iterator[Any]:
-        arrow = self._arrow()
+        yield from self._of_table(*columns)
+        yield from self._of(self._parts(), *columns)
+
+    def _of_table(self, *columns: str) -> Iterator[Any]:
         if self._table.exists():
             with self._table.opened() as file:
-                table = arrow.parquet.ParquetFile(file)
-                yield from table.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
-        for read in bounded_map(self._parts(), Location.read, concurrency=_READERS):
+                yield from parquet_file(file).iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+
+    def _of(self, parts: Sequence[Location], *columns: str) -> Iterator[Any]:
+        for read in bounded_map(parts, Location.read, concurrency=_READERS):
             if read.error is not None:
                 raise read.error
-            # Without arrow's threads: one that gives the bytes back while Python ends would abort the process.
-            part = arrow.parquet.ParquetFile(arrow.BufferReader(read.value))
-            yield part.read(columns=list(columns), use_threads=False)
+            data = self._arrow().BufferReader(read.value)
+            yield parquet_file(data).read(columns=list(columns), use_threads=False)
 
 
 class _Temporary:

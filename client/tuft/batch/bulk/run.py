@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from tuft.batch.bulk import on_ray, on_threads
@@ -105,12 +105,15 @@ def run_batch(
     require_concurrency(concurrency)
     if engine not in ENGINES:
         raise OptionError(f"There is no engine {shown(repr(engine))}: choose one of {', '.join(ENGINES)}.")
+    if not patience_s >= 0:
+        raise OptionError(f"The patience is {shown(repr(patience_s))}: give a number of seconds, not below zero.")
     settings = load_settings() if settings is None else settings
     options = BatchOptions() if options is None else options
     job = Job(str(input), str(output), options, settings, column, key, group, concurrency, patience_s)
     stop = threading.Event()
     with claimed(job, again=again) as results:
         done = results.done()
+        job = replace(job, after=results.position())
         remove_unnamed(job, results)
         on_start(done)
         working = (

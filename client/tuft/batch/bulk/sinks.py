@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tuft.batch.bulk.cutting import Cut
-from tuft.batch.bulk.keys import group_name, name_of
+from tuft.batch.bulk.keys import GROUP_NAME, group_name, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,8 +105,8 @@ class ParquetFiles:
         return rows
 
     def owns(self, name: str) -> bool:
-        """Those that begin with `part-` and end in `.parquet`."""
-        return name.startswith("part-") and name.endswith(".parquet")
+        """`part-`, the name of a group and `.parquet`: the files of other programs are not deleted."""
+        return re.fullmatch(rf"part-{GROUP_NAME}\.parquet", name) is not None
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,8 @@ class TarShards:
         return rows
 
     def owns(self, name: str) -> bool:
-        """Those that begin with `shard-` and end in `.tar`."""
-        return name.startswith("shard-") and name.endswith(".tar")
+        """`shard-`, the name of a group and `.tar`: the files of other programs are not deleted."""
+        return re.fullmatch(rf"shard-{GROUP_NAME}\.tar", name) is not None
 
 
 def sink_of(into: Into, output: Location, suffix: str) -> Sink:

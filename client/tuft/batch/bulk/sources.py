@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from tuft.batch.bulk.columns import parquet_file
 from tuft.batch.bulk.keys import digest
 from tuft.batch.bulk.storage import LOCAL, Location
 from tuft.batch.inputs import SUFFIXES
@@ -21,6 +24,7 @@ _TAR: Final = (".tar", ".tar.gz", ".tgz")
 _TABLE: Final = (".parquet", ".csv")
 # Columns of pictures or of their paths, where none is named.
 _COLUMNS: Final = ("bytes", "image", "path", "url", "file", "filename")
+_REMEMBERED: Final = 1_000  # names with which a listing has begun
 _TABLE_ROWS: Final = 64  # in memory at once: rows may hold whole photographs
 
 
@@ -57,8 +61,12 @@ class Prefix:
     pattern: str | None = None
     without: Location | None = None
 
-    def items(self, most_bytes: int) -> Iterator[Item]:
+    def items(self, most_bytes: int, after: str = "") -> Iterator[Item]:
         """The photographs, in the order of the listing.
+
+        Args:
+            most_bytes: A file with more is an item with an error.
+            after: A key after which the listing begins; what is before it comes at the end.
 
         Raises:
             OptionError: There is no such folder.
@@ -67,7 +75,7 @@ class Prefix:
         matches = None if self.pattern is None else re.compile(self.pattern)
         left_out = self._left_out()
         try:
-            for name, size in self.base.below():
+            for name, size in self._rotated(after):
                 path = self.base / name
                 if left_out is not None and name.startswith(left_out):
                     continue
@@ -75,6 +83,22 @@ class Prefix:
                     yield Item(_text(name), _address(path), size=size, error=_too_large(name, size, most_bytes))
         except ImageNotFoundError as exc:
             raise _missing(self.base) from exc
+
+    def _rotated(self, after: str) -> Iterator[tuple[str, int]]:
+        """The listing from `after` to its end, and then from its beginning.
+
+        That ends at names which have been listed already, rather than at those above `after`: so nothing is lost where
+        storage has another order, or none. They are several, as one may be deleted meanwhile.
+        """
+        begun: set[str] = set()
+        for name, size in self.base.below(after):
+            if len(begun) < _REMEMBERED:
+                begun.add(name)
+            yield name, size
+        for name, size in self.base.below() if after else ():
+            if name in begun:
+                return
+            yield name, size
 
     def _left_out(self) -> str | None:
         if self.without is None or not self.base.contains(self.without) or self.base == self.without:
@@ -137,29 +161,28 @@ class Table:
 
         try:
             yield from self._csv(file) if self.file.path.lower().endswith(".csv") else self._parquet(file)
-        except pyarrow.ArrowInvalid as exc:
+        except (pyarrow.ArrowInvalid, csv.Error, UnicodeDecodeError) as exc:
             reason = shown(str(exc).splitlines()[0].rstrip("."))
             raise OptionError(f"{self.file} is no table that can be read ({reason}): write it anew.") from exc
 
     def _parquet(self, file: Any) -> Iterator[tuple[str, Sequence[Any], Sequence[Any]]]:
-        import pyarrow.parquet
-
-        table = pyarrow.parquet.ParquetFile(file)
+        table = parquet_file(file)
         column = self._column(table.schema_arrow.names)
         columns = [column] if self.key is None else [column, self.key]
         for batch in table.iter_batches(_TABLE_ROWS, columns=columns, use_threads=False):
             yield column, *self._values(batch, column)
 
     def _csv(self, file: Any) -> Iterator[tuple[str, Sequence[Any], Sequence[Any]]]:
-        import pyarrow
-        import pyarrow.csv
-
-        as_text = pyarrow.csv.ConvertOptions(column_types={}, strings_can_be_null=True)
-        in_this_thread = pyarrow.csv.ReadOptions(use_threads=False)
-        reader = pyarrow.csv.open_csv(file, in_this_thread, convert_options=as_text)
-        column = self._column(reader.schema.names)
-        for batch in reader:
-            yield column, *self._values(batch, column)
+        """Not by arrow, which takes the key 007 for the number 7, and reads in threads that may abort the process."""
+        with io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
+            header = lines.readline()
+            if not header.strip():
+                raise OptionError(f"{self.file} is empty: give a table with a line of names.")
+            separator = max(",;\t", key=header.count)
+            names = next(csv.reader([header], delimiter=separator))
+            column = self._column(names)
+            for row in csv.DictReader(lines, names, delimiter=separator):
+                yield column, [row[column] or None], [None if self.key is None else row[self.key] or None]
 
     def _values(self, batch: Any, column: str) -> tuple[Sequence[Any], Sequence[Any]]:
         values = batch.column(column).to_pylist()

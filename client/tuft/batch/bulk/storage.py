@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LOCAL: Final = "file"
 EXTRA: Final = "pip install 'tuft-matting[buckets]'"
 _PAGE_KEYS: Final = 1000  # what S3 lists at once
+_UNORDERED: Final = "--x-s3"  # how names of S3's directory buckets end
 _ATTEMPTS: Final = 4
 _PAUSE_S: Final = 0.5
 
@@ -185,10 +186,14 @@ class Location:
         names = (entry["name"].rstrip("/").rpartition("/")[2] for entry in listed if entry["type"] == "file")
         return sorted(filter(None, names))
 
-    def below(self) -> Iterator[tuple[str, int]]:
+    def below(self, after: str = "") -> Iterator[tuple[str, int]]:
         """All files below a folder or a prefix, lazily, each as its path relative to it and its size.
 
         Buckets of S3 are listed page by page; of this machine and of other storage, one folder is in memory at a time.
+        Both S3 and this machine list in the order of whole paths.
+
+        Args:
+            after: A path after which the listing begins, where there is an order; other storage lists everything.
 
         Raises:
             ImageNotFoundError: There is no such folder or bucket.
@@ -196,17 +201,17 @@ class Location:
         """
         with _reading(self):
             if self.is_local:
-                yield from _below_folder(self.path)
+                yield from _below_folder(self.path, after)
             elif hasattr(self.filesystem, "call_s3"):
-                yield from self._below_prefix()
+                yield from self._below_prefix(after)
             else:
                 yield from self._below_walked()
 
-    def _below_prefix(self) -> Iterator[tuple[str, int]]:
+    def _below_prefix(self, after: str) -> Iterator[tuple[str, int]]:
         bucket, _, prefix = self.path.partition("/")
         prefix = f"{prefix.rstrip('/')}/" if prefix else ""
         page: dict[str, Any] = {"IsTruncated": True}
-        more: dict[str, str] = {}
+        more: dict[str, str] = {"StartAfter": prefix + after} if after and not bucket.endswith(_UNORDERED) else {}
         while page.get("IsTruncated"):
             page = self.filesystem.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE_KEYS, **more)
             for found in page.get("Contents", ()):
@@ -221,14 +226,14 @@ class Location:
                 yield entry["name"][start:], int(entry.get("size") or 0)
 
 
-def _below_folder(folder: str, relative: str = "") -> Iterator[tuple[str, int]]:
+def _below_folder(folder: str, after: str, relative: str = "") -> Iterator[tuple[str, int]]:
     with os.scandir(os.path.join(folder, relative)) as found:  # noqa: PTH118 - a path of fsspec
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        name = f"{relative}{entry.name}"
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below_folder(folder, f"{name}/")
-        elif entry.is_file():
+        entries = sorted((f"{relative}{one.name}{'/' * one.is_dir(follow_symlinks=False)}", one) for one in found)
+    for name, entry in entries:
+        if name.endswith("/"):
+            if name > after or after.startswith(name):
+                yield from _below_folder(folder, after, name)
+        elif name > after and entry.is_file():
             yield name, entry.stat().st_size
 
 

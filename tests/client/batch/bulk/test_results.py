@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,3 +78,49 @@ def test_rows_are_written_before_they_are_many(tmp_path: Path, monkeypatch: pyte
     assert "a.jpg" in Results(Location.of(tmp_path)).done(), "another process sees them"
     results.merge()
     assert [Row(**one) for one in table(tmp_path)] == [row, replace(row, input="b.jpg")]
+
+
+def test_the_next_run_begins_where_the_last_has_worked(tmp_path: Path) -> None:
+    results = Results(Location.of(tmp_path))
+    assert results.is_empty()
+    assert results.position() == ""
+    for keys in (["x.jpg", "y.jpg"], ["b.jpg", "a.jpg"]):
+        results.add([Row(key, status=DONE) for key in keys])
+        results.flush()
+    assert results.position() == "b.jpg"
+    results.merge()
+    assert results.position() == "y.jpg"
+    assert not results.is_empty()
+
+
+READING = """
+import sys, threading
+from pathlib import Path
+from tuft.batch.bulk.results import DONE, Results, Row
+from tuft.batch.bulk.sources import sources_of
+from tuft.batch.bulk.storage import Location
+place = Location.of(sys.argv[1])
+results = Results(place)
+for keys in (["a.jpg"], ["b.jpg"]):
+    results.add([Row(key, status=DONE) for key in keys])
+    results.merge()
+results.add([Row("c.jpg", status=DONE)])
+results.flush()
+Path(sys.argv[1], "table.csv").write_text("path\\na.jpg\\n")
+
+def of_libraries():
+    return len(list(Path("/proc/self/task").iterdir())) - threading.active_count()
+
+before = of_libraries()
+assert len(results.done()) == 3
+for name, columns in (("results.parquet", {"column": "input"}), ("table.csv", {})):
+    (source,) = sources_of(f"{sys.argv[1]}/{name}", place, **columns)
+    assert list(source.items(1))
+print(of_libraries() - before)
+"""
+
+
+def test_no_thread_of_arrow_reads_for_it(tmp_path: Path) -> None:
+    """One that gives bytes back while Python ends would abort a batch that has done everything."""
+    done = subprocess.run([sys.executable, "-c", READING, tmp_path], capture_output=True, text=True, check=False)
+    assert done.stdout == "0\n", done.stderr

@@ -160,6 +160,45 @@ def test_a_run_that_is_repeated_does_only_what_is_new(network: Network, tmp_path
     assert (anew.done, anew.earlier, network.asked) == (7, 0, asked + 9)
 
 
+def test_a_run_begins_after_the_last_photograph_of_the_one_before(network: Network, tmp_path: Path) -> None:
+    photographs(tmp_path / "in", 3)
+    run(tmp_path / "in", tmp_path / "out")
+    for name in ("000/a.png", "zebra.png"):
+        photograph().save(tmp_path / "in" / name)
+    seen: list[str] = []
+    run(tmp_path / "in", tmp_path / "out", concurrency=1, on_rows=lambda rows: seen.extend(row.input for row in rows))
+    assert seen == ["zebra.png", "000/a.png"], "what is new is after what is known, most often"
+
+
+def test_an_output_is_not_claimed_for_nothing(network: Network, tmp_path: Path) -> None:
+    photographs(tmp_path / "in", 2)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OptionError, match="There is no file or folder"):
+        run(tmp_path / "nowhere", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(OptionError, match="There is no photograph in"):
+        run(tmp_path / "empty", tmp_path / "out")
+    assert run(tmp_path / "in", tmp_path / "out").done == 2
+
+
+def test_a_folder_does_not_become_its_own_output(network: Network, tmp_path: Path) -> None:
+    photographs(tmp_path / "in", 2)
+    before = sorted(tmp_path.rglob("*"))
+    for input in (tmp_path / "in", tmp_path / "in" / "*.png", tmp_path / "in" / "**/*.png"):
+        with pytest.raises(OptionError, match=r"is the input, too, .*: give another output"):
+            run(input, tmp_path / "in")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("into", "name"), [("tar", "shard-000001.tar"), ("parquet", "part-00000-of-00001.parquet")])
+def test_shards_of_other_programs_stay(network: Network, tmp_path: Path, into: Any, name: str) -> None:
+    photographs(tmp_path / "in", 2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_bytes(b"of a data set")
+    run(tmp_path / "in", tmp_path / "out", BatchOptions(into=into))
+    assert (tmp_path / "out" / name).read_bytes() == b"of a data set"
+
+
 def test_another_batch_does_not_mix_with_the_outputs_of_the_first(network: Network, tmp_path: Path) -> None:
     photographs(tmp_path / "in", 1)
     run(tmp_path / "in", tmp_path / "out")
@@ -190,11 +229,16 @@ def test_a_server_that_comes_back_loses_nothing(network: Network, tmp_path: Path
     assert run(tmp_path / "in", tmp_path / "out", patience_s=600).done == 4
 
 
-def test_a_server_that_stays_away_ends_the_run_and_no_photograph_is_blamed(network: Network, tmp_path: Path) -> None:
+def test_a_server_that_stays_away_ends_the_run_and_no_photograph_is_blamed(
+    network: Network, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     keys = photographs(tmp_path / "in", 8)
     network.infer = lambda *_, **__: _raise(ServerUnreachableError("Nothing answers."))  # type: ignore[method-assign]
     with pytest.raises(ServerUnreachableError, match="Nothing answers"):
         run(tmp_path / "in", tmp_path / "out", patience_s=0.0)
+    with pytest.raises(ServerUnreachableError, match="Nothing answers"):  # the cause, not that the circuit is open
+        run(tmp_path / "in", tmp_path / "out", patience_s=0.2, settings=SETTINGS.overridden(breaker_failures=1))
+    assert [record.getMessage() for record in caplog.records] == ["Nothing answers. Asked again for up to 0.2 s."]
     del network.infer
     report = run(tmp_path / "in", tmp_path / "out")
     assert (report.done, report.failed) == (8, 0)
@@ -227,6 +271,8 @@ def test_an_input_without_photographs_is_said(network: Network, tmp_path: Path) 
     with pytest.raises(OptionError, match="There is no photograph in"):
         run(tmp_path / "in", tmp_path / "out")
     (tmp_path / "in" / "a.jpg").write_bytes(BROKEN)
+    with pytest.raises(OptionError, match="patience is -1"):
+        run(tmp_path / "in", tmp_path / "out", patience_s=-1.0)
     with pytest.raises(OptionError, match="There is no engine 'spark': choose one of threads, ray"):
         run(tmp_path / "in", tmp_path / "out", engine="spark")
 

@@ -95,6 +95,29 @@ def test_a_table_has_bytes_also_as_data_sets_store_them(tmp_path: Path) -> None:
     assert (three.key, three.path) == ("/srv/three.jpg", "/srv/three.jpg")
 
 
+@pytest.mark.parametrize(
+    "encoded", ["path,sku\n/a.jpg,007\n/b.jpg,NA\n", "\ufeffpath;sku\r\n/a.jpg;007\r\n/b.jpg;NA\r\n"]
+)
+def test_keys_of_a_csv_file_are_text_as_it_stands_there(tmp_path: Path, encoded: str) -> None:
+    (tmp_path / "shop.csv").write_bytes(encoded.encode())
+    found = items(tmp_path / "shop.csv", key="sku")
+    assert [(item.key, item.path) for item in found] == [("007", "/a.jpg"), ("NA", "/b.jpg")]
+
+
+def test_a_row_of_a_csv_file_without_a_path_is_said(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("sku,path\n1,/a.jpg\n2\n3,\n")
+    found = items(tmp_path / "shop.csv")
+    assert [item.key for item in found] == ["/a.jpg", "shop.csv#1", "shop.csv#2"]
+    assert [type(item.error).__name__ for item in found] == ["NoneType", "ImageNotFoundError", "ImageNotFoundError"]
+
+
+@pytest.mark.parametrize(("data", "said"), [(b"", "is empty"), (b"path\n\xff\xfe.jpg\n", "is no table")])
+def test_a_csv_file_that_is_none_is_said(tmp_path: Path, data: bytes, said: str) -> None:
+    (tmp_path / "shop.csv").write_bytes(data)
+    with pytest.raises(OptionError, match=said):
+        items(tmp_path / "shop.csv")
+
+
 def test_what_is_wrong_with_a_table_is_one_sentence(tmp_path: Path, folder: Path) -> None:
     file = written(tmp_path / "table.parquet", {"left": ["a"], "right": ["b"]})
     with pytest.raises(OptionError, match="has the columns left, right: name that of the photographs"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.buckets import s3_server
 
-from tuft.batch.bulk.sources import sources_of
+from tuft.batch.bulk.sources import Prefix, sources_of
 from tuft.batch.bulk.storage import Location
 from tuft.errors import ImageNotFoundError, OptionError, OutputError, StorageError
 
@@ -60,6 +60,44 @@ def test_a_bucket_is_listed_page_by_page(bucket: Any, monkeypatch: pytest.Monkey
     assert before <= 1, "whether it is a file is one question at most"
     assert [item.key for item in (first, *listing)] == [f"{number:05}.jpg" for number in range(25)]
     assert pages() - before == 3
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_listing_is_in_order_and_begins_after_any_path(kind: str, tmp_path: Path, bucket: Any) -> None:
+    place = Location.of(tmp_path if kind == "folder" else "s3://shop/ordered")
+    names = ["a.jpg", "a/b.jpg", "a/b/c.jpg", "a/b0.jpg", "a0.jpg", "z/é.jpg", "z/猫.jpg"]
+    for name in names:
+        (place / name).write(b"1")
+    listed = [name for name, _ in place.below()]
+    assert listed == sorted(names)
+    for after in (*names, "a/", "a/b/", "a/c", "b", "zz"):
+        assert [name for name, _ in place.below(after)] == [name for name in listed if name > after], after
+
+
+def test_a_batch_that_goes_on_finds_what_is_missing_on_its_first_page(
+    bucket: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    for number in range(25):
+        bucket.pipe_file(f"shop/resumed/{number:05}.jpg", b"")
+    monkeypatch.setattr("tuft.batch.bulk.storage._PAGE_KEYS", 5)
+    caplog.set_level("INFO", logger="werkzeug")
+    (source,) = sources_of("s3://shop/resumed", Location.of("s3://shop/out"))
+    assert isinstance(source, Prefix)
+    caplog.clear()
+    listing = source.items(1, after="00021.jpg")
+    first = next(listing)
+    assert sum("list-type=2" in record.getMessage() for record in caplog.records) == 1
+    numbers = [22, 23, 24, *range(22)]
+    assert [item.key for item in (first, *listing)] == [f"{number:05}.jpg" for number in numbers]
+
+
+def test_storage_without_an_order_loses_nothing(bucket: Any) -> None:
+    place = Location.of("memory://unordered")
+    names = ["b.jpg", "a/c.jpg", "d.jpg"]
+    for name in names:
+        (place / name).write(b"1")
+    for after in ("", "a/c.jpg", "c", "zzz"):
+        assert sorted(item.key for item in Prefix(place).items(1, after)) == sorted(names)
 
 
 def test_a_prefix_is_not_the_beginning_of_a_name(bucket: Any) -> None:
