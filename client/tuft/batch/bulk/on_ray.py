@@ -85,7 +85,6 @@ def rows(job: Job, done: KeySet, stop: threading.Event, cluster: Cluster) -> Gen
 
 
 def _ray() -> Any:
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # or it writes beside the bar what no user can mend
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it hides GPUs, and warns
     try:
         import ray
