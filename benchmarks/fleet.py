@@ -4,8 +4,8 @@
 
 A discrete-event simulation (simpy) of arrivals, queues, batches, cold starts and KEDA's scaling, as deploy/kubernetes
 asks for it. It is checked against two real tritonservers on this machine: `computed` is the demo at 384 pixels, `paced`
-a model that sleeps as long as its picture says, which other programs on the machine hardly disturb. Their queue is not
-bounded by Triton, as behind a gateway.
+a model that sleeps as long as its picture says. Their queue is not bounded by Triton, as behind a gateway. The
+simulation is given what each request of the same run has taken, and predicts how long requests wait for one another.
 
 The time of an L4 is computed, not measured: the roofline of results/roofline.json (the published network at 1024 pixels
 in half precision), times how far this machine was from its own roofline there. Prices are assumptions of this script.
@@ -184,7 +184,7 @@ def main() -> int:
     """Checks and plans; `--json` keeps the numbers."""
     parser = argparse.ArgumentParser(description="A fleet in simulation.")
     parser.add_argument("--check", nargs="*", choices=CHECKS, default=CHECKS)
-    parser.add_argument("--requests", type=int, default=80, help="of each check; %(default)s by default")
+    parser.add_argument("--requests", type=int, default=100, help="of each check; %(default)s by default")
     parser.add_argument("--no-planning", dest="planning", action="store_false")
     parser.add_argument("--json", type=Path, help="where the raw numbers go")
     options = parser.parse_args()
@@ -194,7 +194,7 @@ def main() -> int:
     for check in options.check:
         with tempfile.TemporaryDirectory(prefix="tuft-fleet-") as folder:
             served = repository(demo_repository(), Path(folder), paced=check == "paced")
-            data.setdefault("checks", {})[check] = compared(served, LOADS, options.requests, paced=check == "paced")
+            data.setdefault("checks", {})[check] = compared(served, LOADS, options.requests)
     if options.planning:
         data["l4"] = l4_s()
         times = (data["l4"]["roofline_s"], data["l4"]["assumed_s"], 2 * data["l4"]["roofline_s"])
