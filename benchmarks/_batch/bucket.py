@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from bisect import bisect_right
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
@@ -77,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _page(keys: int, query: dict[str, str]) -> str:
-    first = int(query.get("continuation-token") or 0)
+    after = query.get("start-after", "")
+    first = int(query.get("continuation-token") or bisect_right(range(keys), after, key=key))
     last = min(first + min(int(query.get("max-keys", 1000)), 1000), keys)
     if not f"{PREFIX}".startswith(query.get("prefix", "")) and not query.get("prefix", "").startswith(PREFIX):
         first = last = keys

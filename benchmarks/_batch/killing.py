@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PARTS: Final = ("driver", "actor", "triton")
 _ACTOR: Final = "ray::MapWorker"
-_GAP_S: Final = (1.0, 12.0)  # between two kills, while photographs are being done
+_LAST: Final = 0.9  # share of the photographs until which something is killed
 
 
 def killed(photos: Path, work: Path, repository: Path, kills: int) -> dict[str, Any]:
@@ -55,9 +55,13 @@ def killed(photos: Path, work: Path, repository: Path, kills: int) -> dict[str, 
 
 
 class _Stage:
-    """The driver and the Triton, which are started again when they have ended."""
+    """The driver and the Triton, which are started again when they have ended.
+
+    What is killed, and how many cut-outs there are at that moment, is drawn.
+    """
 
     def __init__(self, photos: Path, output: Path, repository: Path, port: int) -> None:
+        self._photographs = sum(1 for _ in photos.rglob("*.jpg"))
         self._command = _command(photos, output, f"127.0.0.1:{port}")
         self._output = output
         self._options = ServeOptions(repository, sizes=(384,), http_port=0, grpc_port=port, metrics_port=0)
@@ -66,6 +70,8 @@ class _Stage:
 
     def play(self, kills: int) -> Counter[str]:
         rng = np.random.default_rng(7)
+        moments = sorted(rng.integers(1, int(_LAST * self._photographs), kills))
+        parts = [PARTS[number] for number in rng.permutation(np.arange(kills) % len(PARTS))]
         serving = threading.Thread(target=self._serve)
         serving.start()
         counts: Counter[str] = Counter()
@@ -74,35 +80,32 @@ class _Stage:
             while driver.poll() in (None, -signal.SIGKILL):
                 if driver.poll() is not None:
                     driver = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-                if counts.total() < kills and self._kill(driver, PARTS[int(rng.integers(len(PARTS)))], counts):
-                    time.sleep(float(rng.uniform(*_GAP_S)))
-                time.sleep(0.2)
+                number = counts.total()
+                if number < kills and sum(1 for _ in self._output.rglob("*.png")) >= moments[number]:
+                    self._kill(driver, parts[number], counts)
+                time.sleep(0.1)
         finally:
             driver.kill()
             self._over.set()
             serving.join()
         return counts
 
-    def _kill(self, driver: subprocess.Popen[bytes], part: str, counts: Counter[str]) -> bool:
-        """Kills a part if photographs are being done; before that there is nothing to lose."""
+    def _kill(self, driver: subprocess.Popen[bytes], part: str, counts: Counter[str]) -> None:
+        """Kills a part, if it is there."""
         with suppress(psutil.Error):
             processes = psutil.Process(driver.pid).children(recursive=True)
             actors = [one for one in processes if one.name().startswith(_ACTOR) or _ACTOR in " ".join(one.cmdline())]
-            if not actors or not any(self._output.rglob("*.png")):
-                return False
             if part == "driver":
                 driver.kill()
                 driver.wait()
-            elif part == "actor":
+            elif part == "actor" and actors:
                 actors[0].kill()
-            elif self._triton is None or not self._triton.is_running():
-                return False
-            else:
+            elif part == "triton" and self._triton is not None and self._triton.is_running():
                 self._triton.kill()
+            else:
+                return
             counts[part] += 1
             print(f"killed {part}: {counts.total()}", file=sys.stderr, flush=True)
-            return True
-        return False
 
     def _serve(self) -> None:
         while not self._over.is_set():
