@@ -48,6 +48,10 @@ RUNTIMES: Final = ("tensorrt", "onnxruntime", "openvino", "python")
 # `dynamic` (`tuft.presets.RESIZES`). It wins over the preset's. tuft's own models take both and state none.
 RESIZE_PARAMETER: Final = "tuft_resize"
 
+# Another one: the working size in pixels above which its checkpoint gains nothing. Presets that are as large as helps
+# use the largest of tuft's models that is not above it.
+BEST_SIZE_PARAMETER: Final = "tuft_best_size"
+
 # ImageNet statistics of RGB in 0..1, as the published weights expect (transparent-background 1.3.4, Remover.py).
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)

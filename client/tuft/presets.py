@@ -39,6 +39,7 @@ class Preset:
             the server has it, else as `edges+colours`.
         summary: One line of description.
         reference: Whether saliency is scaled, resized and rounded exactly as transparent-background 1.3.4 does it.
+        limited: Whether a smaller size serves where the server states that the checkpoint gains nothing from more.
 
     Raises:
         OptionError: There is no such size, resize mode or refinement.
@@ -50,6 +51,7 @@ class Preset:
     refine: Refinement = "edges+colours"
     summary: str = ""
     reference: bool = False
+    limited: bool = False
 
     def __post_init__(self) -> None:
         if self.size is not None and not (isinstance(self.size, Integral) and self.size in contract.SIZES):
@@ -82,9 +84,9 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             ),
             Preset("express", 384, "static", "matting", "fast on a CPU: the subject at 384, its edges at full size"),
             Preset("standard", 1024, "static", "edges+colours", "the default"),
-            Preset("high", 1536, "dynamic", "edges+colours", "larger, aspect ratio kept"),
-            Preset("maximum", 2048, "dynamic", "matting", "largest: every hair that can be had"),
-            Preset("auto", None, "dynamic", "edges+colours", "the size follows the photograph"),
+            Preset("high", 1536, "dynamic", "edges+colours", "larger, aspect ratio kept", limited=True),
+            Preset("maximum", 2048, "dynamic", "matting", "largest: every hair that can be had", limited=True),
+            Preset("auto", None, "dynamic", "edges+colours", "the size follows the photograph", limited=True),
         )
     }
 )
@@ -115,14 +117,14 @@ def overridden(preset: Preset, *, size: int | None = None, refine: Refinement | 
 
     Args:
         preset: The preset.
-        size: Another working size in pixels, one of `tuft.contract.SIZES`.
+        size: Another working size in pixels, one of `tuft.contract.SIZES`; it holds whatever the checkpoint gains.
         refine: Another refinement.
 
     Raises:
         OptionError: There is no such size or refinement.
     """
     if size is not None:
-        preset = replace(preset, size=size)
+        preset = replace(preset, size=size, limited=False)
     if refine is not None:
         preset = replace(preset, refine=refine)
     return preset
@@ -134,6 +136,18 @@ def working_size(preset: Preset, size_hw: tuple[int, int]) -> int:
         return preset.size
     long_side = max(size_hw)
     return 1024 if long_side <= 1024 else 1536 if long_side <= 2048 else 2048
+
+
+def within(preset: Preset, size_hw: tuple[int, int], best_size: int) -> Preset:
+    """`preset` for a photograph of `size_hw`, at the largest working size that is not above `best_size`.
+
+    Size and resize mode are those of the named preset of that size.
+    """
+    largest = max((size for size in contract.SIZES if size <= best_size), default=contract.SIZES[0])
+    if working_size(preset, size_hw) <= largest:
+        return preset
+    named = next(named for named in PRESETS.values() if named.size == largest and not named.reference)
+    return replace(preset, size=named.size, resize=named.resize)
 
 
 def smaller_presets(asked: Preset, size_hw: tuple[int, int], *, stable_last: bool = False) -> tuple[Preset, ...]:

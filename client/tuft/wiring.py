@@ -17,6 +17,7 @@ from tuft.inference.prompted import PromptedRunner
 from tuft.inference.retrying import RetryingTransport
 from tuft.inference.saliency import SaliencyRunner
 from tuft.inference.segmenter import Segmenter
+from tuft.inference.sized import SizedRunner
 from tuft.inference.transport.access import Access
 from tuft.inference.transport.connect import connect
 from tuft.operations.cache import CachedRunner, ResultCache, ServedVersions
@@ -119,7 +120,7 @@ class Wiring:
             runner = CachedRunner(runner, cache, versions, self._settings.url)
         if rollout is not None:
             runner = RolledOutRunner(RoutedRunner(runner, self._variants), rollout)
-        runner = PromptedRunner(runner, Segmenter(self._retrying))
+        runner = _outer(runner, self._retrying)
         return Wired(RoutedRunner(runner, self._endpoints), Observers(self._all_observers()), cache, versions)
 
     def _open_cache(self) -> ResultCache | None:
@@ -145,10 +146,14 @@ def _core(transport: RetryingTransport, settings: Settings) -> Runner:
     return FallbackRunner(SaliencyRunner(transport), settings)
 
 
+def _outer(runner: Runner, transport: RetryingTransport) -> Runner:
+    return PromptedRunner(SizedRunner(runner, transport), Segmenter(transport))
+
+
 def _direct_runner(transport: Transport, settings: Settings) -> Runner:
     """For another server: without cache and rollout, which belong to the client's own."""
     retrying = RetryingTransport(transport, settings)
-    return PromptedRunner(_core(retrying, settings), Segmenter(retrying))
+    return _outer(_core(retrying, settings), retrying)
 
 
 def _variant_runner(transport: Transport, settings: Settings) -> Runner:

@@ -52,6 +52,7 @@ class Checkpoint:
         size_bytes: Where known, or None.
         config: The network's configuration; None where the file contains it.
         licence: In one line.
+        best_size: The working size in pixels above which it gains nothing, where that is measured.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Checkpoint:
     size_bytes: int | None
     config: NetworkConfig | None
     licence: str
+    best_size: int | None = None
 
     @property
     def path(self) -> Path:
@@ -91,7 +93,7 @@ CHECKPOINTS: Final = {
     row.name: row
     for row in (
         Checkpoint(
-            "demo", "demo.safetensors", None, None, _DEMO_SHA256, 6_840_020, None, "MIT",
+            "demo", "demo.safetensors", None, None, _DEMO_SHA256, 6_840_020, None, "MIT", 1024,
         ),
         Checkpoint(
             "base", "ckpt_base.pth", f"{_RELEASE}/ckpt_base.pth", "d692e3dd5fa1b9658949d452bebf1cda", None, None,

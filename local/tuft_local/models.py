@@ -10,7 +10,6 @@ from tuft import contract
 from tuft.errors import ModelUnavailableError
 from tuft.files import MODEL_REPOSITORY, data_folder
 from tuft.models import pulling
-from tuft.presets import RESIZES
 from tuft.provenance import SERVED_FILES, check_model, is_version
 from tuft_export.publishing.demo import demo_repository
 from tuft_export.publishing.publish import VERSION
@@ -18,8 +17,6 @@ from tuft_export.publishing.publish import VERSION
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from tuft.presets import Resize
 
 _OWN: Final = {
     **{spec.name: spec.size for spec in contract.MODELS.values()},
@@ -40,7 +37,6 @@ class Model:
         version: Name of its version folder.
         folder: The model's folder.
         size: Working size in pixels.
-        resize: The resize mode that it was trained with; None if it states none.
         parameters: Of its configuration for the runtime python.
     """
 
@@ -48,7 +44,6 @@ class Model:
     version: str
     folder: Path
     size: int
-    resize: Resize | None
     parameters: Mapping[str, str]
 
     @property
@@ -88,14 +83,12 @@ class Models:
             folder = demo_repository([] if is_stage else [_OWN[name]], matting=is_stage) / name
         configuration = _configuration(folder)
         parameters = dict(_PARAMETER.findall(configuration))
-        resize = parameters.get(contract.RESIZE_PARAMETER)
         side = _SIDE.search(configuration)
         return Model(
             name,
             version or versions[-1],
             folder,
             _OWN.get(name) or (int(side[1]) if side else 0),
-            resize if resize in RESIZES else None,
             parameters,
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, ServerUnreachableError
 from tuft.inference.resilience import Deadline
-from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo, Tensors
+from tuft.inference.transport.base import CallOptions, Inference, NetworkInput, ServerInfo, Tensors, stated_input
 from tuft_local import engine
 from tuft_local.worker import Worker
 
@@ -90,7 +90,7 @@ class LocalTransport:
     def network_input(self, model: str, *, timeout_s: float) -> NetworkInput:
         """How a model wants its picture; see `Transport.network_input`."""
         found = self._find(model)
-        return NetworkInput(found.size, found.resize)
+        return stated_input(found.size, found.parameters)
 
     def served_version(self, model: str, *, timeout_s: float) -> str:
         """The newest version of a model; see `Transport.served_version`."""

@@ -31,6 +31,7 @@ from tuft.errors import (
     SetupError,
 )
 from tuft.inference.transport.base import NetworkInput
+from tuft_export.publishing.configurations import state_best_size
 from tuft_local import LocalTransport, connect, engine
 from tuft_runtime import Graph, InferenceError, Interrupt
 
@@ -118,6 +119,11 @@ def test_an_adopted_model_states_its_size_and_resize(transport: LocalTransport, 
     assert transport.other_models() == ("isnet",)
     assert transport.network_input("isnet", timeout_s=TIMEOUT_S) == NetworkInput(384, "dynamic")
     assert transport.network_input(MODEL, timeout_s=TIMEOUT_S) == NetworkInput(384, None)
+
+
+def test_a_checkpoint_states_its_best_size(transport: LocalTransport, repository: Path) -> None:
+    state_best_size(repository / MODEL, 96, "1")
+    assert transport.network_input(MODEL, timeout_s=TIMEOUT_S).best_size == 96
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 from tuft import contract
 from tuft.errors import ContractError, ServerError
 from tuft.inference.resilience import Breakers, RetryBudget, RetryPolicy
-from tuft.inference.transport.base import CallOptions, NetworkInput
+from tuft.inference.transport.base import PROBE_TIMEOUT_S, CallOptions, NetworkInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -145,6 +145,19 @@ class RetryingTransport:
             ServerError: The server did not answer the question.
         """
         return self._retried(request, self.breakers[model], lambda: self._transport.is_ready(model))
+
+    def best_size(self, request: RunRequest) -> int | None:
+        """The working size above which the checkpoint of a request's model gains nothing; None if that is not known.
+
+        It is asked for in passing: a server that fails here fails the request itself, with its own error.
+        """
+        if self.breakers[request.model_name].state != "closed":
+            return None
+        timeout_s = min(request.deadline.remaining_s, PROBE_TIMEOUT_S)
+        try:
+            return self._transport.network_input(request.model_name, timeout_s=timeout_s).best_size
+        except ServerError:
+            return None
 
     def _retried(self, request: RunRequest, breaker: Breaker, attempt: Callable[[], Reply]) -> Reply:
         for retry in itertools.count():

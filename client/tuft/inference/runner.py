@@ -4,6 +4,7 @@ Each runner adds one concern and knows only the next one, in the order in which 
 
     Routed       which server: the client's own, or an experiment's              inference/endpoints.py
     Prompted     which subject: the part of the photograph that a prompt means   inference/prompted.py
+    Sized        which working size: no larger than the checkpoint gains from    inference/sized.py
     RolledOut    which version of the model, while a rollout runs                operations/rollout/runner.py
     Cached       a result that is kept already                                   operations/cache/runner.py
     Fallback     a smaller preset where the one asked for cannot be served       inference/fallback.py

@@ -76,7 +76,7 @@ def _publish(repository: Path, name: str, publication: Callable[[PublishOptions]
 
 @lru_cache(maxsize=1)
 def _key() -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(str(_DEMO.best_size).encode())
     for file in _sources():
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]

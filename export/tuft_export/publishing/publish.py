@@ -17,7 +17,7 @@ from tuft_export.graphs.provider import GraphSource
 from tuft_export.matting.checkpoints import shipped_link
 from tuft_export.matting.graph import sample_tiles, shipped_graph
 from tuft_export.provenance import engine_chain, onnx_link, write_version
-from tuft_export.publishing.configurations import add_configurations
+from tuft_export.publishing.configurations import add_configurations, state_best_size
 from tuft_export.publishing.python_backend import copy_python_backend
 from tuft_export.publishing.staging import replace_folder, staging
 from tuft_export.sample_images import warmup_picture
@@ -127,7 +127,7 @@ def _publish_graph(source: GraphSource, options: PublishOptions, size: int) -> P
         (folder / SERVED_FILES["onnx"]).write_bytes(content)
         if options.runtime == "python":
             copy_python_backend(folder)
-        return _finish(folder, chain, options, size)
+        return _finish(folder, chain, options, size, source.checkpoint.best_size)
 
 
 def _publish_engines(source: GraphSource, options: PublishOptions, engines: Path) -> list[Path]:
@@ -135,7 +135,11 @@ def _publish_engines(source: GraphSource, options: PublishOptions, engines: Path
     chains = {size: engine_chain(engines, size) for size in options.sizes}
     for size, (origin, graph, _) in chains.items():
         _require_as_asked(source, options, size, origin, graph)
-    return [_publish_engine(engines / f"model_{size}.plan", chain, options, size) for size, chain in chains.items()]
+    best_size = source.checkpoint.best_size
+    return [
+        _publish_engine(engines / f"model_{size}.plan", chain, options, size, best_size)
+        for size, chain in chains.items()
+    ]
 
 
 def _require_as_asked(source: GraphSource, options: PublishOptions, size: int, origin: Link, graph: Link) -> None:
@@ -155,19 +159,20 @@ def _require_as_asked(source: GraphSource, options: PublishOptions, size: int, o
             )
 
 
-def _publish_engine(plan: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
+def _publish_engine(plan: Path, chain: list[Link], options: PublishOptions, size: int, best_size: int | None) -> Path:
     with staging(_version_folder(options, size)) as folder:
         shutil.copyfile(plan, folder / SERVED_FILES["plan"])
-        return _finish(folder, chain, options, size)
+        return _finish(folder, chain, options, size, best_size)
 
 
 def _version_folder(options: PublishOptions, size: int) -> Path:
     return options.repository / contract.model_name(size) / options.version
 
 
-def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int) -> Path:
+def _finish(folder: Path, chain: list[Link], options: PublishOptions, size: int, best_size: int | None) -> Path:
     """Completes a staging folder and moves it into place."""
     add_configurations(folder.parent)
+    state_best_size(folder.parent, best_size if best_size is not None and best_size < size else None, options.version)
     _write_warmup(folder.parent, size)
     asked = {
         "runtime": options.runtime,

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from google.protobuf import text_format
 from support.server import empty_repository
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from tuft import contract
 from tuft.files import file_hash
@@ -23,7 +25,7 @@ from tuft_export.graphs.parity import check_interface
 from tuft_export.graphs.weightless import demo_graph, read_bare
 from tuft_export.provenance import checkpoint_link, graph_record, write_record
 from tuft_export.publishing import publish as publishing
-from tuft_export.publishing.configurations import FILES
+from tuft_export.publishing.configurations import FILES, state_best_size
 from tuft_export.publishing.publish import PublishOptions, publish
 from tuft_export.sample_images import warmup_picture
 
@@ -50,6 +52,41 @@ def test_the_demo_is_published_without_torch(target: Path) -> None:
     check_interface(model, 384)
     warmup = (target / "inspyrenet_384" / "warmup" / "image").read_bytes()
     assert warmup == warmup_picture(384).tobytes()
+
+
+def test_what_a_checkpoint_gains_nothing_from_is_stated_in_every_configuration(target: Path) -> None:
+    for size, stated in ((2048, True), (384, False)):
+        folder = target / contract.model_name(size)
+        before = [(folder / file).read_text() for file in FILES]
+        state_best_size(folder, 1024 if stated else None, "1")
+        state_best_size(folder, 1024 if stated else None, "1")  # once is enough
+        for file, text in zip(FILES, before, strict=True):
+            config = text_format.Parse((folder / file).read_text(), ModelConfig())
+            assert config.parameters[contract.BEST_SIZE_PARAMETER].string_value == ("1024" if stated else "")
+            del config.parameters[contract.BEST_SIZE_PARAMETER]
+            assert config == text_format.Parse(text, ModelConfig())
+        state_best_size(folder, None, "1")
+        assert [(folder / file).read_text() for file in FILES] == before
+
+
+def test_versions_that_differ_state_no_best_size(target: Path) -> None:
+    folder = target / "inspyrenet_2048"
+    before = (folder / FILES[0]).read_text()
+    (folder / "1").mkdir()
+    state_best_size(folder, 1024, "2")
+    assert (folder / FILES[0]).read_text() == before
+    state_best_size(folder, 1024, "1")
+    (folder / "2").mkdir()
+    state_best_size(folder, 1024, "2")
+    assert (folder / FILES[0]).read_text() != before
+    state_best_size(folder, None, "2")
+    assert (folder / FILES[0]).read_text() == before
+
+
+def test_the_demos_large_models_say_that_1024_is_as_good(tmp_path: Path) -> None:
+    publish(DEMO, PublishOptions(tmp_path, sizes=(384, 1536)))
+    texts = [(tmp_path / contract.model_name(size) / FILES[3]).read_text() for size in (384, 1536)]
+    assert ["tuft_best_size" in text for text in texts] == [False, True]
 
 
 def test_a_repository_that_is_not_there_is_made_with_the_projects_configurations(tmp_path: Path, target: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from tuft import contract
 from tuft.errors import ModelUnavailableError
 from tuft.inference.resilience import CancelToken
+from tuft.presets import RESIZES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,10 +59,19 @@ class NetworkInput:
     Attributes:
         size: Working size S in pixels.
         resize: The resize mode that it was trained with.
+        best_size: The working size in pixels above which its checkpoint gains nothing.
     """
 
     size: int | None = None
     resize: Resize | None = None
+    best_size: int | None = None
+
+
+def stated_input(size: int, parameters: Mapping[str, str]) -> NetworkInput:
+    """What the parameters of a model's configuration in Triton say of its pictures; wrong values say nothing."""
+    resize = next((mode for mode in RESIZES if mode == parameters.get(contract.RESIZE_PARAMETER)), None)
+    best = parameters.get(contract.BEST_SIZE_PARAMETER, "")
+    return NetworkInput(size, resize, int(best) if best.isdecimal() else None)
 
 
 @dataclass(frozen=True)

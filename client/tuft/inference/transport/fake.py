@@ -64,6 +64,7 @@ class FakeTransport:
         models: Names of the models that are served.
         adopted: Models that are not tuft's and are served as well: from their names to their working sizes in pixels.
         resizes: From names of models to the resize modes that they were trained with; the others state none.
+        best_sizes: From names of models to the size above which their checkpoint gains nothing; the others state none.
         version: The version that they answer with.
         mask_from_prompt: Answers prompts: called with the square picture (S, S, 3) uint8, the points (p, 2) in its
             pixels and their labels (p,), see `tuft.contract`; returns logits (256, 256). None: no such model is served.
@@ -85,6 +86,7 @@ class FakeTransport:
         models: Sequence[str] = contract.OWN_MODELS,
         adopted: Mapping[str, int] = _NONE,
         resizes: Mapping[str, Resize] = _NO_RESIZES,
+        best_sizes: Mapping[str, int] = _NONE,
         version: str = "1",
         mask_from_prompt: MaskFromPrompt | None = None,
         matte_from_planes: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = refined_plane,
@@ -99,6 +101,7 @@ class FakeTransport:
         self._models = (*models, *adopted, *(() if mask_from_prompt is None else contract.PROMPT_MODELS))
         self._sizes = {**_OWN_SIZES, **adopted}
         self._resizes = resizes
+        self._best_sizes = best_sizes
         self._version = version
         self._lock = threading.Lock()
         self._closed = False
@@ -178,8 +181,9 @@ class FakeTransport:
         return self._sizes[model]
 
     def network_input(self, model: str, *, timeout_s: float) -> NetworkInput:
-        """The working size and the resize mode of one of the models given."""
-        return NetworkInput(self.model_size(model, timeout_s=timeout_s), self._resizes.get(model))
+        """The working size of one of the models given, and what it states."""
+        size = self.model_size(model, timeout_s=timeout_s)
+        return NetworkInput(size, self._resizes.get(model), self._best_sizes.get(model))
 
     def served_version(self, model: str, *, timeout_s: float) -> str:
         """The version given."""

@@ -14,11 +14,18 @@ from tuft import contract
 from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
 from tuft.inference.resilience import Deadline
 from tuft.inference.transport.access import Access
-from tuft.inference.transport.base import PROBE_TIMEOUT_S, CallOptions, Inference, NetworkInput, ServerInfo, Tensors
+from tuft.inference.transport.base import (
+    PROBE_TIMEOUT_S,
+    CallOptions,
+    Inference,
+    NetworkInput,
+    ServerInfo,
+    Tensors,
+    stated_input,
+)
 from tuft.inference.transport.failures import Connection, closed_while_connecting, error_from_status
 from tuft.inference.transport.messages import Reply, with_inputs
 from tuft.inference.transport.probe import closed_because, proxy_for
-from tuft.presets import RESIZES
 from tuft.text import shown, without_password
 
 if TYPE_CHECKING:
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tuft.presets import Resize
 
 DEFAULT_GRPC_PORT: Final = 8001
 
@@ -140,7 +146,7 @@ class TritonTransport:
         )
         self._model_version = model_version
         self._sizes: dict[str, int] = {}
-        self._resizes: dict[str, Resize | None] = {}
+        self._inputs: dict[str, NetworkInput] = {}
 
     def infer(
         self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: CallOptions | None = None
@@ -230,24 +236,23 @@ class TritonTransport:
     def network_input(self, model: str, *, timeout_s: float) -> NetworkInput:
         """How a served model wants its picture; see `Transport.network_input`.
 
-        The resize mode is a parameter of the model's configuration. A server that does not show configurations, or a
-        model that states none, leaves it to the preset.
+        The resize mode and the best size are parameters of the model's configuration. A server that does not show
+        configurations, or a model that states none, leaves them to the preset.
         """
         size = self.model_size(model, timeout_s=timeout_s)
-        if model not in self._resizes:
-            self._resizes[model] = self._stated_resize(model, timeout_s)
-        return NetworkInput(size, self._resizes[model])
+        if model not in self._inputs:
+            self._inputs[model] = stated_input(size, self._parameters(model, timeout_s))
+        return self._inputs[model]
 
-    def _stated_resize(self, model: str, timeout_s: float) -> Resize | None:
+    def _parameters(self, model: str, timeout_s: float) -> dict[str, str]:
         try:
             with self._failures_as_ours(model, timeout_s):
                 config = self._client.get_model_config(model, self._model_version, client_timeout=timeout_s).config
         except ServerUnreachableError as failure:
             if failure.transient:
                 raise
-            return None  # restricted
-        stated = config.parameters[contract.RESIZE_PARAMETER].string_value
-        return stated if stated in RESIZES else None
+            return {}  # restricted
+        return {name: value.string_value for name, value in config.parameters.items()}
 
     def served_version(self, model: str, *, timeout_s: float) -> str:
         """The version of `model` that answers requests that name none; see `Transport.served_version`."""
