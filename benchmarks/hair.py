@@ -1,254 +1,168 @@
 """How good are edges of hair, fur and leaves: by which network, refined how?
 
-    python benchmarks/hair.py --real DIR [--isnet FILE] [--rembg] [--json FILE] [--page FILE]
+    python benchmarks/hair.py [--real DIR] [--composites DIR] [--backgrounds DIR] [--scenes N] [--isnet FILE]
+                              [--rembg FOLDER] [--json FILE] [--page FILE]
 
-`--real` is a folder with `images` and `masks`: photographs with measured alpha. Coarse mattes come from the demo at
-1024 and, with `--isnet`, from the ONNX graph of IS-Net (npm's @imgly/background-removal-data 1.4.5, /models/medium).
-`--rembg` adds what rembg's `-a` does with them: closed-form matting (pymatting) of the full photograph, a trimap eroded
-by ten pixels. Errors are ratios to the coarse matte's own, means over the photographs whose subject the network finds
-(IoU above 0.7), with 95 % bootstrap intervals; times are processor seconds per megapixel, the network's aside.
+Without options: the demo's mattes of held-out scenes. `--real` is a folder with `images` and `masks`: photographs with
+measured alpha. `--composites` has NAME_image.png with NAME_fg_rgba.png beside it; with `--backgrounds` these subjects
+are also put over other photographs, at 2 to 12 megapixels. `--isnet` is the ONNX graph of IS-Net (npm's
+@imgly/background-removal-data 1.4.5, the parts of /models/medium one after the other), for `--real`. `--rembg` is a
+virtual environment, made if it is missing: what rembg's own `-a` makes of the same mattes, for `--real` (minutes).
+
+Errors are ratios to those of the network's own matte over the photograph's own colours: means over the pictures whose
+subject it finds (IoU above 0.7), with 95 % bootstrap intervals. Times are processor seconds per megapixel, alpha alone.
 `--page` shows the worst and the best places.
 """
 
 from __future__ import annotations
 
 import argparse
-import html
 import json
-import time
-from base64 import b64encode
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from _lib.machine import machine_facts
 from _lib.markdown_table import markdown_table
 from _lib.needs import packages
-from PIL import Image
+from _lib.rembgs_environment import with_rembg
 
+from tuft import NoSubjectError
 from tuft.files import write_atomically
-from tuft.imaging import refine
-from tuft.imaging.postprocess import alpha_from_saliency
-from tuft.imaging.preprocess import network_image
 
 with packages():
-    import cv2
-
-    from tuft.imaging.measures import error_maps
-    from tuft_export.matting import graph as matting
+    from _hair.figures import MEASURES, errors, summary
+    from _hair.inputs import input_sets
+    from _hair.networks import networks
+    from _hair.page import page, zooms
+    from _hair.refinements import refinements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
+    from _hair.networks import Coarse
+    from _hair.page import Zoom
+    from _hair.refinements import Refinement
+    from _lib.cases import Case
     from numpy.typing import NDArray
 
-    Plane = NDArray[np.float32]
-    Refinement = Callable[["Case"], Plane]
-
-_SIZE: Final = 1024
 _FOUND: Final = 0.7
-_BACKDROPS: Final = ((255, 255, 255), (0, 0, 0), (0, 177, 64))
-_DRAWS: Final = 2000
-_ZOOM: Final = 160
-_MEASURES: Final = {"sad": "SAD", "gradient": "gradient error", "composite": "composite error in the band"}
-
-
-class Case(NamedTuple):
-    """One photograph: its name, uint8 pixels, true alpha and a network's matte, float32 0..1."""
-
-    name: str
-    rgb: NDArray[np.uint8]
-    truth: Plane
-    coarse: Plane
+_REAL: Final = "photographs with measured alpha"
+_COLUMNS: Final = ("worst SAD", "worst gradient error", "CPU s/MP")
 
 
 def main() -> None:
     """Runs the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--real", type=Path, required=True, help="folder with images and masks")
-    parser.add_argument("--isnet", type=Path, help="IS-Net's ONNX graph")
-    parser.add_argument("--rembg", action="store_true", help="also rembg's -a (minutes)")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--page", type=Path, help="HTML with zooms of the worst and best places")
-    options = parser.parse_args()
-    results: dict[str, Any] = {"machine": machine_facts(), "networks": {}}
-    zooms: list[str] = []
-    for network, cases in _networks(options):
-        found = [case for case in cases if _iou(case) > _FOUND]
-        results["networks"][network] = _measured(network, found, len(cases), _refinements(options), zooms)
+    options = _parser().parse_args()
+    results: dict[str, Any] = {**machine_facts(), "sets": {}}
+    shown: list[Zoom] = []
+    rembg = with_rembg(options.rembg) if options.rembg else None
+    for name, cases in input_sets(options).items():
+        is_real = name == _REAL
+        results["sets"][name] = {}
+        for network, coarse in networks(options.isnet if is_real else None).items():
+            with refinements(options.refinements, rembg if is_real else None) as chosen:
+                results["sets"][name][network] = measured(f"{name}, {network}", cases(), coarse, chosen, shown)
     print(table(results))
     if options.json:
-        write_atomically(options.json, (json.dumps(results, indent=2) + "\n").encode())
+        write_atomically(options.json, (json.dumps(results, indent=1) + "\n").encode())
     if options.page:
-        write_atomically(options.page, _page(zooms).encode())
+        write_atomically(options.page, page(shown).encode())
+
+
+def measured(
+    title: str, cases: Iterator[Case], coarse_of: Coarse, chosen: Mapping[str, Refinement], shown: list[Zoom]
+) -> dict[str, Any]:
+    """The figures of one network on one set; zooms of its worst and best pictures are added to `shown`."""
+    rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in chosen}
+    spent_s, pixels, seen = dict.fromkeys(chosen, 0.0), 0, 0
+    places: dict[str, tuple[Zoom, Zoom]] = {}
+    for case in cases:
+        seen += 1
+        coarse = _found(case, coarse_of)
+        if coarse is None:
+            continue
+        pixels += case.alpha.size
+        alphas = {}
+        for name, refinement in chosen.items():
+            refined = refinement(case, coarse)
+            spent_s[name] += refined.cpu_s
+            rows[name][case.name] = errors(case, refined.alpha, refined.foreground)
+            alphas[name] = refined.alpha
+        places[case.name] = zooms(case, alphas, f"{title}, {case.name}")
+        print(f"{title}, {case.name}", file=sys.stderr)
+    ratios = {name: _ratios(of, rows["none"]) for name, of in rows.items()}
+    shown += _worst_and_best(ratios[next(reversed(ratios))], places)
+    return {
+        "photographs": seen,
+        "found": len(places),
+        "refinements": {
+            name: {**of, "cpu_s_per_mp": round(spent_s[name] / max(pixels / 1e6, 1e-9), 3)}
+            for name, of in ratios.items()
+        },
+    }
+
+
+def _found(case: Case, coarse_of: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> NDArray[np.float32] | None:
+    """The network's matte; None if it misses the subject."""
+    try:
+        coarse = coarse_of(case.photo)
+    except NoSubjectError:
+        return None
+    both, either = (coarse > 0.5) & (case.alpha > 0.5), (coarse > 0.5) | (case.alpha > 0.5)
+    return coarse if both.sum() > _FOUND * either.sum() else None
+
+
+def _ratios(of: Mapping[str, Mapping[str, float]], to: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    names = list(of)
+    if not names:
+        return {}
+    return {key: summary(key, np.array([of[n][key] / max(to[n][key], 1e-9) for n in names]), names) for key in MEASURES}
+
+
+def _worst_and_best(ratios: Mapping[str, Any], places: Mapping[str, tuple[Zoom, Zoom]]) -> Iterator[Zoom]:
+    """The worst places of the pictures with the largest errors, the best place of the one with the smallest."""
+    if not places:
+        return
+    for name in dict.fromkeys((ratios["sad"]["worst_of"], ratios["gradient"]["worst_of"])):
+        yield places[name][0]
+    yield places[min(places, key=lambda name: ratios["sad"]["each"][name])][1]
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Formats the ratios with their intervals, and the worst photograph."""
-    parts = []
-    for network, measured in results["networks"].items():
-        rows = [["refinement", *_MEASURES.values(), "worst SAD", "worst gradient error", "CPU s/MP"]]
-        rows.append(["---", *["---:"] * 6])
-        for name, one in measured["refinements"].items():
-            means = [f"{one[key]['mean']:.2f} ({one[key]['low']:.2f} to {one[key]['high']:.2f})" for key in _MEASURES]
-            worst = [f"{one[key]['worst']:.2f} ({one[key]['worst_of']})" for key in ("sad", "gradient")]
-            rows.append([name, *means, *worst, f"{one['cpu_s_per_mp']:.2f}"])
-        heading = f"{network}, {measured['found']} of {measured['photographs']} photographs:"
-        parts.append(f"{heading}\n\n{markdown_table(rows)}")
-    return "\n\n".join([results["machine"]["machine"], *parts])
+    """Formats the ratios with their intervals, and the worst pictures."""
+    parts = [f"{results['machine']}, load before {results['load']}"]
+    for name, by_network in results["sets"].items():
+        for network, of in by_network.items():
+            rows = [["refinement", *MEASURES.values(), *_COLUMNS], ["---", *["---:"] * (len(MEASURES) + len(_COLUMNS))]]
+            rows += [_row(refinement, one) for refinement, one in of["refinements"].items()] if of["found"] else []
+            heading = f"{name[0].upper()}{name[1:]}, {network}, {of['found']} of {of['photographs']}:"
+            parts.append(f"{heading}\n\n{markdown_table(rows)}")
+    return "\n\n".join(parts)
 
 
-def _networks(options: argparse.Namespace) -> Iterator[tuple[str, list[Case]]]:
-    photographs = [
-        (path.stem, np.array(Image.open(path).convert("RGB")), _alpha(options.real / "masks" / f"{path.stem}.png"))
-        for path in sorted((options.real / "images").iterdir())
-    ]
-    networks = {"demo at 1024": _demo(), **({"IS-Net at 1024": _isnet(options.isnet)} if options.isnet else {})}
-    for network, saliency in networks.items():
-        cases = []
-        for name, rgb, truth in photographs:
-            picture, geometry = network_image(rgb, _SIZE, "static")
-            cases.append(Case(name, rgb, truth, alpha_from_saliency(saliency(picture), geometry, reference=False)))
-        yield network, cases
+def _row(refinement: str, one: Mapping[str, Any]) -> list[str]:
+    means = [f"{one[key]['mean']:.2f} ({one[key]['low']:.2f} to {one[key]['high']:.2f})" for key in MEASURES]
+    worst = [f"{one[key]['worst']:.2f} ({one[key]['worst_of']})" for key in ("sad", "gradient")]
+    return [refinement, *means, *worst, f"{one['cpu_s_per_mp']:.2f}"]
 
 
-def _alpha(path: Path) -> Plane:
-    return np.asarray(Image.open(path).convert("L"), np.float32) / 255
-
-
-def _demo() -> Callable[[NDArray[np.uint8]], Plane]:
-    from tuft_export.checkpoints import CHECKPOINTS
-    from tuft_export.graphs.provider import GraphSource
-    from tuft_export.parity.ort_session import Saliency
-
-    saliency = Saliency(GraphSource(CHECKPOINTS["demo"]).graph(_SIZE, None))
-    return lambda picture: saliency(picture[np.newaxis])[0]
-
-
-def _isnet(path: Path) -> Callable[[NDArray[np.uint8]], Plane]:
-    from tuft_export.parity.ort_session import OrtSession
-
-    session = OrtSession(path)
-
-    def saliency(picture: NDArray[np.uint8]) -> Plane:
-        planes = (picture.astype(np.float32) / 255 - np.float32(0.5)).transpose(2, 0, 1)[np.newaxis]
-        return np.asarray(session.run("output", "input", planes), np.float32).reshape(_SIZE, _SIZE)
-
-    return saliency
-
-
-def _refinements(options: argparse.Namespace) -> dict[str, Refinement]:
-    from tuft_export.parity.ort_session import OrtSession
-
-    session = OrtSession(matting.shipped_graph())
-
-    def stage(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return session.run("MATTE", "PLANES", planes)
-
-    chosen: dict[str, Refinement] = {
-        "none": lambda case: case.coarse,
-        "classical": lambda case: refine.refine_alpha(case.rgb, case.coarse, _SIZE),
-        "matting stage": lambda case: refine.matted(case.rgb, case.coarse, _SIZE, stage),
-    }
-    return chosen | ({"rembg -a": _closed_form} if options.rembg else {})
-
-
-def _closed_form(case: Case) -> Plane:
-    """What rembg 2.0 does with `-a`: thresholds 240 and 10, a trimap eroded by ten pixels, pymatting."""
-    from pymatting import estimate_alpha_cf
-
-    matte = np.rint(case.coarse * 255)
-    kernel = np.ones((3, 3), np.uint8)
-    sure = cv2.erode((matte > 240).astype(np.uint8), kernel, iterations=10)
-    never = cv2.erode((matte < 10).astype(np.uint8), kernel, iterations=10)
-    trimap = np.full(matte.shape, 0.5)
-    trimap[sure == 1], trimap[never == 1] = 1, 0
-    try:
-        return np.asarray(estimate_alpha_cf(case.rgb / 255, trimap), np.float32)
-    except ValueError:  # nothing is certain: rembg gives the coarse matte then
-        return case.coarse
-
-
-def _measured(
-    network: str, cases: Sequence[Case], photographs: int, refinements: Mapping[str, Refinement], zooms: list[str]
-) -> dict[str, Any]:
-    base = [_errors(case, case.coarse, case.rgb) for case in cases]
-    measured: dict[str, Any] = {}
-    for name, refinement in refinements.items():
-        began_s, alphas = time.process_time(), []
-        for case in cases:
-            alphas.append(refinement(case))
-        spent_s = time.process_time() - began_s
-        errors = [
-            _errors(case, alpha, case.rgb if name == "none" else refine.estimate_foreground(case.rgb, alpha))
-            for case, alpha in zip(cases, alphas, strict=True)
-        ]
-        ratios = {key: np.array([e[key] / b[key] for e, b in zip(errors, base, strict=True)]) for key in _MEASURES}
-        measured[name] = {key: _summary(values, cases) for key, values in ratios.items()}
-        measured[name]["cpu_s_per_mp"] = round(spent_s / (sum(case.truth.size for case in cases) / 1e6), 3)
-        if name == "matting stage":
-            for index in {int(ratios["sad"].argmax()), int(ratios["sad"].argmin()), int(ratios["gradient"].argmax())}:
-                zooms.append(_zoom(network, cases[index], alphas[index], float(ratios["sad"][index])))
-    return {"photographs": photographs, "found": len(cases), "refinements": measured}
-
-
-def _errors(case: Case, alpha: Plane, foreground: NDArray[np.uint8]) -> dict[str, float]:
-    maps = error_maps(alpha, case.truth)
-    true = refine.estimate_foreground(case.rgb, case.truth).astype(np.float32)
-    band = (case.truth > 0.02) & (case.truth < 0.98)
-    composite = 0.0
-    for backdrop in _BACKDROPS:
-        shown, expected = (
-            a[..., None] * colours + (1 - a[..., None]) * np.array(backdrop, np.float32)
-            for a, colours in ((alpha, foreground.astype(np.float32)), (case.truth, true))
-        )
-        composite += float(np.abs(shown - expected)[band].mean())
-    return {"sad": float(maps.absolute.sum()), "gradient": float(maps.gradient.sum()), "composite": composite}
-
-
-def _summary(ratios: NDArray[np.float64], cases: Sequence[Case]) -> dict[str, Any]:
-    draws = np.random.default_rng(0).choice(ratios, (_DRAWS, len(ratios))).mean(axis=1)
-    low, high = np.percentile(draws, (2.5, 97.5))
-    worst = int(ratios.argmax())
-    each = {case.name: round(float(ratio), 4) for case, ratio in zip(cases, ratios, strict=True)}
-    return {
-        "mean": round(float(ratios.mean()), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
-        "worst": round(float(ratios[worst]), 4),
-        "worst_of": cases[worst].name,
-        "each": each,
-    }
-
-
-def _iou(case: Case) -> float:
-    both, either = (case.coarse > 0.5) & (case.truth > 0.5), (case.coarse > 0.5) | (case.truth > 0.5)
-    return float(both.sum() / max(either.sum(), 1))
-
-
-def _zoom(network: str, case: Case, alpha: Plane, ratio: float) -> str:
-    """Where the stage is farthest from the truth: photograph, coarse matte, stage, truth."""
-    error = cv2.blur(np.abs(alpha - case.truth), (_ZOOM, _ZOOM))
-    half = _ZOOM // 2
-    y, x = np.unravel_index(int(error[half:-half, half:-half].argmax()), error[half:-half, half:-half].shape)
-    part = np.s_[y : y + _ZOOM, x : x + _ZOOM]
-    shown = [case.rgb[part], *(_grey(one[part]) for one in (case.coarse, alpha, case.truth))]
-    large = cv2.resize(np.hstack(shown), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-    _, png = cv2.imencode(".png", cv2.cvtColor(large, cv2.COLOR_RGB2BGR))
-    title = html.escape(f"{network}, {case.name}: SAD {ratio:.2f} of the coarse matte's")
-    source = b64encode(png.tobytes()).decode()
-    return f'<figure><img src="data:image/png;base64,{source}"><figcaption>{title}</figcaption></figure>'
-
-
-def _grey(alpha: Plane) -> NDArray[np.uint8]:
-    return np.repeat(np.rint(alpha * 255).astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _page(zooms: Sequence[str]) -> str:
-    head = (
-        "<!doctype html><meta charset=utf-8><title>Hair</title><p>Photograph, coarse matte, matting stage, truth.</p>"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--real", type=Path, metavar="DIR", help="folder with images and masks")
+    parser.add_argument("--composites", type=Path, metavar="DIR", help="NAME_image.png, NAME_fg_rgba.png")
+    parser.add_argument(
+        "--backgrounds", type=Path, metavar="DIR", help="photographs to put the composites' subjects on"
     )
-    return head + "".join(zooms)
+    parser.add_argument("--scenes", type=int, default=12, help="held-out scenes (default: 12)")
+    parser.add_argument("--refinements", nargs="+", default=("classical", "matting stage"),
+                        choices=("classical", "matting stage"))  # fmt: skip
+    parser.add_argument("--isnet", type=Path, metavar="FILE", help="IS-Net's ONNX graph, for --real")
+    parser.add_argument("--rembg", type=Path, metavar="FOLDER", help="virtual environment; made if it is missing")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path, help="HTML with zooms of the worst and best places")
+    return parser
 
 
 if __name__ == "__main__":

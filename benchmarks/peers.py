@@ -22,8 +22,6 @@ import io
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,12 +30,12 @@ import numpy as np
 from _lib.machine import machine, resident_bytes
 from _lib.markdown_table import markdown_table
 from _lib.needs import packages
+from _lib.rembgs_environment import with_rembg
 from _lib.subprocess_worker import Worker, module_command
 from _peers.rembgs_graph import rembgs_graph
 from PIL import Image
 
 from tuft import contract
-from tuft.errors import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +54,6 @@ TUFT: Final = "tuft"
 REFERENCE: Final = "transparent-background"
 REMBG: Final = {"rembg": "plain", "rembg -a": "matting"}
 CONTESTANTS: Final = (TUFT, *REMBG, REFERENCE)
-_REMBG_PACKAGES: Final = ("rembg==2.0.86", "onnxruntime")
 _SCENE_HW: Final = (1536, 2048)
 _QUALITY: Final = 95
 _FIGURES: Final = ("gradient band", "sad band", "colours")
@@ -79,29 +76,13 @@ def main() -> None:
 
 def _commands(graph: Path, work: Path, environment: Path) -> dict[str, list[str]]:
     """The command of each contestant's process."""
-    python, custom = _with_rembg(environment), rembgs_graph(graph, work / "custom.onnx")
+    python, custom = with_rembg(environment), rembgs_graph(graph, work / "custom.onnx")
     worker = Path(__file__).parent / "_peers" / "rembg_worker.py"
     return {
         TUFT: module_command("_peers.contestants", TUFT, str(graph)),
         **{name: [str(python), str(worker), str(custom), kind] for name, kind in REMBG.items()},
         REFERENCE: module_command("_peers.contestants", REFERENCE, str(graph)),
     }
-
-
-def _with_rembg(environment: Path) -> Path:
-    """The interpreter of a virtual environment with rembg, which is made if it is missing.
-
-    Raises:
-        SetupError: rembg could not be installed.
-    """
-    python = environment / "bin" / "python"
-    if not python.is_file():
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-            subprocess.run([str(python), "-m", "pip", "install", "--quiet", *_REMBG_PACKAGES], check=True)
-        except subprocess.CalledProcessError as exc:
-            raise SetupError("rembg could not be installed: see pip's message above, or give --rembg.") from exc
-    return python
 
 
 def measured(commands: Mapping[str, Sequence[str]], cases: Sequence[Case], rounds: int, work: Path) -> dict[str, Any]:

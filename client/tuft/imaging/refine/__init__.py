@@ -8,45 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuft.imaging.refine.band import Band
-from tuft.imaging.refine.colour_line import colour_lines
-from tuft.imaging.refine.edges import CONTRAST, edge_models, move
+from tuft.imaging.refine.classical import refine_alpha
 from tuft.imaging.refine.foreground import estimate_foreground
 from tuft.imaging.refine.learned import matted
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from tuft.imaging.refine.learned import Stage
 
-    Plane = NDArray[np.float32]
-
 __all__ = ["Stage", "estimate_foreground", "matted", "refine_alpha"]
-
-
-def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
-    """Refines alpha with the photograph: the network gives the rough position of edges, colour the exact one.
-
-    First, where the network's edges are soft, alpha follows the line from the background's colour to the subject's.
-    Then a guided filter sharpens every edge. Only a band around uncertain alpha changes, and only as far as colour
-    explains alpha.
-
-    Args:
-        rgb: uint8 (H, W, 3), the photograph.
-        alpha: float32 (H, W), 0..1, the network's saliency at the photograph's size.
-        size: Working size of the network in pixels; it determines how coarse `alpha` is.
-
-    Returns:
-        float32 (H, W), 0..1.
-    """
-    scale = max(alpha.shape) / size
-    band = Band.around(alpha, scale)
-    refined = alpha.copy()
-    if band.is_empty():
-        return refined
-    cell = band.cell
-    coarse = refined if cell == 1 else band.alpha.copy()
-    move(refined, rgb, band, colour_lines(rgb, coarse, scale, alpha_cell=cell), coarse=coarse)
-    move(refined, rgb, band, edge_models(rgb, coarse, band.alpha, scale, alpha_cell=cell), CONTRAST)
-    return refined

@@ -1,4 +1,7 @@
-"""Alpha by the matting stage: a network at the photograph's own resolution, in tiles along the edges.
+"""Alpha by the matting stage: a network that works on tiles along the edges of a photograph.
+
+It sees the photograph no larger than the network that found the subject did; colours draw what it decided in a larger
+one.
 
 Tiles overlap, and where they do the result is a weighted mean of theirs, so that no seam shows. Weights are sixteenths
 which add up to one exactly. Only tiles that touch the band are computed.
@@ -7,12 +10,14 @@ which add up to one exactly. Only tiles that touch the band are computed.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+import cv2
 import numpy as np
 
 from tuft import contract
 from tuft.imaging.refine.band import WIDE, Band
+from tuft.imaging.refine.classical import refine_alpha
 from tuft.imaging.refine.edges import edge_models, move
 from tuft.imaging.refine.estimates import estimates
 
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 
     # Maps tiles, uint8 [n, T, T, 9] as `tuft.contract` describes them, to alpha, uint8 [n, T, T, 1].
     Stage = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 _SIDE: Final = contract.MATTING_TILE
 # Neighbouring tiles share this many pixels. The outermost of them know little of what is around: they get no weight.
@@ -42,7 +49,10 @@ _BATCH: Final = 8
 
 
 def matted(rgb: NDArray[np.uint8], alpha: NDArray[np.float32], size: int, stage: Stage) -> NDArray[np.float32]:
-    """Refines alpha with the matting stage, and lets the guided filter draw what it decided.
+    """Refines alpha with the matting stage, and lets colours draw what it decided.
+
+    The stage sees a larger photograph reduced to the network's working size: a matte knows no more than that of where
+    an edge is, and beyond it colour knows more. The work therefore does not grow with the photograph.
 
     Args:
         rgb: uint8 (H, W, 3), the photograph.
@@ -53,9 +63,32 @@ def matted(rgb: NDArray[np.uint8], alpha: NDArray[np.float32], size: int, stage:
     Returns:
         float32 (H, W), 0..1.
     """
+    if max(alpha.shape) <= size:
+        decided = _decided(rgb, alpha, size, stage)
+        return alpha.copy() if decided is None else decided
+    decided = _decided(_reduced(rgb, size), _reduced(alpha, size), size, stage)
+    return alpha.copy() if decided is None else refine_alpha(rgb, _enlarged(decided, alpha.shape), size)
+
+
+def _reduced(picture: NDArray[Pixel], size: int) -> NDArray[Pixel]:
+    """The picture (H, W, ...) with its long side reduced to `size` pixels."""
+    height, width = picture.shape[:2]
+    scale = size / max(height, width)
+    side_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    reduced: NDArray[Pixel] = cv2.resize(picture, side_wh, interpolation=cv2.INTER_AREA)
+    return reduced
+
+
+def _enlarged(alpha: NDArray[np.float32], size_hw: tuple[int, ...]) -> NDArray[np.float32]:
+    enlarged: NDArray[np.float32] = cv2.resize(alpha, (size_hw[1], size_hw[0]), interpolation=cv2.INTER_CUBIC)
+    return np.clip(enlarged, 0, 1, out=enlarged)
+
+
+def _decided(rgb: NDArray[np.uint8], alpha: NDArray[np.float32], size: int, stage: Stage) -> NDArray[np.float32] | None:
+    """The stage's alpha of a photograph no larger than `size`, drawn by the guided filter; None without an edge."""
     known = estimates(rgb, alpha, size)
     if known is None:
-        return alpha.copy()
+        return None
     scale = max(alpha.shape) / size
     band = Band.around(alpha, scale, WIDE)
     decided = _blended(known, band, stage)
