@@ -6,8 +6,9 @@
 With the demo checkpoint. Errors are ratios to those of `standard`, means over the pictures whose subject that finds
 (IoU above 0.5), with 95 % bootstrap intervals: held-out scenes, photographs with measured alpha (`--real`), composites.
 `--pets` is a folder of photographs with masks, of which the held-out ones are taken: does a preset find the subject?
-Times are medians of whole requests from JPEG to PNG, computed in this process. `--published` adds what the published
-shape's network takes, with random weights, to what the rest takes at 12 megapixels.
+Times are medians of whole requests from JPEG to PNG, computed in this process, and those of the matting stage alone at
+12 and 100 megapixels. `--published` adds what the published shape's network takes, with random weights, to what the
+rest takes at 12 megapixels.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 from _lib.machine import machine_facts
 from _lib.markdown_table import markdown_table
 from _lib.needs import packages
+from _lib.subprocess_worker import run_subprocess
 from PIL import Image
 
 from tuft import Client, FakeTransport, NoSubjectError
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 _PRESETS: Final = ("express", "standard", "maximum")
 _MEGAPIXELS: Final = (0.1, 0.3, 1.0, 12.0)
+_STAGE_MEGAPIXELS: Final = (12, 100)
 _FOUND: Final = 0.5
 _MEASURES: Final = {"sad": "SAD", "gradient": "gradient error", "composite": "composite error in the band"}
 
@@ -75,6 +78,8 @@ def main() -> None:
             results["photographs"] = found(client, options.pets, options.photographs)
     if options.rounds:
         results["times"] = times(options.rounds)
+        costs = {"rounds": options.rounds}
+        results["stage"] = [run_subprocess("_hair.stage_cost", str(size), costs) for size in _STAGE_MEGAPIXELS]
     if options.published and options.rounds:
         results["published"] = published(options.rounds)
     print(table(results))
@@ -204,7 +209,24 @@ def table(results: Mapping[str, Any]) -> str:
         if "published" in results:
             rows.append(_published_row(results["times"][-1], results["published"]))
         parts.append(markdown_table(rows))
+    if "stage" in results:
+        parts.append(markdown_table(_stage_rows(results["stage"])))
     return "\n\n".join(parts)
+
+
+def _stage_rows(costs: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    head = [
+        "megapixels",
+        "tiles",
+        "stage, s",
+        "classical, s",
+        "memory, bytes a pixel",
+        "GFLOP",
+        "L4, least ms, computed",
+    ]
+    keys = (("megapixels", "g"), ("tiles", "d"), ("s", ".2f"), ("classical_s", ".2f"), ("bytes_a_pixel", ".1f"),
+            ("gflop", ".0f"), ("l4_least_ms", ".1f"))  # fmt: skip
+    return [head, ["---:"] * len(head), *([format(cost[key], style) for key, style in keys] for cost in costs)]
 
 
 def _quality_table(name: str, of: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ _OPERATIONS: Final = {
     "HardSigmoid": 3,
     "HardSwish": 4,
     "LayerNormalization": 7,
+    "Log": 1,
     "Resize": 9,  # three linear interpolations
     "Sigmoid": 3,
     "Softmax": 5,

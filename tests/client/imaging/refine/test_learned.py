@@ -105,6 +105,36 @@ def test_only_tiles_at_an_edge_are_computed() -> None:
     np.testing.assert_array_equal(found[far], alpha[far])
 
 
+@pytest.mark.parametrize("side", [256, 700, 2000])
+def test_the_stages_work_does_not_grow_with_the_photograph(side: int) -> None:
+    photo, alpha = subject((side, side * 3 // 4))
+    counts = []
+
+    def stage(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        counts.append(len(planes))
+        return refined_plane(planes)
+
+    found = matted(photo, alpha, 256, stage)
+    assert counts == [1]
+    assert found.shape == alpha.shape
+
+
+def test_what_the_stage_decides_is_drawn_at_the_photographs_size() -> None:
+    size, side = 200, 800
+    photo, truth = subject((side, side))
+    known = cv2.resize(truth, (size, size), interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(cv2.GaussianBlur(np.roll(known, 4, 1), (0, 0), 3), (side, side))
+
+    def stage(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        told = np.zeros((1, 256, 256, 1), np.uint8)
+        told[0, :size, :size, 0] = np.rint(known * 255)
+        return told
+
+    error = np.abs(matted(photo, coarse, size, stage) - truth).sum()
+    assert error < 0.4 * np.abs(refine_alpha(photo, coarse, size) - truth).sum()
+    assert error < 0.1 * np.abs(coarse - truth).sum()
+
+
 def test_without_an_edge_the_stage_is_not_asked() -> None:
     photo, _ = subject((64, 64))
     for level in (0.0, 1.0):
