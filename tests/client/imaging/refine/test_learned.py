@@ -119,6 +119,35 @@ def test_the_stages_work_does_not_grow_with_the_photograph(side: int) -> None:
     assert found.shape == alpha.shape
 
 
+@pytest.mark.parametrize(
+    ("long_side", "size", "sides"),
+    [
+        (800, 1024, (800,)),
+        (1500, 1024, (1024,)),
+        (1600, 1024, (1024, 1600)),
+        (4000, 1024, (1024, 2048)),
+        (4000, 384, (384,)),
+    ],
+)
+def test_the_stage_corrects_itself_once_where_there_is_more_to_see(
+    long_side: int, size: int, sides: tuple[int, ...]
+) -> None:
+    assert learned._sides(long_side, size) == sides
+
+
+def test_the_second_correction_starts_from_the_first() -> None:
+    photo, alpha = subject((1600, 400), radius=0.2)
+    seen: list[NDArray[np.uint8]] = []
+
+    def erasing(planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        seen.append(planes[..., contract.MATTING_PLANES.index("coarse")])
+        return np.zeros_like(planes[..., :1])
+
+    matted(photo, alpha, 1024, erasing)
+    uncertain = [((coarse > 25) & (coarse < 230)).mean() for coarse in (seen[0], seen[-1])]
+    assert uncertain[1] < 0.5 * uncertain[0]
+
+
 def test_what_the_stage_decides_is_drawn_at_the_photographs_size() -> None:
     size, side = 200, 800
     photo, truth = subject((side, side))
