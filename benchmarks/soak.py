@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import resource
+import secrets
 import shutil
 import sys
 import tempfile
@@ -103,9 +104,11 @@ def soak(
             gRPC frontend (triton-inference-server/server#7840, #8034).
     """
     files, tally = photograph_files(folder, megapixels) + broken_files(folder), Tally()
-    with _temporary_folder(folder / "temporary") as temporary:
+    with _temporary_folder(folder / "temporary") as temporary, _variables(TUFT_KEY=secrets.token_hex(16)):
         before = census(temporary)
-        options = ServeOptions(repository, http_port=0, grpc_port=0, metrics_port=0, log_file=folder / "server.log")
+        options = ServeOptions(
+            repository, http_port=0, grpc_port=0, metrics_port=0, log_file=folder / "server.log", shared_memory=True
+        )
         with running_server(options) as addresses:
             server = Server(addresses.grpc_port)
             with _clients(addresses.grpc, folder, tally) as clients:
@@ -139,14 +142,14 @@ def _wait_for_threads() -> None:
 
 @contextmanager
 def _clients(url: str, folder: Path, tally: Tally) -> Iterator[tuple[Client, Client]]:
-    """Yields a client with a cache and one without, both with metrics and a log."""
+    """Yields a client with a cache and one with shared memory, both with metrics and a log."""
     log = folder / "requests.log"
     observers = (tally, Metrics(CollectorRegistry()))
     settings = Settings(url=url, log=str(log))
     caching = replace(settings, cache_dir=str(folder / "cache"), cache_mb=CACHE_MB)
     with (
         Client(settings=caching, observers=observers) as cached,
-        Client(settings=settings, observers=observers) as plain,
+        Client(settings=replace(settings, shared_memory=True), observers=observers) as plain,
     ):
         yield cached, plain
     if cached.cache is not None:
@@ -160,15 +163,27 @@ def _clients(url: str, folder: Path, tally: Tally) -> Iterator[tuple[Client, Cli
 def _temporary_folder(folder: Path) -> Iterator[Path]:
     """Makes `folder` the folder for temporary files of this process and its children."""
     folder.mkdir()
-    earlier = os.environ.get("TMPDIR"), tempfile.tempdir
-    os.environ["TMPDIR"], tempfile.tempdir = str(folder), str(folder)
+    earlier = tempfile.tempdir
+    tempfile.tempdir = str(folder)
     try:
-        yield folder
+        with _variables(TMPDIR=str(folder)):
+            yield folder
     finally:
-        tempfile.tempdir = earlier[1]
-        del os.environ["TMPDIR"]
-        if earlier[0] is not None:
-            os.environ["TMPDIR"] = earlier[0]
+        tempfile.tempdir = earlier
+
+
+@contextmanager
+def _variables(**values: str) -> Iterator[None]:
+    """Environment variables for this process and its children."""
+    earlier = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in earlier.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
 
 
 def averaging_repository(folder: Path) -> Path:

@@ -2,9 +2,9 @@
 
     python benchmarks/wire.py [--sizes 1024 2048] [--rounds N] [--json FILE]
 
-A real tritonserver runs models that answer at once. tuft's transport and tritonclient's own call take turns over
-loopback; Triton's counters for its queue and the model are subtracted, so that the rest is the wire: both ends of gRPC
-and what is between them.
+A real tritonserver runs models that answer at once. tuft's transport, with and without shared memory, and
+tritonclient's own call take turns over loopback; Triton's counters for its queue and the model are subtracted, so that
+the rest is the wire: both ends of gRPC and what is between them.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from _lib.markdown_table import markdown_table
 
 from tuft import TritonTransport, contract
 from tuft.errors import ServerError
+from tuft.inference.transport.access import Access
 from tuft.serve.locate import find_tritonserver
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TUFT: Final = "tuft"
+SHARED: Final = "tuft, shared memory"
 LIBRARY: Final = "tritonclient's own call"
 _READY_WITHIN_S: Final = 60.0
 _CONFIG: Final = """\
@@ -103,13 +105,14 @@ def _free_ports(count: int) -> list[int]:
 
 def measured(url: str, sizes: Sequence[int], rounds: int) -> list[dict[str, Any]]:
     """Milliseconds of the wire for each size and contestant, of every round but the first."""
-    transport, rows = TritonTransport(url), []
+    transport, sharing, rows = TritonTransport(url), TritonTransport(url, access=Access(shared_memory=True)), []
     for size in sizes:
         model = contract.model_name(size)
         _wait_until_ready(transport, model)
         picture = np.random.default_rng(0).integers(0, 256, (size, size, 3)).astype(np.uint8)
         calls = {
             TUFT: lambda model=model, picture=picture: transport.infer(model, picture, timeout_s=60),
+            SHARED: lambda model=model, picture=picture: sharing.infer(model, picture, timeout_s=60),
             LIBRARY: lambda model=model, picture=picture: _librarys_call(transport, model, picture),
         }
         found: dict[str, list[float]] = {name: [] for name in calls}
@@ -120,6 +123,7 @@ def measured(url: str, sizes: Sequence[int], rounds: int) -> list[dict[str, Any]
                     found[name].append(ms)
         rows += [{"size": size, "contestant": name, "ms": ms} for name, ms in found.items()]
     transport.close()
+    sharing.close()
     return rows
 
 

@@ -8,6 +8,7 @@
 # TUFT_DIGEST         what `tuft-export verify` printed; set, no other repository is served
 # TUFT_RUNTIME        one of the configs/<runtime>.pbtxt; TensorRT's configuration if empty
 # TUFT_KEY            key of the restricted APIs below; a random, unknown one if empty
+# TUFT_SHARED_MEMORY  1: clients with the key may pass pictures through /dev/shm, if the container has theirs (--ipc)
 # TUFT_MODEL_CONTROL  `explicit` lets clients with the key load and unload versions while others are served
 # TUFT_HTTP_PORT      ports other than 8000 and 8001; KServe has its own
 # TUFT_GRPC_PORT
@@ -21,6 +22,8 @@ KEY=${TUFT_KEY:-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')}
 RUNTIME=${TUFT_RUNTIME:-}
 OTLP_URL=${TUFT_OTLP_URL:-}
 DIGEST=${TUFT_DIGEST:-}
+KNOWN=${TUFT_KEY:+yes}
+SHARED_MEMORY=${TUFT_SHARED_MEMORY:-0}
 unset TUFT_KEY
 
 # Older releases have vulnerabilities for any client that reaches a port: path traversal (CVE-2026-47627, below 26.06),
@@ -39,6 +42,10 @@ refuse() {
     refuse "Triton of release $RELEASE has known holes: take nvcr.io/nvidia/tritonserver:$FLOOR-py3 or a newer one."
 [[ $KEY =~ ^[A-Za-z0-9._-]{32,}$ ]] ||
     refuse "TUFT_KEY is too short or holds other signs than A-Z, a-z, 0-9, '.', '_' and '-': make one with 'openssl rand -hex 32'."
+[[ $SHARED_MEMORY == 0 || $SHARED_MEMORY == 1 ]] ||
+    refuse "There is no shared memory '$SHARED_MEMORY': set TUFT_SHARED_MEMORY to 1, or to 0."
+[[ $SHARED_MEMORY == 0 || $KNOWN == yes ]] ||
+    refuse "Clients need a key for shared memory: set TUFT_KEY, for them too ('openssl rand -hex 32' makes one)."
 [[ $MODEL_CONTROL == none || $MODEL_CONTROL == explicit ]] ||
     refuse "There is no model control '$MODEL_CONTROL': set TUFT_MODEL_CONTROL to none or explicit."
 
@@ -77,7 +84,7 @@ flags=(
     --grpc-max-connection-age-grace=120000 # for requests in flight
     --metrics-address="$HOST"
 
-    --allow-client-shm=false             # shared memory of clients is an attack surface
+    --allow-client-shm="$([[ $SHARED_MEMORY == 1 ]] && echo true || echo false)" # an attack surface
     --log-format=ISO8601
 )
 if [[ $MODEL_CONTROL == explicit ]]; then flags+=("--load-model=*"); fi

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _REGION_PREFIX: Final = re.compile(r"shm-region-prefix-name=(\w+)")
 MEMORY: Final = ("client_bytes", "allocated_bytes", "tritonserver_bytes", "models_bytes", "regions_bytes")
-COUNTED: Final = ("descriptors", "server_descriptors", "threads", "server_threads", "processes")
+COUNTED: Final = ("descriptors", "server_descriptors", "threads", "server_threads", "processes", "client_regions")
 
 _CONFIDENCE: Final = 0.95
 _ATTEMPTS: Final = 20  # processes of a starting or stopping server come and go during a count
@@ -38,6 +38,7 @@ class Census:
         threads: Threads of this process.
         server_threads: Threads of the server.
         processes: Descendants of this process.
+        client_regions: Regions of clients' shared memory that this process and the server have mapped.
         files: Files under the temporary folder, and the shared memory of Python backends.
     """
 
@@ -51,6 +52,7 @@ class Census:
     threads: int
     server_threads: int
     processes: int
+    client_regions: int
     files: frozenset[str]
 
     def left_over_since(self, earlier: Census) -> dict[str, int | list[str]]:
@@ -147,8 +149,14 @@ def _census(temporary_folder: Path, server: Server | None) -> Census:
         threads=client.num_threads(),
         server_threads=sum(process.num_threads() for process in processes),
         processes=len(client.children(recursive=True)),
+        client_regions=sum(map(_client_regions, [client, *processes[:1]])),
         files=frozenset(map(str, [*temporary_folder.rglob("*"), *regions])),
     )
+
+
+def _client_regions(process: psutil.Process) -> int:
+    """Its mappings of regions, whose files have no name any more."""
+    return sum("/tuft-client-" in mapping.path for mapping in process.memory_maps())
 
 
 def _private_bytes(process: psutil.Process) -> int:

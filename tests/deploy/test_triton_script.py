@@ -88,6 +88,17 @@ def test_shared_memory_is_off_and_bodies_are_as_large_as_one_picture(container: 
     assert largest < int(given["--http-max-input-size"][0]) < 2 * largest
 
 
+def test_shared_memory_is_allowed_to_clients_with_the_key_only_if_that_is_wanted(container: dict[str, str]) -> None:
+    given = flags(container, TUFT_KEY=KEY, TUFT_SHARED_MEMORY="1")
+    assert given["--allow-client-shm"] == ["true"]
+    assert "shared-memory" in given["--grpc-restricted-protocol"][0]
+    assert flags(container, TUFT_KEY=KEY, TUFT_SHARED_MEMORY="0")["--allow-client-shm"] == ["false"]
+    for variables, remedy in (({}, "set TUFT_KEY"), ({"TUFT_KEY": KEY, "TUFT_SHARED_MEMORY": "on"}, "to 1, or to 0")):
+        done = start(container, **{"TUFT_SHARED_MEMORY": "1", **variables})
+        assert done.returncode == 1
+        assert remedy in done.stderr
+
+
 def test_models_are_loaded_at_the_start_and_later_only_if_that_is_wanted(container: dict[str, str]) -> None:
     assert flags(container)["--model-control-mode"] == ["none"]
     explicit = flags(container, TUFT_MODEL_CONTROL="explicit")

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _soak.census import census, slope
+from _soak.census import census, settled, slope
 from soak import Result, averaging_repository, soak
+
+from tuft.inference.transport.regions import MOST_REGIONS
 
 REQUESTS = 120
 MEGAPIXELS = (0.1, 0.1, 0.2, 0.3, 0.4, 0.4)
@@ -58,8 +60,16 @@ def test_nothing_is_left_over_between_rounds(result: Result) -> None:
     left_over = result.samples[-1].held.left_over_since(result.samples[0].held)
     # Pools start a thread when they first need it; one left over by each request would be a hundred.
     threads = [left_over.pop(name, 0) for name in ("threads", "server_threads")]
+    # Regions of shared memory are kept for the next requests; each is mapped by client and server.
+    assert left_over.pop("client_regions", 0) <= 2 * MOST_REGIONS  # type: ignore[operator]
     assert left_over == {}
     assert max(threads) <= MORE_THREADS  # type: ignore[type-var]
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_pictures_went_through_shared_memory(result: Result) -> None:
+    assert result.samples[-1].held.client_regions >= 2
 
 
 @pytest.mark.server
@@ -102,7 +112,7 @@ def test_the_census_sees_what_is_held(tmp_path: Path) -> None:
         "descriptors": 2, "threads": 1, "processes": 1, "files": [str(tmp_path / "left")],
     }  # fmt: skip
     assert held.allocated_bytes - before.allocated_bytes == pytest.approx(kept.nbytes, rel=0.05)
-    assert _without_files(census(tmp_path).left_over_since(before)) == {}
+    assert _without_files(settled(lambda: census(tmp_path), before).left_over_since(before)) == {}
 
 
 def _without_files(left_over: dict[str, int | list[str]]) -> dict[str, int | list[str]]:

@@ -21,8 +21,8 @@ def add_to(commands: Commands) -> None:
     parser = add_command(commands, "serve", _run, "start a model server and wait")
     parser.epilog = (
         "The variable TUFT_KEY is the key to the server's model control, at least 32 signs of A-Z, a-z, 0-9, '.', '_' "
-        "and '-' (openssl rand -hex 32): `tuft rollout` needs the same one. Without it, each start makes a key of its "
-        "own, which no other program has."
+        "and '-' (openssl rand -hex 32): `tuft rollout` and clients with shared memory need the same one. Without it, "
+        "each start makes a key of its own, which no other program has."
     )
     add_repository(parser)
     parser.add_argument(
@@ -39,6 +39,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--digest", metavar="SHA256", help="serve the repository only if it has this digest, "
                         "as printed by `tuft-export verify`")  # fmt: skip
     parser.add_argument("--no-compiled-cache", action="store_true", help="compile the models again at each start")
+    parser.add_argument("--shared-memory", action="store_true", help="let clients on this machine that have TUFT_KEY "
+                        "pass pictures through shared memory")  # fmt: skip
     parser.add_argument("--print", action="store_true", help="print the command for a shell instead of running it")
 
 
@@ -55,6 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
         log_verbose=arguments.verbose,
         digest=arguments.digest,
         keep_compiled=not arguments.no_compiled_cache,
+        shared_memory=arguments.shared_memory,
     )
     if arguments.print:
         print(shell_command(options))

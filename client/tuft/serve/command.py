@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tuft import contract
 from tuft.errors import SetupError
+from tuft.inference.transport.access import KEY_VARIABLE
 from tuft.presets import DEFAULT_PRESET, PRESETS, working_size
 from tuft.serve import compile_cache
 from tuft.serve.discovery import adopted_models, has_matting, machine_has_gpu, runtime_to_serve, sizes_to_serve
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
 # Loading a model runs code that the caller chooses, and traces and logs are written to any path that the caller names.
 # Every program on this machine, and every web page in its browser, can reach a loopback port.
-RESTRICTED: Final = "model-repository,shared-memory,trace,logging"
+RESTRICTED: Final = "model-repository,trace,logging"
+# The server reads and writes the memory that clients register: code was executed that way (CVE-2025-23319).
+SHARED_MEMORY: Final = "shared-memory"
 KEY_HEADER: Final = "tuft-key"
-KEY_VARIABLE: Final = "TUFT_KEY"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Command:
         runtime: The runtime that serves.
         models: Names of the models that are loaded before the server answers.
         deferred: Names of the models that are loaded afterwards.
-        key: Gives access to the `RESTRICTED` endpoints, in the header `KEY_HEADER`.
+        key: Gives access to the `RESTRICTED` endpoints, in the header `KEY_HEADER`, and to `SHARED_MEMORY` if that is
+            allowed.
         addresses: The endpoints.
         shared_memory_prefix: Prefix of the names of the Python backend's regions in /dev/shm.
     """
@@ -84,7 +87,7 @@ def command_from_options(options: ServeOptions, server: Tritonserver, *, one_fir
         check_shared_memory((*sizes, *adopted.values()))
     at_start = _first(models) if one_first else models
     deferred = tuple(model for model in models if model not in at_start)
-    addresses, key = free_addresses(options), _key()
+    addresses, key = free_addresses(options), _key(shared_memory=options.shared_memory)
     prefix = f"tuft_{secrets.token_hex(8)}_"
     arguments = (
         str(server.executable),
@@ -92,7 +95,8 @@ def command_from_options(options: ServeOptions, server: Tritonserver, *, one_fir
         *_model_arguments(options, runtime, at_start),
         # With strict readiness the server is not ready while a model is loading, and never again if that fails.
         f"--strict-readiness={'false' if deferred else 'true'}",
-        *_endpoint_arguments(addresses, key),
+        *_endpoint_arguments(addresses),
+        *_restrictions(options, server, key),
         f"--backend-config=python,shm-region-prefix-name={prefix}",
         f"--exit-timeout-secs={round(options.stop_timeout_s)}",
         f"--log-verbose={int(options.log_verbose)}",
@@ -103,9 +107,14 @@ def command_from_options(options: ServeOptions, server: Tritonserver, *, one_fir
     return Command(arguments, environment, runtime, at_start, deferred, key, addresses, prefix)
 
 
-def _key() -> str:
+def _key(*, shared_memory: bool) -> str:
     """The caller's key, so that `tuft rollout` can use it too; without one, a new one that nobody else knows."""
     key = os.environ.get(KEY_VARIABLE, "")
+    if not key and shared_memory:
+        raise SetupError(
+            f"Clients need a key for shared memory and {KEY_VARIABLE} is not set: make one with "
+            "`openssl rand -hex 32`, and set it for the server and its clients."
+        )
     if not key:
         return secrets.token_hex(16)
     if not re.fullmatch(r"[A-Za-z0-9._-]{32,}", key):
@@ -152,8 +161,7 @@ def _model_arguments(options: ServeOptions, runtime: str, models: tuple[str, ...
     return arguments if runtime == "tensorrt" else [*arguments, f"--model-config-name={runtime}"]
 
 
-def _endpoint_arguments(addresses: ServerAddresses, key: str) -> list[str]:
-    restricted = f"{RESTRICTED}:{KEY_HEADER}={key}"
+def _endpoint_arguments(addresses: ServerAddresses) -> list[str]:
     return [
         f"--http-address={addresses.host}",
         f"--http-port={addresses.http_port}",
@@ -161,9 +169,19 @@ def _endpoint_arguments(addresses: ServerAddresses, key: str) -> list[str]:
         f"--grpc-port={addresses.grpc_port}",
         f"--metrics-address={addresses.host}",
         f"--metrics-port={addresses.metrics_port}",
-        f"--http-restricted-api={restricted}",
-        f"--grpc-restricted-protocol={restricted}",
     ]
+
+
+def _restrictions(options: ServeOptions, server: Tritonserver, key: str) -> list[str]:
+    """What only those may use who have the key; shared memory nobody may, unless the options allow it."""
+    keys = {RESTRICTED: key, SHARED_MEMORY: key if options.shared_memory else secrets.token_hex(16)}
+    arguments = [
+        f"{option}={apis}:{KEY_HEADER}={opens}"
+        for option in ("--http-restricted-api", "--grpc-restricted-protocol")
+        for apis, opens in keys.items()
+    ]
+    # Triton has it switched off since 26.05; the wheel's knows no switch.
+    return [*arguments, "--allow-client-shm=true"] if options.shared_memory and not server.is_wheel else arguments
 
 
 def free_addresses(options: ServeOptions) -> ServerAddresses:

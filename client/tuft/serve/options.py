@@ -37,6 +37,7 @@ class ServeOptions:
         digest: The digest that `tuft-export verify` printed; a repository with another one is refused. None accepts any
             repository whose files match their provenance.
         keep_compiled: Whether the python runtime caches compiled graphs for the next start.
+        shared_memory: Whether clients that have the key (`TUFT_KEY`) may pass pictures through shared memory.
     """
 
     repository: Path
@@ -52,6 +53,7 @@ class ServeOptions:
     log_verbose: bool = False
     digest: str | None = None
     keep_compiled: bool = True
+    shared_memory: bool = False
 
     def __post_init__(self) -> None:
         if self.runtime is not None and self.runtime not in RUNTIMES:

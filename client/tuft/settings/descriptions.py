@@ -24,6 +24,7 @@ WHEN_TO_CHANGE: Final[Mapping[str, str]] = MappingProxyType(
         "client_key": "the server asks clients for certificates",
         "token": "something in front of the server lets only its bearers in ([TLS](serving.md#tls-and-access))",
         "headers": "something in front of the server wants them; in a variable, separated by commas",
+        "shared_memory": "milliseconds count and the server is on this machine ([how](serving.md#shared-memory))",
         "preset": "most requests should have another quality or speed ([presets](presets.md))",
         "timeout_s": "your own callers wait for less time, or a busy CPU serves the largest presets",
         "max_pixels": "larger photographs are legitimate, or memory is short",

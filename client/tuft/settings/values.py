@@ -43,6 +43,8 @@ class Settings:
         client_key: PEM file of its private key; empty if the certificate's file holds it, too.
         token: Sent with every call as `authorization: Bearer TOKEN`; empty for none. Shown nowhere.
         headers: Sent with every call, each as `name: value`. The values are shown nowhere.
+        shared_memory: Whether pictures go to a server on this machine through memory that both share. The server must
+            allow it, and both must have the same `TUFT_KEY`; without that, they are sent as messages.
         preset: The preset of requests that name none, one of `tuft.PRESETS`.
         timeout_s: Seconds above 0 that the server may take for one photograph, all attempts included.
         max_pixels: 1 or more; photographs with more pixels are refused before they are decoded.
@@ -77,6 +79,7 @@ class Settings:
     client_key: str = ""
     token: str = field(default="", repr=False)
     headers: tuple[str, ...] = field(default=(), repr=False)
+    shared_memory: bool = False
     preset: str = DEFAULT_PRESET
     timeout_s: float = 120.0
     max_pixels: int = imaging.MAX_PIXELS

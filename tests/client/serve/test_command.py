@@ -86,18 +86,42 @@ def test_every_listener_is_bound_to_the_host(options: ServeOptions) -> None:
         assert values(command.arguments, f"--{listener}-address") == ["127.0.0.2"]
 
 
+def restricted(arguments: tuple[str, ...]) -> dict[str, str]:
+    """From each restricted API to the key that opens it."""
+    http, grpc = (values(arguments, f"--{name}") for name in ("http-restricted-api", "grpc-restricted-protocol"))
+    assert http == grpc
+    found = {}
+    for group in http:
+        apis, _, key = group.partition(":tuft-key=")
+        found.update(dict.fromkeys(apis.split(","), key))
+    return found
+
+
 def test_nobody_can_load_other_code_into_the_server(options: ServeOptions) -> None:
     keys = set()
     for _ in range(2):
         command = command_from_options(options, WHEEL)
-        arguments = command.arguments
-        (http,), (grpc,) = values(arguments, "--http-restricted-api"), values(arguments, "--grpc-restricted-protocol")
-        assert http == grpc
-        apis, _, key = http.partition(":")
-        assert set(apis.split(",")) == {"model-repository", "shared-memory", "trace", "logging"}
-        assert key == f"tuft-key={command.key}"
-        keys.add(key)
+        opens = restricted(command.arguments)
+        assert set(opens) == {"model-repository", "shared-memory", "trace", "logging"}
+        assert {opens.pop("shared-memory") == command.key, *opens.values()} == {False, command.key}
+        keys.add(command.key)
     assert len(keys) == 2  # a secret that is new at each start
+
+
+def test_shared_memory_is_opened_by_the_key_only_if_that_is_wanted(
+    options: ServeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUFT_KEY", "k" * 32)
+    closed = command_from_options(options, WHEEL).arguments
+    assert restricted(closed)["shared-memory"] not in ("", "k" * 32)
+    allowing = replace(options, shared_memory=True, runtime="python")
+    for server, switch in ((WHEEL, []), (FULL, ["true"])):
+        arguments = command_from_options(allowing, server).arguments
+        assert set(restricted(arguments).values()) == {"k" * 32}
+        assert values(arguments, "--allow-client-shm") == switch
+    monkeypatch.delenv("TUFT_KEY")
+    with pytest.raises(SetupError, match="TUFT_KEY is not set"):
+        command_from_options(allowing, WHEEL)
 
 
 def test_port_0_is_three_free_ports(options: ServeOptions) -> None:

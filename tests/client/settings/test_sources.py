@@ -65,6 +65,7 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         max_pixels = 1_000
         max_bytes = 50_000
         isolate_decoding = true
+        shared_memory = true
         fallback = false
         fallback_on = ["memory", "timeout"]
         stable_last = true
@@ -105,6 +106,7 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         "TUFT_METRICS_PORT": "8003",
         "TUFT_LOG": "stderr",
         "TUFT_TRACING": "yes",
+        "TUFT_SHARED_MEMORY": "yes",
         "TUFT_PORT_8001_TCP": "tcp://10.0.0.1:8001",  # set by Kubernetes for a service called tuft
     }
     expected = Settings(
@@ -114,6 +116,7 @@ def test_every_setting_has_its_variable_and_its_key(tmp_path: Path) -> None:
         max_pixels=1000,
         max_bytes=50_000,
         isolate_decoding=True,
+        shared_memory=True,
         root_certificates="ca.pem",
         client_certificate="me.pem",
         client_key="me.key",

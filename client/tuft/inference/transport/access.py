@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tuft.settings import Settings
 
 TOKEN_HEADER: Final = "authorization"
+KEY_VARIABLE: Final = "TUFT_KEY"
 
 # What HTTP/2 and gRPC allow; names that end in -bin hold bytes, and grpc- is gRPC's own.
 _NAME: Final = re.compile(r"(?!grpc-|:)[0-9a-z_.-]+(?<!-bin)")
@@ -31,6 +33,8 @@ class Access:
         client_key: PEM file of its private key; empty if `client_certificate` holds it, too.
         token: Sent as `authorization: Bearer TOKEN` with every call; empty for none.
         headers: Sent with every call, each as `name: value`.
+        shared_memory: Whether pictures go through memory that is shared with a server on this machine, if it allows it.
+        key: The key of the server's restricted APIs, which shared memory is one of; empty for none.
     """
 
     root_certificates: str = ""
@@ -38,16 +42,20 @@ class Access:
     client_key: str = ""
     token: str = field(default="", repr=False)
     headers: tuple[str, ...] = field(default=(), repr=False)
+    shared_memory: bool = False
+    key: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Access:
-        """The access that settings give."""
+        """The access that settings, and the variable of the key, give."""
         return cls(
             str(settings.root_certificates),
             str(settings.client_certificate),
             str(settings.client_key),
             settings.token,
             tuple(settings.headers),
+            settings.shared_memory,
+            os.environ.get(KEY_VARIABLE, ""),
         )
 
     def require_fits(self, server: str, *, secure: bool, loopback: bool) -> None:

@@ -7,12 +7,14 @@ fields, which are a few hundred bytes.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from mmap import mmap
 
     from numpy.typing import NDArray
 
@@ -44,7 +46,8 @@ class Reply:
     """
 
     def __init__(self, message: bytes, parse: Callable[[bytes], Any], dtype_of: Callable[[str], Any]) -> None:
-        self._message, self._dtype_of = message, dtype_of
+        self._dtype_of = dtype_of
+        self._source: bytes | mmap = message
         self._contents: list[slice] = []
         rest, copied_to = [], 0
         for field, start, values in _fields(message):
@@ -53,6 +56,13 @@ class Reply:
                 rest.append(message[copied_to:start])
                 copied_to = values.stop
         self.response = parse(b"".join([*rest, message[copied_to:]]))
+
+    def use_memory(self, memory: mmap, start: int) -> None:
+        """Takes the values of the only output from shared memory, where the server has written them at `start`."""
+        self._source = memory
+        output = self.response.outputs[0]
+        nbytes = math.prod(output.shape) * np.dtype(self._dtype_of(output.datatype)).itemsize
+        self._contents = [slice(start, start + nbytes)]
 
     def as_numpy(self, name: str) -> NDArray[Any] | None:
         """An output's values, a view of the message; None if there is no such output.
@@ -69,7 +79,7 @@ class Reply:
             raise ValueError(f"no values of {name}")
         where = self._contents[index]
         count = (where.stop - where.start) // dtype.itemsize
-        return np.frombuffer(self._message, dtype, count, where.start).reshape(tuple(output.shape))
+        return np.frombuffer(self._source, dtype, count, where.start).reshape(tuple(output.shape))
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int, slice]]:

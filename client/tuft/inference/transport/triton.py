@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import weakref
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tuft import contract
-from tuft.errors import ContractError, ModelUnavailableError, OptionError, ServerUnreachableError, SetupError
+from tuft.errors import (
+    ContractError,
+    ModelUnavailableError,
+    OptionError,
+    ServerError,
+    ServerTimeoutError,
+    ServerUnreachableError,
+    SetupError,
+)
 from tuft.inference.resilience import Deadline
 from tuft.inference.transport.access import Access
 from tuft.inference.transport.base import (
@@ -26,6 +35,7 @@ from tuft.inference.transport.base import (
 from tuft.inference.transport.failures import Connection, closed_while_connecting, error_from_status
 from tuft.inference.transport.messages import Reply, with_inputs
 from tuft.inference.transport.probe import closed_because, proxy_for
+from tuft.inference.transport.regions import Regions
 from tuft.text import shown, without_password
 
 if TYPE_CHECKING:
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tuft.inference.transport.regions import Region
 
 DEFAULT_GRPC_PORT: Final = 8001
 
@@ -50,6 +61,11 @@ _REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export ad
 
 # Triton's names of numpy's types, those that requests are made of.
 _DTYPES: Final = {"uint8": "UINT8", "float16": "FP16", "float32": "FP32", "int32": "INT32"}
+
+# Bytes of a value of `SALIENCY`, which may be of the smaller type.
+_SALIENCY_BYTES: Final = 4
+# Of a request whose region is not there any more.
+_NO_REGION: Final = "Unable to find shared memory region"
 
 _LOOPBACK_NAMES: Final = ("localhost", "0.0.0.0", "[::]")  # the last two mean this machine, for who connects
 _CHANNEL_ARGUMENTS: Final = [
@@ -147,6 +163,10 @@ class TritonTransport:
         self._model_version = model_version
         self._sizes: dict[str, int] = {}
         self._inputs: dict[str, NetworkInput] = {}
+        self._regions: Regions | None = None
+        if self._access.shared_memory and loopback:
+            self._regions = Regions(self.server, _Registry(self._client, self._connection, self._access.key))
+            self._unregister = weakref.finalize(self, self._regions.close)  # a client that is not closed, too
 
     def infer(
         self, model: str, image: NDArray[np.uint8], *, timeout_s: float, options: CallOptions | None = None
@@ -159,10 +179,45 @@ class TritonTransport:
         if image.shape != (size, size, contract.CHANNELS):
             shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
             raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {_REMEDY}.")
+        if self._regions is not None:
+            inference = self._through_memory(self._regions, model, image, deadline, options)
+            if inference is not None:
+                return inference
         with self._failures_as_ours(model, timeout_s, options.version or self._model_version):
             tensors = {contract.INPUT_NAME: image[np.newaxis]}
-            reply = self._answer(model, tensors, (contract.OUTPUT_NAME,), deadline, options)
+            request = self._request(model, tensors, (contract.OUTPUT_NAME,), deadline, options)
+            reply = self._answer(with_inputs(request.SerializeToString(), tensors.values()), deadline, options)
         saliency = _saliency_from_reply(reply, model, size)
+        return Inference(saliency, model, str(reply.response.model_version))
+
+    def _through_memory(
+        self, regions: Regions, model: str, image: NDArray[np.uint8], deadline: Deadline, options: CallOptions
+    ) -> Inference | None:
+        """The saliency of a picture that is passed in a region; None if that is not possible now."""
+        size, output = len(image), (contract.OUTPUT_NAME,)
+        region = regions.take(image.nbytes + size * size * _SALIENCY_BYTES)
+        if region is None:
+            return None
+        request = self._request(model, {contract.INPUT_NAME: image[np.newaxis]}, output, deadline, options)
+        _refer(request.inputs[0], region, 0, image.nbytes)
+        _refer(request.outputs[0], region, image.nbytes, size * size * _SALIENCY_BYTES)
+        np.frombuffer(region.memory, np.uint8, image.size).reshape(image.shape)[...] = image
+        after = regions.abandon
+        try:
+            with self._failures_as_ours(model, deadline.remaining_s, request.model_version):
+                reply = self._answer(request.SerializeToString(), deadline, options)
+            after = regions.give_back
+            reply.use_memory(region.memory, image.nbytes)
+            saliency = _saliency_from_reply(reply, model, size).copy()  # the region is used again
+        except ServerError as failure:
+            if _NO_REGION in str(failure.__cause__):
+                after = regions.lose
+                return None
+            if not isinstance(failure, ServerTimeoutError | ServerUnreachableError):
+                after = regions.give_back  # the server has answered
+            raise
+        finally:
+            after(region)
         return Inference(saliency, model, str(reply.response.model_version))
 
     def run(
@@ -179,27 +234,23 @@ class TritonTransport:
         deadline = Deadline(timeout_s)
         options.cancel.raise_if_cancelled()
         with self._failures_as_ours(model, timeout_s, options.version or self._model_version):
-            reply = self._answer(model, tensors, outputs, deadline, options)
+            request = self._request(model, tensors, outputs, deadline, options)
+            reply = self._answer(with_inputs(request.SerializeToString(), tensors.values()), deadline, options)
         values = {name: _values_from_reply(reply, name, model) for name in outputs}
         return Tensors(values, model, str(reply.response.model_version))
 
-    def _answer(
+    def _request(
         self,
         model: str,
         tensors: Mapping[str, NDArray[Any]],
         outputs: Sequence[str],
         deadline: Deadline,
         options: CallOptions,
-    ) -> Reply:
-        """The reply to one request.
-
-        The call is asynchronous and waited for here, so that a cancel from another thread and Ctrl-C both cancel it on
-        the server too, which drops it from its queue.
-        """
+    ) -> Any:
+        """The `ModelInferRequest` without the values of its inputs."""
         remaining_s = deadline.remaining_s
         queue_s = remaining_s if options.queue_timeout_s is None else min(options.queue_timeout_s, remaining_s)
-        messages = self._library.service_pb2
-        request = messages.ModelInferRequest(
+        request = self._library.service_pb2.ModelInferRequest(
             model_name=model, model_version=options.version or self._model_version, id=options.request_id
         )
         request.parameters["timeout"].int64_param = max(round(queue_s * 1e6), 1)  # µs, then Triton drops it
@@ -207,15 +258,21 @@ class TritonTransport:
             request.inputs.add(name=name, datatype=_DTYPES[values.dtype.name], shape=values.shape)
         for name in outputs:
             request.outputs.add(name=name)
+        return request
+
+    def _answer(self, request: bytes, deadline: Deadline, options: CallOptions) -> Reply:
+        """The reply to one serialised request.
+
+        The call is asynchronous and waited for here, so that a cancel from another thread and Ctrl-C both cancel it on
+        the server too, which drops it from its queue.
+        """
         call = self._infer(
-            with_inputs(request.SerializeToString(), tensors.values()),
-            metadata=tuple({**self._headers, **options.headers}.items()),
-            timeout=remaining_s,
+            request, metadata=tuple({**self._headers, **options.headers}.items()), timeout=deadline.remaining_s
         )
         with options.cancel.on_cancel(call.cancel):
             message = _message_of(call)
         if message is not None:
-            return Reply(message, messages.ModelInferResponse.FromString, _numpy_type)
+            return Reply(message, self._library.service_pb2.ModelInferResponse.FromString, _numpy_type)
         options.cancel.raise_if_cancelled()
         raise self._library.InferenceServerException(call.details(), str(call.code()), call.debug_error_string())
 
@@ -314,6 +371,8 @@ class TritonTransport:
 
     def close(self) -> None:
         """Closes the connection and ends the requests in flight."""
+        if self._regions is not None:
+            self._unregister()
         self._client.close()
 
     @contextmanager
@@ -335,6 +394,47 @@ class TritonTransport:
             return message
         cause = closed_because(self.server, self._access, secure=self._connection.secure)
         return f"{cause}\n{message}" if cause else message
+
+
+class _Registry:
+    """A server's regions of system shared memory; see `Registry`."""
+
+    def __init__(self, client: Any, connection: Connection, key: str) -> None:
+        self._client, self._connection = client, connection
+        self._headers = {KEY_HEADER: key} if key else {}
+
+    def register(self, name: str, nbytes: int) -> None:
+        self._call("register_system_shared_memory", name, f"/{name}", nbytes)
+
+    def unregister(self, name: str) -> None:
+        self._call("unregister_system_shared_memory", name)
+
+    def registered(self) -> tuple[str, ...]:
+        return tuple(self._call("get_system_shared_memory_status").regions)
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            call = getattr(self._client, method)
+            return call(*arguments, headers=self._headers, client_timeout=PROBE_TIMEOUT_S)
+        except InferenceServerException as exc:
+            status, message = (exc.status() or "").removeprefix("StatusCode."), exc.message() or ""
+            failure = error_from_status(
+                status, message, connection=self._connection, model="shared memory", timeout_s=PROBE_TIMEOUT_S
+            )
+            if failure.transient or isinstance(failure, ServerTimeoutError):
+                raise failure from exc
+            raise ServerError(message) from exc
+        except ValueError as exc:  # what grpc raises once the channel is closed
+            raise ServerError("The connection is closed.") from exc
+
+
+def _refer(tensor: Any, region: Region, start: int, nbytes: int) -> None:
+    """Makes a request's input or output lie in a region."""
+    tensor.parameters["shared_memory_region"].string_param = region.name
+    tensor.parameters["shared_memory_offset"].int64_param = start
+    tensor.parameters["shared_memory_byte_size"].int64_param = nbytes
 
 
 def _add_headers(headers: Mapping[str, str], request: Any) -> None:
