@@ -10,6 +10,8 @@ and take turns photograph by photograph after a warm-up round:
   virtual environment of its own, in FOLDER or in one that is thrown away;
 - transparent-background's own `Remover.process` and a save, its network replaced by the graph.
 
+`python benchmarks/tables.py` makes the table and the plot, docs/images/peers.svg, of the JSON.
+
 The photographs are scenes that no checkpoint was trained on, and with `--photos` the composites of that folder. Alpha
 and colours of all are known exactly.
 """
@@ -32,6 +34,7 @@ from _lib.markdown_table import markdown_table
 from _lib.needs import packages
 from _lib.rembgs_environment import with_rembg
 from _lib.subprocess_worker import Worker, module_command
+from _peers.plot import bars
 from _peers.rembgs_graph import rembgs_graph
 from PIL import Image
 
@@ -141,6 +144,20 @@ def table(data: Mapping[str, Any]) -> str:
         lines.append([name, *costs, f"{of['bytes'] / 1e3:.0f}", *ratios])
     where = f"{data['machine']}, load before {data['load']:.1f}; {data['photographs']} photographs"
     return f"{where}; errors in the band, as ratios to tuft's.\n\n{markdown_table(lines)}"
+
+
+def plot(data: Mapping[str, Any]) -> str:
+    """An SVG of time, memory and the two errors in the band that depend on edges and colours."""
+    of = {name: dict(_summary(data, name)) for name in data["peak_mb"]}
+    errors = {"gradient error, ratio": _FIGURES[0], "colours' error, ratio": _FIGURES[2]}
+    panels = {
+        "seconds a photograph": {name: (one["ms"] / 1e3, f"{one['ms'] / 1e3:.1f} s") for name, one in of.items()},
+        "peak memory": {name: (mb, f"{mb / 1e3:.1f} GB") for name, mb in data["peak_mb"].items()},
+    }
+    for title, figure in errors.items():
+        ratios = {name: one[figure] / of[TUFT][figure] for name, one in of.items()}
+        panels[title] = {name: (ratio, f"{ratio:.2f}") for name, ratio in ratios.items()}
+    return bars(panels, TUFT)
 
 
 def _summary(data: Mapping[str, Any], name: str) -> Iterator[tuple[str, float]]:

@@ -4,8 +4,9 @@
 
 Between `<!-- table: NAME -->` and `<!-- end -->` goes the output of the `table` function of the benchmark NAME for
 `results/NAME.json`, or how to measure it if that file is missing. Between `<!-- figure: NAME
-KEY.KEY FORMAT -->` and `<!-- end -->`, on one line, goes one number of that file. With `--check` nothing is written,
-and the exit code is 1 if anything is out of date.
+KEY.KEY FORMAT -->` and `<!-- end -->`, on one line, goes one number of that file. The benchmarks of `PLOTS` also make a
+picture, `docs/images/NAME.svg`, of the same file. With `--check` nothing is written, and the exit code is 1 if anything
+is out of date.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 FOLDER: Final = Path(__file__).parent
+PLOTS: Final = ("peers",)
 _BLOCK: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _OPENED: Final = re.compile(r"<!-- table: ")
 _FIGURE: Final = re.compile(r"(<!-- figure: (\w+) (\S+) (\S+) -->)[^\n]*?(<!-- end -->)")
@@ -48,7 +50,8 @@ def main() -> int:
     options = parser.parse_args()
     pages = {page: page.read_text() for page in _pages()}
     written = {page: with_tables(text, FOLDER / "results") for page, text in pages.items()}
-    changed = [page for page, text in written.items() if text != pages[page]]
+    written |= plots(FOLDER / "results", FOLDER.parent / "docs" / "images")
+    changed = [page for page, text in written.items() if not page.is_file() or text != page.read_text()]
     if options.check and changed:
         names = ", ".join(str(page.relative_to(FOLDER.parent)) for page in changed)
         print(f"Not what results/ says: {names}: run `python benchmarks/tables.py`.", file=sys.stderr)
@@ -61,6 +64,16 @@ def main() -> int:
 def _pages() -> list[Path]:
     others = (FOLDER.parent / name for name in _OTHERS)
     return [FOLDER / "README.md", *(page for page in others if page.is_file())]
+
+
+def plots(results: Path, images: Path) -> dict[Path, str]:
+    """The text of every plot that is drawn of `results`, by its file in `images`."""
+    files = {name: results / f"{name}.json" for name in PLOTS}
+    return {
+        images / f"{name}.svg": importlib.import_module(name).plot(json.loads(file.read_text()))
+        for name, file in files.items()
+        if file.is_file()
+    }
 
 
 def with_tables(page: str, results: Path) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 import numpy as np
 import onnx
@@ -60,8 +61,14 @@ def test_the_table_has_ratios_to_tufts() -> None:
         return {"photo": "a", "contestant": name, "ms": [ms, ms, 9 * ms], "bytes": 5000, **figures}
 
     rows = [row("tuft", 200, 2.0), row("rembg", 500, 3.0)]
-    text = peers.table(
-        {"machine": "M", "load": 1.0, "photographs": 1, "peak_mb": {"tuft": 10, "rembg": 20}, "rows": rows}
-    )
+    data = {"machine": "M", "load": 1.0, "photographs": 1, "peak_mb": {"tuft": 10, "rembg": 20}, "rows": rows}
+    text = peers.table(data)
     assert "| rembg | 500 | 2.50 | 20 | 5 | 1.50 | 1.50 | 1.50 |" in text
     assert "| tuft | 200 | 1.00 | 10 | 5 | 1.00 | 1.00 | 1.00 |" in text
+    picture = ElementTree.fromstring(peers.plot(data))
+    texts = [text.text for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[:2] == ["tuft", "rembg"]
+    assert texts[2:5] == ["seconds a photograph", "0.2 s", "0.5 s"]
+    assert texts[-3:] == ["colours' error, ratio", "1.00", "1.50"]
+    own, other = (bar for bar in picture.iter("{http://www.w3.org/2000/svg}rect") if bar.get("x") == "170")
+    assert float(own.get("width", 0)) / float(other.get("width", 0)) == pytest.approx(200 / 500)
