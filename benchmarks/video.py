@@ -231,7 +231,8 @@ def _memory_line(data: Mapping[str, Any]) -> str:
     minutes = data["frames"] / 25 / 60
     return (
         f"{minutes:.0f} minutes at 25 frames a second, {data['frames']} frames, the network faked: from frame "
-        f"{data['resident_mb'][0][0]:.0f} on between {min(resident):.1f} and {max(resident):.1f} MB resident."
+        f"{data['resident_mb'][0][0]:.0f} on between {min(resident):.1f} and {max(resident):.1f} MB resident; after a "
+        f"tenth of it, {data['mb_an_hour']:+.2f} MB an hour."
     )
 
 

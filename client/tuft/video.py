@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuft.batch.video.cutouts import Ways, cut_out
-from tuft.batch.video.jobs import Appearance, VideoReport, require_not_isolated
+from tuft.batch.video.jobs import Appearance, VideoReport
 from tuft.batch.video.jobs import convert as _convert
-from tuft.batch.video.reading import Clip, read_frames
-from tuft.batch.video.reading import examine as _examine
+from tuft.batch.video.readers import reader_of
+from tuft.batch.video.reading import Clip
 from tuft.client import Client
 from tuft.concurrency import DEFAULT_CONCURRENCY
 from tuft.options import require_known
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tuft.background import Background
+    from tuft.batch.video.readers import Reader
     from tuft.cutout import Cutout
     from tuft.imaging import compose
     from tuft.options import RemoveOptions
@@ -40,20 +41,20 @@ if TYPE_CHECKING:
 __all__ = ["Clip", "VideoReport", "convert", "examine", "remove"]
 
 
-def examine(source: str | os.PathLike[str], client: Client) -> Clip:
+def examine(source: str | os.PathLike[str], client: Client, *, isolated: bool | None = None) -> Clip:
     """What a video file holds: its size, its number of frames and its colours.
 
     Args:
         source: The video.
         client: Its settings say how large frames may be.
+        isolated: Whether the file is read in a process of its own, bounded in time and memory; by default as
+            `isolate_decoding` of the client's settings says.
 
     Raises:
         ImageError: The video cannot be used; the class says why.
-        OptionError: The client's settings ask for a process of its own for decoding, which videos have not.
-        SetupError: PyAV is not installed.
+        SetupError: PyAV is not installed, or no process starts.
     """
-    require_not_isolated(client.settings)
-    return _examine(Path(source), max_pixels=client.settings.max_pixels)
+    return _reader(client, isolated).examine(Path(source), max_pixels=client.settings.max_pixels)
 
 
 def remove(
@@ -64,6 +65,7 @@ def remove(
     steady: bool = True,
     fast: bool = False,
     concurrency: int = DEFAULT_CONCURRENCY,
+    isolated: bool | None = None,
     **options: Unpack[RemoveOptions],
 ) -> Generator[tuple[float, Cutout], None, None]:
     """The cut-out of each frame of a video, in the order in which they are shown.
@@ -78,6 +80,7 @@ def remove(
         steady: Whether alpha is steadied over time. Without, each frame is what `tuft.Client.remove` makes of it.
         fast: Whether the network is asked only for keyframes, and alpha is tracked between them.
         concurrency: How many frames are worked on at once, above zero.
+        isolated: See `examine`.
         options: The other arguments of `tuft.Client.remove`.
 
     Yields:
@@ -94,8 +97,9 @@ def remove(
     ways = Ways(preset=preset, steady=steady, fast=fast, concurrency=concurrency, options=options)
     with ExitStack() as stack:
         made = stack.enter_context(Client()) if client is None else client
-        clip = examine(source, made)
-        frames = stack.enter_context(closing(read_frames(clip)))
+        reader = _reader(made, isolated)
+        clip = reader.examine(Path(source), max_pixels=made.settings.max_pixels)
+        frames = stack.enter_context(closing(reader.frames(clip)))
         cutouts = stack.enter_context(closing(cut_out(frames, made, ways)))
         for frame, cutout, _ in cutouts:
             yield float(frame.time * clip.time_base), cutout
@@ -116,6 +120,7 @@ def convert(
     fast: bool = False,
     resume: bool = False,
     concurrency: int = DEFAULT_CONCURRENCY,
+    isolated: bool | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     **options: Unpack[RemoveOptions],
 ) -> VideoReport:
@@ -139,6 +144,7 @@ def convert(
         fast: See `remove`.
         resume: Whether finished segments of an earlier run with the same video and options are taken over.
         concurrency: See `remove`.
+        isolated: See `examine`; sound is encoded anew then.
         on_progress: Told after each frame how many are done, and about how many there are.
         options: The other arguments of `tuft.Client.remove`.
 
@@ -158,4 +164,11 @@ def convert(
     )
     with ExitStack() as stack:
         made = stack.enter_context(Client()) if client is None else client
-        return _convert(source, target, made, ways=ways, appearance=appearance, resume=resume, on_progress=on_progress)
+        return _convert(
+            source, target, made, ways=ways, appearance=appearance, resume=resume, isolated=isolated,
+            on_progress=on_progress,
+        )  # fmt: skip
+
+
+def _reader(client: Client, isolated: bool | None) -> Reader:
+    return reader_of(isolated=client.settings.isolate_decoding if isolated is None else isolated)

@@ -29,7 +29,7 @@ class GatewayOptions:
         answer_timeout_s: Seconds within which an answer must have been taken.
         fetch: Whether pictures named by a URL are fetched.
         fetch_timeout_s: Seconds that fetching one may take, redirects included.
-        videos: Whether videos are cut out. They are decoded in the gateway's own process.
+        videos: Whether videos are cut out.
         max_video_bytes: The largest video that may be uploaded.
         stop_timeout_s: Seconds that requests in flight get to finish when the gateway is stopped.
 

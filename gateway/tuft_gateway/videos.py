@@ -204,7 +204,7 @@ class VideoJobs:
 
     async def _charged(self, job: VideoJob) -> None:
         """Cuts out a video whose price is reserved; it is charged when it is done."""
-        clip = await self._in_thread(job, lambda: video.examine(job.source, self._service.client))
+        clip = await self._in_thread(job, lambda: video.examine(job.source, self._service.client, isolated=True))
         job.frames = clip.frames
         preset = job.asked.preset or self._service.client.settings.preset
         height, width = clip.size_hw
@@ -229,6 +229,7 @@ class VideoJobs:
             format=job.asked.format,
             background=job.asked.background,
             fast=job.asked.fast,
+            isolated=True,
             cancel=job.cancel,
             on_progress=on_progress,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -34,8 +36,10 @@ class Held(FakeTransport):
         super().__init__(videos.saliency)
         self.may = threading.Event()
         self.may.set()
+        self.asked = threading.Event()
 
     def infer(self, *arguments: Any, **options: Any) -> Any:
+        self.asked.set()
         while not self.may.wait(0.01):
             options["options"].cancel.raise_if_cancelled()
         return super().infer(*arguments, **options)
@@ -151,6 +155,23 @@ def test_what_is_no_video_fails_with_its_reason_and_costs_nothing(http: TestClie
     answer = http.get(f"{address}/result")
     assert (answer.status_code, answer.json()["errors"][0]) == (400, error)
     assert tariff.settled == 0
+
+
+def test_a_decoder_that_crashes_fails_its_own_video(
+    http: TestClient, network: Held, tariff: Tariff, clip: bytes, tmp_path: Path
+) -> None:
+    long = Video(range(0, 1600, 40), (240, 320)).write(tmp_path / "long.mp4")  # more than the socket holds
+    network.may.clear()
+    address = http.post(ROUTE, content=long.read_bytes()).headers["location"]
+    assert network.asked.wait(60)
+    (decoding,) = [each for each in psutil.Process().children() if "tuft.batch.video.worker" in each.cmdline()]
+    decoding.send_signal(signal.SIGSEGV)
+    network.may.set()
+    told = ended(http, address)
+    assert (told["state"], told["errors"][0]["code"]) == ("failed", "failed_to_read_image")
+    assert told["errors"][0]["detail"].startswith("The video is so damaged that its decoder crashes")
+    assert ended(http, http.post(ROUTE, content=clip).headers["location"])["state"] == "done"
+    assert (tariff.settled, tariff.refunded) == (1, 1)
 
 
 def test_only_its_sender_sees_it(http: TestClient, clip: bytes) -> None:

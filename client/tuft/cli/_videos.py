@@ -206,7 +206,7 @@ def _is_video(source: Input) -> bool:
 
 
 def _summary(report: VideoReport) -> str:
-    text = f"{report.frames} frames cut out into {report.target}"
+    text = f"{report.frames} frame{'s' * (report.frames != 1)} cut out into {report.target}"
     if report.resumed:
         text += f", {report.resumed} by an earlier run"
     if report.subjects < report.frames:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from tuft.background import resolve_background
 from tuft.batch.inputs import VIDEO_SUFFIXES
-from tuft.batch.video.reading import Frame, examine, read_frames
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tuft.background import Background
+    from tuft.batch.video.readers import Reader
+    from tuft.batch.video.reading import Frame
     from tuft.imaging import compose
 
 
@@ -21,20 +22,22 @@ class Backdrop:
 
     Args:
         background: As for `tuft.Cutout.over`, or a path to a video, which begins anew when it ends.
-        max_pixels: The largest width × height of a frame of that video.
+        reader: Reads that video.
+        max_pixels: The largest width × height of its frames.
 
     Raises:
         OptionError: There is no such colour.
         ImageError: The picture or the video cannot be used; the class says why.
     """
 
-    def __init__(self, background: Background, *, max_pixels: int) -> None:
+    def __init__(self, background: Background, reader: Reader, *, max_pixels: int) -> None:
         self._still: compose.Background | None = None
         if not _is_video(background):
             self._still = resolve_background(background)
             return
-        self._clip = examine(Path(background), max_pixels=max_pixels)  # type: ignore[arg-type]
-        self._frames: Generator[Frame, None, None] = read_frames(self._clip)
+        self._reader = reader
+        self._clip = reader.examine(Path(background), max_pixels=max_pixels)  # type: ignore[arg-type]
+        self._frames: Generator[Frame, None, None] = reader.frames(self._clip)
         self._frame = next(self._frames)
         self._round = 0
         self._round_s = max(0.001, float(self._clip.end * self._clip.time_base))
@@ -51,7 +54,7 @@ class Backdrop:
         number, within_s = divmod(time_s, self._round_s)
         if number > self._round:
             self._frames.close()
-            self._frames, self._round = read_frames(self._clip), int(number)
+            self._frames, self._round = self._reader.frames(self._clip), int(number)
             self._frame = next(self._frames)
         while float((self._frame.time + self._frame.duration) * self._clip.time_base) <= within_s:
             following = next(self._frames, None)

@@ -21,7 +21,7 @@ from tuft.batch.video.backdrop import Backdrop
 from tuft.batch.video.cutouts import Ways, cut_out
 from tuft.batch.video.formats import INTERMEDIATE, VideoFormat, video_format
 from tuft.batch.video.keyframes import KEY_EVERY
-from tuft.batch.video.reading import Clip, examine, read_frames
+from tuft.batch.video.readers import reader_of
 from tuft.batch.video.segments import STATE, Finished, Segments
 from tuft.batch.video.steady import Past
 from tuft.batch.video.writing import Look, SegmentWriter, join, stacked
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft.background import Background
+    from tuft.batch.video.readers import Reader
     from tuft.batch.video.reading import Frame
     from tuft.client import Client
     from tuft.cutout import Cutout
     from tuft.imaging import compose
-    from tuft.settings import Settings
 
 # Frames of a segment: a multiple of the distance of keyframes, so that a resumed run has the same ones.
 SEGMENT_FRAMES: Final = 30 * KEY_EVERY
@@ -101,6 +101,7 @@ def convert(
     appearance: Appearance | None = None,
     resume: bool = False,
     segment_frames: int | None = None,
+    isolated: bool | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> VideoReport:
     """Cuts the subject out of every frame of a video, and writes it with its times and its sound.
@@ -116,6 +117,7 @@ def convert(
         appearance: What the video looks like.
         resume: Whether segments of an earlier run with the same source and options are taken over.
         segment_frames: The length of a segment; `SEGMENT_FRAMES` by default.
+        isolated: Whether files are decoded in processes of their own; by default as the client's settings say.
         on_progress: Told after each frame how many are done, and about how many there are.
 
     Raises:
@@ -125,20 +127,23 @@ def convert(
         ServerError: The server did not do it; the class says why.
         RequestCancelledError: It was cancelled.
     """
-    job = _Job(Path(source), Path(target), client, ways or Ways(), appearance or Appearance())
+    reader = reader_of(isolated=client.settings.isolate_decoding if isolated is None else isolated)
+    job = _Job(Path(source), Path(target), client, ways or Ways(), appearance or Appearance(), reader)
     return job.run(
         resume=resume, segment_frames=segment_frames or SEGMENT_FRAMES, on_progress=on_progress or (lambda *_: None)
     )
 
 
 class _Job:
-    def __init__(self, source: Path, target: Path, client: Client, ways: Ways, appearance: Appearance) -> None:
+    def __init__(
+        self, source: Path, target: Path, client: Client, ways: Ways, appearance: Appearance, reader: Reader
+    ) -> None:
         self._target, self._client, self._ways, self._appearance = target, client, ways, appearance
-        require_not_isolated(client.settings)
+        self._reader = reader
         self._format = video_format(target, appearance.format)
         _require_free(source, target, self._format)
-        self._clip = examine(source, max_pixels=client.settings.max_pixels)
-        self._backdrop = _backdrop(appearance, self._clip, client.settings.max_pixels)
+        self._clip = reader.examine(source, max_pixels=client.settings.max_pixels)
+        self._backdrop = _backdrop(appearance, reader, client.settings.max_pixels)
         self._translucent = _is_translucent(self._format, appearance, self._backdrop)
 
     def run(self, *, resume: bool, segment_frames: int, on_progress: Callable[[int, int], None]) -> VideoReport:
@@ -170,7 +175,7 @@ class _Job:
         done = segments.frames
         past = _load_past(segments) if done else None
         asked, latest = 0, ""
-        frames = read_frames(self._clip, skip=done)
+        frames = self._reader.frames(self._clip, skip=done)
         with closing(frames), _Open(segments, self._look, segment_frames) as open_segment:
             with closing(cut_out(frames, self._client, self._ways, past)) as cutouts:
                 for frame, cutout, past in cutouts:
@@ -204,7 +209,7 @@ class _Job:
         temporary = temporary_in(final.parent)
         try:
             look = self._look(segments.finished[0].size_hw, self._format)
-            sound = join(segments.parts, look, temporary)
+            sound = join(segments.parts, look, temporary, self._reader)
             if final.is_dir():
                 final.rmdir()  # it is empty
             temporary.replace(final)
@@ -321,16 +326,6 @@ def _load_past(segments: Segments) -> Past | None:
         return None
 
 
-def require_not_isolated(settings: Settings) -> None:
-    """Checks that files may be decoded in this process.
-
-    Raises:
-        OptionError: The settings ask for another.
-    """
-    if settings.isolate_decoding:
-        raise OptionError("Videos are decoded in this process: leave out isolate_decoding, or the video.")
-
-
 def _require_free(source: Path, target: Path, format: VideoFormat) -> None:
     """Checks early what would be found late: where the video is to go.
 
@@ -349,7 +344,7 @@ def _require_free(source: Path, target: Path, format: VideoFormat) -> None:
         raise OutputError(f"{shown(target)} has files already: give a new folder for the frames.")
 
 
-def _backdrop(appearance: Appearance, clip: Clip, max_pixels: int) -> Backdrop | None:
+def _backdrop(appearance: Appearance, reader: Reader, max_pixels: int) -> Backdrop | None:
     """What stands behind the subject.
 
     Raises:
@@ -361,7 +356,7 @@ def _backdrop(appearance: Appearance, clip: Clip, max_pixels: int) -> Backdrop |
         return None
     if appearance.output_type != "cutout":
         raise OptionError("A background goes behind a cut-out only: leave out the background or the type.")
-    return Backdrop(appearance.background, max_pixels=max_pixels)
+    return Backdrop(appearance.background, reader, max_pixels=max_pixels)
 
 
 def _is_translucent(format: VideoFormat, appearance: Appearance, backdrop: Backdrop | None) -> bool:

@@ -17,7 +17,7 @@ from tuft.imaging import MAX_PIXELS
 from tuft.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from av import VideoFrame
@@ -166,12 +166,15 @@ def examine(path: Path, *, max_pixels: int = MAX_PIXELS) -> Clip:
         )
 
 
-def read_frames(clip: Clip, *, skip: int = 0) -> Generator[Frame, None, None]:
+def read_frames(
+    clip: Clip, *, skip: int = 0, on_skipped: Callable[[int], None] | None = None
+) -> Generator[Frame, None, None]:
     """The frames of a clip in the order in which they are shown.
 
     Args:
         clip: As `examine` returns it.
         skip: So many frames at the beginning are decoded and left out.
+        on_skipped: Told the number of each of them.
 
     Raises:
         TruncatedImageError: The file is damaged.
@@ -182,6 +185,8 @@ def read_frames(clip: Clip, *, skip: int = 0) -> Generator[Frame, None, None]:
             if index >= skip:
                 pixels = clip.colours.rgb(frame, alpha=clip.has_alpha, size_wh=(width, height))
                 yield Frame(index, time, duration, clip.turn.upright(pixels))
+            elif on_skipped is not None:
+                on_skipped(index)
 
 
 def _timed(container: InputContainer, clip: Clip) -> Generator[tuple[int, int, VideoFrame], None, None]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tuft.batch.video.library import decoding_errors
+from tuft.batch.video.library import av, decoding_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from av import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
@@ -15,9 +19,48 @@ if TYPE_CHECKING:
     from tuft.batch.video.formats import VideoFormat
     from tuft.batch.video.reading import Clip
 
+    Piece: TypeAlias = "Packet[Any] | AudioFrame"
+    Heard: TypeAlias = "tuple[Mapping[int, Track], Iterator[tuple[int, Piece]]]"
+
 # The usual layout of so many channels: encoders refuse others, such as 5.1 with side instead of back channels.
-_LAYOUTS: Final = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+LAYOUTS: Final = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 _OPUS_RATE: Final = 48_000
+
+
+@dataclass(frozen=True)
+class Track:
+    """One audio stream.
+
+    Attributes:
+        stream: The stream itself; None if its sound is decoded already.
+        codec: FFmpeg's name of its codec.
+        rate: Samples a second.
+        layout: One of `LAYOUTS`.
+    """
+
+    stream: AudioStream | None = field(repr=False)
+    codec: str
+    rate: int
+    layout: str
+
+
+def usual_layout(channels: int) -> str:
+    """The layout of so many channels, of eight at most."""
+    return LAYOUTS[min(channels, len(LAYOUTS)) - 1]
+
+
+def packets_of(container: InputContainer) -> Heard:
+    """The audio tracks of a file and their packets."""
+    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    tracks = {
+        stream.index: Track(
+            stream, stream.codec_context.name, stream.codec_context.sample_rate,
+            usual_layout(stream.codec_context.channels),
+        )
+        for stream in streams
+    }  # fmt: skip
+    packets = container.demux(*streams) if streams else iter(())
+    return tracks, ((packet.stream.index, packet) for packet in packets)
 
 
 class Sound:
@@ -25,34 +68,35 @@ class Sound:
 
     Args:
         clip: Whose sound it is.
-        source: The clip's file, opened for this alone.
+        heard: Its tracks, and their packets or decoded frames.
         output: The other file; the streams are added to it.
         format: Of the other file.
     """
 
-    def __init__(self, clip: Clip, source: InputContainer, output: OutputContainer, format: VideoFormat) -> None:
+    def __init__(self, clip: Clip, heard: Heard, output: OutputContainer, format: VideoFormat) -> None:
         self._clip = clip
         self._origin_s = clip.origin * clip.time_base
         self._output = output
-        streams = [stream for stream in source.streams.audio if stream.codec_context is not None]
-        self._tracks = {stream.index: _Track(stream, output, format) for stream in streams}
-        self._packets = source.demux(*streams) if streams else iter(())
-        self._held: Packet[Any] | None = None
-        self._ended = not streams
+        tracks, self._pieces = heard
+        self._tracks = {number: _Encoded(track, output, format) for number, track in tracks.items()}
+        self._held: tuple[int, Piece] | None = None
+        self._ended = not tracks
 
     def write_until(self, time_s: float) -> None:
         """Writes what is heard before `time_s` seconds since the clip's origin."""
         while not self._ended:
             with decoding_errors(self._clip.path):
-                packet = self._held or next(self._packets, None)
+                following = self._held or next(self._pieces, None)
                 self._held = None
-                if packet is None:
+                if following is None:
                     self._ended = True
                     break
-                if packet.dts is not None and float(packet.dts * packet.time_base - self._origin_s) > time_s:
-                    self._held = packet
+                number, piece = following
+                time = _time(piece)
+                if time is not None and float(time - self._origin_s) > time_s:
+                    self._held = following
                     return
-                made = self._tracks[packet.stream.index].packets(packet, self._origin_s)
+                made = self._tracks[number].packets(piece, self._origin_s)
             self._output.mux(made)
 
     def write_rest(self) -> None:
@@ -62,38 +106,46 @@ class Sound:
             self._output.mux(track.rest())
 
 
-class _Track:
-    """One audio stream."""
+def _time(piece: Piece) -> Fraction | None:
+    stated = piece.dts if isinstance(piece, av().Packet) else piece.pts
+    return None if stated is None or piece.time_base is None else Fraction(stated * piece.time_base)
 
-    def __init__(self, stream: AudioStream, output: OutputContainer, format: VideoFormat) -> None:
-        name = stream.codec_context.name
-        self._copied = "*" in format.sound or name in format.sound
+
+class _Encoded:
+    """One audio stream of the output."""
+
+    def __init__(self, track: Track, output: OutputContainer, format: VideoFormat) -> None:
+        self._copied = track.stream is not None and ("*" in format.sound or track.codec in format.sound)
         self._stream: Any
         if self._copied:
-            self._stream = output.add_stream_from_template(stream)
+            assert track.stream is not None
+            self._stream = output.add_stream_from_template(track.stream)
         else:
             assert format.sound_codec is not None
             opus = format.sound_codec == "libopus"
-            rate = _OPUS_RATE if opus else stream.codec_context.sample_rate
-            self._stream = output.add_stream(format.sound_codec, rate=rate)
-            channels = min(stream.codec_context.channels, len(_LAYOUTS))
-            self._stream.codec_context.layout = _LAYOUTS[channels - 1]
-            self._stream.codec_context.bit_rate = 64_000 * max(2, channels)
+            self._stream = output.add_stream(format.sound_codec, rate=_OPUS_RATE if opus else track.rate)
+            self._stream.codec_context.layout = track.layout
+            self._stream.codec_context.bit_rate = 64_000 * max(2, LAYOUTS.index(track.layout) + 1)
 
-    def packets(self, packet: Packet[Any], origin_s: Fraction) -> list[Packet[Any]]:
-        """What a packet of the source becomes; its time is counted from `origin_s`."""
-        if packet.size == 0:
+    def packets(self, piece: Piece, origin_s: Fraction) -> list[Packet[Any]]:
+        """What a packet or a frame of the source becomes; its time is counted from `origin_s`."""
+        if not isinstance(piece, av().Packet):
+            return self._encoded([piece], origin_s)
+        if piece.size == 0:
             return []
-        shift = round(origin_s / packet.time_base)
-        if self._copied:
-            if packet.dts is None:
-                return []
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts -= shift
-            packet.stream = self._stream
-            return [packet]
+        if not self._copied:
+            return self._encoded(piece.decode(), origin_s)
+        if piece.dts is None:
+            return []
+        shift = round(origin_s / piece.time_base)
+        piece.pts = None if piece.pts is None else piece.pts - shift
+        piece.dts -= shift
+        piece.stream = self._stream
+        return [piece]
+
+    def _encoded(self, frames: list[Any], origin_s: Fraction) -> list[Packet[Any]]:
         made: list[Packet[Any]] = []
-        for frame in packet.decode():
+        for frame in frames:
             if frame.pts is not None and frame.time_base is not None:
                 frame.pts -= round(origin_s / frame.time_base)
             made += self._stream.encode(frame)

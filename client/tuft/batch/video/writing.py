@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from numpy.typing import NDArray
 
+    from tuft.batch.video.readers import Reader
     from tuft.batch.video.reading import Clip
 
 _DEFAULT_RATE: Final = Fraction(25)
@@ -241,13 +242,14 @@ class Segment:
     last: int
 
 
-def join(segments: Sequence[Segment], look: Look, target: Path) -> bool:
+def join(segments: Sequence[Segment], look: Look, target: Path, reader: Reader) -> bool:
     """Makes the file of a video of its segments and the clip's sound.
 
     Args:
         segments: All of them in their order.
         look: How the video is encoded.
         target: The file; a folder for the format `frames`.
+        reader: Reads the clip's sound.
 
     Returns:
         Whether the sound of the clip, if it has any, is in it.
@@ -256,16 +258,16 @@ def join(segments: Sequence[Segment], look: Look, target: Path) -> bool:
         OutputError: It cannot be written.
     """
     if look.format.name == "frames":
-        _write_folder(segments, look, target)
+        _write_folder(segments, look, target, reader)
         return True
     if look.format.whole:
         _encode_whole(segments, look, target)
         return False
-    _copy(segments, look, target)
+    _copy(segments, look, target, reader)
     return True
 
 
-def _copy(segments: Sequence[Segment], look: Look, target: Path) -> None:
+def _copy(segments: Sequence[Segment], look: Look, target: Path, reader: Reader) -> None:
     """Copies the packets of all segments and the sound into one file."""
     clip, format = look.clip, look.format
     options = {"movflags": "faststart"} if format.container == "mp4" else {}
@@ -276,7 +278,7 @@ def _copy(segments: Sequence[Segment], look: Look, target: Path) -> None:
         stream.time_base = clip.time_base
         if look.translucent and format.container in ("webm", "matroska"):
             stream.metadata["alpha_mode"] = "1"
-        sound = Sound(clip, stack.enter_context(opened(clip.path)), output, format) if clip.has_sound else None
+        sound = Sound(clip, stack.enter_context(reader.sound(clip)), output, format) if clip.has_sound else None
         for segment in segments:
             for packet in _segment_packets(segment, clip):
                 if sound is not None:
@@ -347,7 +349,7 @@ def _set_last_duration(webp: Path, milliseconds: int) -> None:
             file.write(milliseconds.to_bytes(3, "little"))
 
 
-def _write_folder(segments: Sequence[Segment], look: Look, target: Path) -> None:
+def _write_folder(segments: Sequence[Segment], look: Look, target: Path, reader: Reader) -> None:
     """Writes numbered PNGs, their times as a script of FFmpeg's concat demuxer, and the sound."""
     lines = ["ffconcat version 1.0"]
     with writing_errors(target):
@@ -359,8 +361,8 @@ def _write_folder(segments: Sequence[Segment], look: Look, target: Path) -> None
         (target / TIMES_NAME).write_text("\n".join(lines) + "\n")
         if look.clip.has_sound:
             path = str(target / SOUND_NAME)
-            with opened(look.clip.path) as source, av().open(path, "w", format="matroska") as output:
-                Sound(look.clip, source, output, INTERMEDIATE).write_rest()
+            with reader.sound(look.clip) as heard, av().open(path, "w", format="matroska") as output:
+                Sound(look.clip, heard, output, INTERMEDIATE).write_rest()
 
 
 class writing_errors:  # noqa: N801 - a context manager

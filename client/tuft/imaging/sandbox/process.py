@@ -34,7 +34,7 @@ _KEPT_BYTES: Final = 1 << 26
 _START_TIMEOUT_S: Final = 60.0
 _ANSWER_BYTES: Final = 1 << 16
 # The errors that a worker may report.
-_ERRORS: Final[dict[str, type[TuftError]]] = {
+ERRORS: Final[dict[str, type[TuftError]]] = {
     kind.__name__: kind for kind in (ImageTooLargeError, NotAnImageError, OptionError, TruncatedImageError)
 }
 _NONSENSE: Final = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
@@ -67,13 +67,13 @@ class DecodingProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
-                    env=_environment(),
+                    env=worker_environment(),
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
                 )
             except OSError as exc:
                 self._socket.close()
-                raise _start_failure(exc.strerror) from exc
+                raise start_failure(exc.strerror) from exc
         try:
             self._wait_until_started()
         except BaseException:
@@ -158,10 +158,10 @@ class DecodingProcess:
         try:
             started = self._line(_START_TIMEOUT_S)
         except TimeoutError as exc:
-            raise _start_failure(f"it says nothing for {_START_TIMEOUT_S:g} s") from exc
+            raise start_failure(f"it says nothing for {_START_TIMEOUT_S:g} s") from exc
         if not started:
             said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise _start_failure(said[-1] if said else "it says nothing")
+            raise start_failure(said[-1] if said else "it says nothing")
         self._process.stderr.close()
 
     def _exchange(self, request: dict[str, Any], descriptors: list[int], timeout_s: float) -> dict[str, Any]:
@@ -179,7 +179,7 @@ class DecodingProcess:
             ) from exc
         except (OSError, *_NONSENSE) as exc:
             self.kill()
-            raise _crash(name, None if line else self._process.returncode) from exc
+            raise crash_error(name, None if line else self._process.returncode) from exc
         except BaseException:  # Ctrl-C: its answer would be mistaken for the next one
             self.kill()
             raise
@@ -201,14 +201,16 @@ class DecodingProcess:
         return said
 
 
-def _start_failure(reason: str | None) -> SetupError:
+def start_failure(reason: str | None) -> SetupError:
+    """The error for a worker that does not start."""
     return SetupError(
         f"The process that decodes does not start ({reason}): see that {sys.executable} can import tuft, or leave "
         "isolate_decoding off."
     )
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """The environment variables of a worker."""
     inherited = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     # One malloc arena for all threads: each further arena would reserve 64 MB of the allowed memory.
@@ -248,7 +250,7 @@ def _checked(line: bytes, max_pixels: int, *, frames: bool) -> dict[str, Any]:
     answer = json.loads(line)
     last = bool(answer["last"])
     if "error" in answer:
-        return {"error": _ERRORS[answer["error"]], "message": str(answer["message"]), "last": last}
+        return {"error": ERRORS[answer["error"]], "message": str(answer["message"]), "last": last}
     height, width = map(int, answer["size_hw"])
     have_alpha = [bool(has) for has in answer["have_alpha"]]
     backdrops = [min(max(int(level), 0), 255) for level in answer["backdrops"]]
@@ -284,8 +286,8 @@ def _photos(pixels: BinaryIO, answer: dict[str, Any]) -> tuple[Photo, ...]:
     return tuple(photos)
 
 
-def _crash(name: str, status: int | None) -> TuftError:
-    """The error for a photograph whose process has ended with `status`, or given an invalid answer (None)."""
+def crash_error(name: str, status: int | None) -> TuftError:
+    """The error for a file whose process has ended with `status`, or given an invalid answer (None)."""
     if status == -signal.SIGKILL:  # by the out-of-memory killer
         return ImageTooLargeError(f"{name} takes more memory to decode than there is: make it smaller first.")
     if status is None:

@@ -9,19 +9,17 @@ run code.
 from __future__ import annotations
 
 import json
-import math
 import mmap
 import os
 import socket
 import sys
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tuft.errors import TuftError
 from tuft.imaging.decoding.formats import register
 from tuft.imaging.decoding.frames import frames_from_file
 from tuft.imaging.decoding.load import decoding_errors, photo_from_file
+from tuft.imaging.sandbox.limits import address_space_bytes, limit_cpu_time, set_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,18 +40,18 @@ def main(descriptor: int, memory_bytes: int, timeout_s: float) -> None:
             is for a worker whose parent has died.
     """
     register()  # Pillow's plugins are imported before the limits apply
-    _set_limits(memory_bytes)
-    at_start = _address_space_bytes()
+    set_limits(memory_bytes)
+    at_start = address_space_bytes()
     with socket.socket(fileno=descriptor) as parent:
         _send(parent, {})
         while True:
             line, descriptors, _, _ = socket.recv_fds(parent, REQUEST_BYTES, 2)
             if not line:
                 return
-            _limit_cpu_time(timeout_s)
+            limit_cpu_time(timeout_s)
             answer = _decode(json.loads(line), *descriptors, memory=f"the memory_bytes of {memory_bytes} allowed")
             # Memory leaked by a hostile file must not make the next photograph fail.
-            answer["last"] = _address_space_bytes() - at_start > memory_bytes / 2
+            answer["last"] = address_space_bytes() - at_start > memory_bytes / 2
             _send(parent, answer)
 
 
@@ -100,37 +98,6 @@ def _write(photos: Sequence[Photo], pixels: int) -> None:
     with mmap.mmap(pixels, sum(plane.nbytes for plane in planes), flags) as shared:
         for plane in planes:
             shared.write(plane.data)
-
-
-def _set_limits(memory_bytes: int) -> None:
-    import resource  # not on Windows
-
-    limits = {
-        resource.RLIMIT_AS: _address_space_bytes() + memory_bytes,
-        resource.RLIMIT_FSIZE: 0,  # no file may grow; shared memory has its size already
-        resource.RLIMIT_CORE: 0,
-    }
-    for kind, most in limits.items():
-        with suppress(OSError, ValueError):  # macOS does not limit the address space
-            resource.setrlimit(kind, (most, most))
-    with suppress(OSError):  # the out-of-memory killer of Linux selects this process first
-        Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _limit_cpu_time(timeout_s: float) -> None:
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    allowed_s = used.ru_utime + used.ru_stime + timeout_s * (os.cpu_count() or 1)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(allowed_s) + 1, resource.RLIM_INFINITY))
-
-
-def _address_space_bytes() -> int:
-    """The size of this process's address space; 0 if it is unknown."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
-    except OSError:
-        return 0
 
 
 if __name__ == "__main__":

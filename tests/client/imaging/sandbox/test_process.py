@@ -62,7 +62,7 @@ def test_a_worker_that_does_not_start_is_a_setup_error(
     before = descriptors()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "path", [str(tmp_path)])
-        patch.setattr(process, "_environment", lambda: {"PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path)})
+        patch.setattr(process, "worker_environment", lambda: {"PYTHONPATH": str(tmp_path), "PYTHONHOME": str(tmp_path)})
         with pytest.raises(SetupError, match="does not start"):
             decoder(png)
     with monkeypatch.context() as patch:
