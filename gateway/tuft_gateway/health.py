@@ -34,7 +34,8 @@ def router(service: Service, metrics: GatewayMetrics) -> APIRouter:
         is_ready = await readiness.ask()
         prompts = ["box", "points"] if readiness.takes_points else ["box"]
         status = "ready" if is_ready else "loading"
-        return JSONResponse({"status": status, "prompts": prompts}, 200 if is_ready else 503)
+        told = {"status": status, "prompts": prompts, "videos": service.options.videos}
+        return JSONResponse(told, 200 if is_ready else 503)
 
     @routes.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def prometheus() -> Response:

@@ -67,7 +67,7 @@ def test_the_log_says_once_why_callers_are_refused(closed_port: int, tmp_path: P
 def test_the_whole_way_to_a_real_server(demo_server: DemoServer, tmp_path: Path) -> None:
     photograph = encode(np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8), "png")
     with gateway("--url", demo_server.url, home=tmp_path) as (url, _), Client(demo_server.url) as client:
-        assert httpx.get(f"{url}/ready").json() == {"status": "ready", "prompts": ["box"]}
+        assert httpx.get(f"{url}/ready").json() == {"status": "ready", "prompts": ["box"], "videos": False}
         files = {"image_file": ("dog.png", photograph)}
         answer = httpx.post(f"{url}/v1.0/removebg", files=files, data={"size": "full", "format": "png"}, timeout=120)
         if answer.status_code == 400:  # noise may have no subject, for both

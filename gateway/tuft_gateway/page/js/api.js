@@ -55,19 +55,24 @@ export async function untilReady(seconds) {
   }
 }
 
-// Whether the server takes points, or boxes alone.
-export async function takesPoints() {
+// What the server takes: {points: rather than boxes alone, videos}.
+export async function offers() {
   const answer = await fetch("ready", { cache: "no-store" }).catch(() => null);
-  return (await answer?.json().catch(() => null))?.prompts?.includes("points") ?? false;
+  const told = await answer?.json().catch(() => null);
+  return { points: told?.prompts?.includes("points") ?? false, videos: told?.videos ?? false };
 }
 
 async function refusal(request, key) {
-  const facts = { status: request.status };
-  const retryAfter = Number(request.getResponseHeader("Retry-After"));
-  if (request.status === 429 || request.status === 503) facts.retryAfterS = Math.min(Math.max(retryAfter || 1, 1), 60);
-  let sentence = `The server answered with status ${request.status}.`;
+  return explained(request.status, Number(request.getResponseHeader("Retry-After")), await request.response.text(), key);
+}
+
+// The error of an answer that is none of success.
+export function explained(status, retryAfter, body, key) {
+  const facts = { status };
+  if (status === 429 || status === 503) facts.retryAfterS = Math.min(Math.max(retryAfter || 1, 1), 60);
+  let sentence = `The server answered with status ${status}.`;
   try {
-    const { title, detail, code } = JSON.parse(await request.response.text()).errors[0];
+    const { title, detail, code } = JSON.parse(body).errors[0];
     sentence = [title, detail].filter(Boolean).join(": ");
     facts.code = code ?? "";
     // The answer speaks to programs; a person has a field for the key.

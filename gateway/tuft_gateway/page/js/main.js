@@ -1,27 +1,33 @@
 // Wires the page: what is chosen in the forms, the queue of photographs, and the stage.
 
 import { downloadZip } from "../vendor/client-zip.js";
-import { takesPoints } from "./api.js";
+import { offers } from "./api.js";
 import { loadMatte } from "./decode.js";
 import { pictureFile } from "./picture.js";
 import { Queue } from "./queue.js";
 import { Stage } from "./stage.js";
+import { Videos } from "./videos.js";
 
 const $ = (id) => document.getElementById(id);
 const ids = ["stage", "world", "backdrop", "subject", "before", "divider", "cursor", "marks"];
 const stage = new Stage(Object.fromEntries(ids.map((id) => [id, $(id)])));
 const queue = new Queue($("queue"), () => ({ preset: $("preset").value, key: $("key").value }));
+const videos = new Videos($("clips"), () => ({ preset: $("preset").value, key: $("key").value, fast: $("fast").checked }));
 const backdrop = { kind: "transparent", colour: $("colour").value, picture: null };
 const ANNOUNCED_MS = 6000;
 const AGREES = 0.5; // below it the server has used the selection alone
 let quiet = 0;
 let shown = null; // the item on the stage
 let loading = 0;
+let takesVideos = false;
 
 // In: chosen, dropped anywhere, pasted.
 function add(files) {
   const pictures = [...files].filter(({ type, name }) => type.startsWith("image/") || /\.(heic|heif|avif|tiff?)$/i.test(name));
-  if (pictures.length < files.length) announce("Only pictures can be added.");
+  const clips = takesVideos ? [...files].filter(({ type, name }) => type.startsWith("video/") || /\.(mkv|mov|avi|ts)$/i.test(name)) : [];
+  const known = pictures.length + clips.length;
+  if (known < files.length) announce(takesVideos ? "Only pictures and videos can be added." : "Only pictures can be added.");
+  if (clips.length) videos.add(clips);
   if (!pictures.length) return;
   delete document.body.dataset.empty;
   queue.add(pictures);
@@ -56,12 +62,35 @@ queue.addEventListener("end", ({ detail: item }) => {
   const doubt = item.state === "done" && item.agreement !== null && item.agreement < AGREES;
   announce(`${item.file.name}: ${item.message}${doubt ? "; the network sees another subject there: look at the edge" : ""}`);
   if (item.code === "tuft_points_unavailable") offerPoints(false);
-  else if (item.state === "done") takesPoints().then(offerPoints);
-  if (item.code === "auth_failed") {
-    $("key-form").hidden = false;
-    $("key").focus();
-  }
+  else if (item.state === "done") offers().then(({ points }) => offerPoints(points));
+  askForKey(item);
 });
+
+function askForKey({ code }) {
+  if (code !== "auth_failed") return;
+  delete document.body.dataset.empty; // the field is among the tools
+  $("key-form").hidden = false;
+  $("key").focus();
+}
+
+// Videos, if the server takes them.
+offers().then((offered) => {
+  takesVideos = offered.videos;
+  $("choose-video").hidden = !takesVideos;
+});
+videos.addEventListener("change", () => ($("videos").hidden = !videos.items.length));
+videos.addEventListener("end", ({ detail: item }) => {
+  announce(`${item.file.name}: ${item.message}`);
+  askForKey(item);
+});
+for (const input of [$("behind"), $("behind-colour")]) input.addEventListener("input", showBehind);
+
+function showBehind() {
+  const kind = $("behind").value;
+  $("behind-colour").hidden = kind !== "colour";
+  $("clips").className = kind;
+  $("clips").style.setProperty("--behind", $("behind-colour").value);
+}
 
 async function show(item) {
   const turn = ++loading;
@@ -202,7 +231,8 @@ $("crop").addEventListener("change", () => ($("margin-field").hidden = !$("crop"
 $("again").addEventListener("click", () => queue.again(queue.chosen));
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  for (const item of queue.items.filter(({ code, state }) => state === "failed" && code === "auth_failed")) queue.again(item);
+  const refused = ({ code, state }) => state === "failed" && code === "auth_failed";
+  for (const list of [queue, videos]) for (const item of list.items.filter(refused)) list.again(item);
 });
 $("download").addEventListener("click", () => busy(async () => save(await pictureFile(stage.matte, shown.file.name, fileOptions()))));
 $("download-all").addEventListener("click", () =>
