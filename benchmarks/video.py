@@ -43,7 +43,7 @@ SIZE: Final = 384
 PER_FRAME: Final = "each frame on its own"
 CHOSEN: Final = "mean and memory"
 HEAD_FRAMES: Final = 64
-PEER_FRAMES: Final = 12
+PEER_FRAMES: Final = 24
 HOUR_FRAMES: Final = 90_000
 _SMALL_HW: Final = (48, 64)
 
@@ -125,7 +125,7 @@ def _with_sound(path: Path, target: Path) -> Path:
                 shift = round(Fraction(1, 10) / packet.time_base) if packet.pts * packet.time_base > 0.15 else 0
                 packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, frames
                 output.mux(packet)
-        for begin in range(0, 28_800, 1024):
+        for begin in range(0, PEER_FRAMES * 1920 + 4800, 1024):
             tone = np.sin(np.arange(begin, begin + 1024) * (2 * np.pi * 440 / 48_000)).astype(np.float32)[None]
             frame = av.AudioFrame.from_ndarray(tone / 3, "fltp", "mono")
             frame.sample_rate, frame.pts, frame.time_base = 48_000, begin, Fraction(1, 48_000)

@@ -128,6 +128,19 @@ class Video:
         output.mux(stream.encode(None))
 
 
+def with_edit_list(source: Path, target: Path, cut_ms: int) -> Path:
+    """A copy whose packets begin before time 0, so that an edit list (`elst`) cuts off its beginning."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in container.streams}
+        for packet in container.demux():
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                cut = round(cut_ms * MILLISECOND / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - cut, packet.dts - cut, streams[packet.stream.index]
+                output.mux(packet)
+    assert b"elst" in target.read_bytes()
+    return target
+
+
 def sound_of(path: Path) -> NDArray[np.float32]:
     """The samples of the first audio stream, all channels mixed, from time 0 on, at 48 kHz."""
     resampler = av.AudioResampler("fltp", "mono", 48_000)

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 # Flow is computed on frames of at most this long side: it is smooth, and doubling it takes four times as long.
 _LONG_SIDE: Final = 640
+# The pyramid of the optical flow ends at half of that: at a quarter, as in OpenCV's fast preset, thin parts are missed.
+_FINEST_SCALE: Final = 1
+_PATCH_STRIDE: Final = 6  # instead of 4: a quarter less time, the same errors
 # Trust falls to 1/e where going there and back misses by so many pixels, and where colours differ by so many levels.
 _MISSED_PX: Final = 1.0
 _DIFFERENT: Final = 8.0
 _BLUR: Final = (5, 5)
+_MEAN: Final = np.full((1, 3), 1 / 3, np.float32)  # of three channels
+_SUM: Final = np.ones((1, 2), np.float32)  # of two
 # Below this mean trust there is a cut between two frames.
 _CUT: Final = 0.3
 # The patches of the optical flow are as large.
@@ -92,6 +97,8 @@ def _flow(here: NDArray[np.uint8], there: NDArray[np.uint8], shape: tuple[int, .
         return np.zeros((*shape[:2], 2), np.float32)
     if not hasattr(_LOCAL, "dis"):  # it has buffers, and serves one thread
         _LOCAL.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        _LOCAL.dis.setFinestScale(_FINEST_SCALE)
+        _LOCAL.dis.setPatchStride(_PATCH_STRIDE)
     flow: Plane = _LOCAL.dis.calc(here, there, None)
     height, width = shape[:2]
     if flow.shape[:2] != (height, width):
@@ -115,13 +122,15 @@ def _moved_alpha(alpha: Plane, flow: Plane) -> Plane:
 
 
 def _difference(here: NDArray[np.uint8], there: NDArray[np.uint8], towards: Plane) -> Plane:
-    difference: Plane = cv2.absdiff(_moved(there, towards), here).astype(np.float32).mean(axis=2)
+    difference: Plane = cv2.transform(cv2.absdiff(_moved(there, towards), here).astype(np.float32), _MEAN)
     return difference
 
 
 def _trust(here: NDArray[np.uint8], there: NDArray[np.uint8], towards: Plane, away: Plane) -> Plane:
     """How well the way `towards` another frame agrees with the way back, and its colours with those `here`."""
-    missed = np.square(towards + _moved(away, towards)).sum(axis=2)
-    difference = cv2.blur(_difference(here, there, towards), _BLUR)
-    trust: Plane = np.exp(-missed / _MISSED_PX**2 - np.square(difference / np.float32(_DIFFERENT)))
+    missed = towards + _moved(away, towards)
+    different = cv2.blur(_difference(here, there, towards), _BLUR)
+    doubt = cv2.transform(cv2.multiply(missed, missed), _SUM) * np.float32(-1 / _MISSED_PX**2)
+    doubt -= cv2.multiply(different, different) * np.float32(1 / _DIFFERENT**2)
+    trust: Plane = cv2.exp(doubt)
     return trust

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tuft.batch.video.library import av, decoding_errors
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 # The usual layout of so many channels: encoders refuse others, such as 5.1 with side instead of back channels.
 LAYOUTS: Final = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 _OPUS_RATE: Final = 48_000
+# Packets that are looked at before the first is written.
+_BEGINNING: Final = 1024
+# Containers without edit lists: what comes before time 0 would be heard, and everything else come later.
+_FROM_ZERO: Final = ("matroska", "webm")
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,14 @@ class Track:
         codec: FFmpeg's name of its codec.
         rate: Samples a second.
         layout: One of `LAYOUTS`.
+        cut: Whether an edit list cuts off its beginning within a packet.
     """
 
     stream: AudioStream | None = field(repr=False)
     codec: str
     rate: int
     layout: str
+    cut: bool = False
 
 
 def usual_layout(channels: int) -> str:
@@ -52,15 +59,23 @@ def usual_layout(channels: int) -> str:
 def packets_of(container: InputContainer) -> Heard:
     """The audio tracks of a file and their packets."""
     streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    packets = container.demux(*streams) if streams else iter(())
+    begun = list(islice(packets, _BEGINNING))
+    cut = {stream.index for stream in streams if _is_cut([each for each in begun if each.stream.index == stream.index])}
     tracks = {
         stream.index: Track(
             stream, stream.codec_context.name, stream.codec_context.sample_rate,
-            usual_layout(stream.codec_context.channels),
+            usual_layout(stream.codec_context.channels), stream.index in cut,
         )
         for stream in streams
     }  # fmt: skip
-    packets = container.demux(*streams) if streams else iter(())
-    return tracks, ((packet.stream.index, packet) for packet in packets)
+    return tracks, ((packet.stream.index, packet) for packet in chain(begun, packets))
+
+
+def _is_cut(packets: list[Packet[Any]]) -> bool:
+    """Whether the first packet that is heard begins before time 0, behind others that are not heard."""
+    heard = next((packet.pts for packet in packets if packet.size and not packet.is_discard), None)
+    return bool(packets) and packets[0].is_discard and heard is not None and heard < 0
 
 
 class Sound:
@@ -115,7 +130,9 @@ class _Encoded:
     """One audio stream of the output."""
 
     def __init__(self, track: Track, output: OutputContainer, format: VideoFormat) -> None:
-        self._copied = track.stream is not None and ("*" in format.sound or track.codec in format.sound)
+        self._from_zero = format.container in _FROM_ZERO
+        known = "*" in format.sound or track.codec in format.sound
+        self._copied = track.stream is not None and known and not (track.cut and self._from_zero)
         self._stream: Any
         if self._copied:
             assert track.stream is not None
@@ -135,7 +152,7 @@ class _Encoded:
             return []
         if not self._copied:
             return self._encoded(piece.decode(), origin_s)
-        if piece.dts is None:
+        if piece.dts is None or (piece.is_discard and self._from_zero):
             return []
         shift = round(origin_s / piece.time_base)
         piece.pts = None if piece.pts is None else piece.pts - shift

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     Plane = NDArray[np.float32]
 
 # The most that the past, steadied already, may weigh.
-_MEMORY: Final = np.float32(0.7)
+_MEMORY: Final = np.float32(0.8)
 # How far it may lead beyond the range of the three frames where alpha is one half; nowhere where alpha is certain.
 _MARGIN: Final = np.float32(0.1)
+# Alphas that differ by less than a hundredth of a level are the same.
+_SAME: Final = np.float32(0.01 / 255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,20 +83,34 @@ def steadied(frames: Iterator[Matted], past: Past | None = None) -> Iterator[tup
 
 def _steady(current: Matted, past: Past | None, following: Matted | None) -> Plane:
     own = current.alpha
+    neighbours = list(_neighbours(current, past, following))
+    memory = None
+    if past is not None and current.motion is not None and not current.motion.is_cut:
+        memory = (current.motion.from_before(past.steady), current.motion.backward_trust)
+    others = neighbours if memory is None else [*neighbours, memory]
+    differs = np.zeros(own.shape, bool)
+    for moved, _ in others:
+        differs |= cv2.absdiff(moved, own) > _SAME
+    where = np.flatnonzero(differs)  # elsewhere, which is nearly everywhere, all agree
+    taken = [(moved.take(where), trust.take(where)) for moved, trust in others]
+    steady = own.copy()
+    steady.put(where, _held(own.take(where), taken[: len(neighbours)], taken[len(neighbours) :]))
+    return steady
+
+
+def _held(own: Plane, neighbours: list[tuple[Plane, Plane]], memory: list[tuple[Plane, Plane]]) -> Plane:
+    """The mean with both neighbours, drawn to the memory within their range; all (n,)."""
     total, weight, least, most = own.copy(), np.ones_like(own), own, own
-    for moved, trust in _neighbours(current, past, following):
+    for moved, trust in neighbours:
         total += trust * moved
         weight += trust
         seen = own + trust * (moved - own)
         least, most = np.minimum(least, seen), np.maximum(most, seen)
     mean: Plane = total / weight
-    if past is None or current.motion is None or current.motion.is_cut:
-        return mean
-    trust = current.motion.backward_trust
-    steady = mean + _MEMORY * trust * (current.motion.from_before(past.steady) - mean)
-    margin = 4 * _MARGIN * mean * (1 - mean)
-    held: Plane = np.clip(steady, least - margin, most + margin)
-    return held
+    for past, trust in memory:
+        margin = 4 * _MARGIN * mean * (1 - mean)
+        mean = np.clip(mean + _MEMORY * trust * (past - mean), least - margin, most + margin)
+    return mean
 
 
 def _neighbours(current: Matted, past: Past | None, following: Matted | None) -> Iterator[tuple[Plane, Plane]]:

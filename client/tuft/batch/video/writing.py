@@ -127,14 +127,15 @@ def with_colours_around(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = alpha.shape
     grid_wh = (-(-width // _CELL), -(-height // _CELL))
     weight = alpha.astype(np.float32) / np.float32(255)
-    planes = [rgba[..., channel].astype(np.float32) * weight for channel in range(3)]
-    cells = [cv2.resize(plane, grid_wh, interpolation=cv2.INTER_AREA) for plane in (*planes, weight)]
+    colours = rgba[..., :3].astype(np.float32) * weight[..., None]
+    cells = [*cv2.split(cv2.resize(colours, grid_wh, interpolation=cv2.INTER_AREA))]
+    cells.append(cv2.resize(weight, grid_wh, interpolation=cv2.INTER_AREA))
     share = np.maximum(cells[3], np.float32(1e-6))
     filled = pull_push(np.stack([plane / share for plane in cells[:3]]), cells[3])
     smooth = cv2.resize(cv2.merge(list(filled)), (width, height), interpolation=cv2.INTER_LINEAR)
-    continued = rgba.copy()
-    continued[..., :3] = np.where(alpha[..., None] == 0, np.rint(np.clip(smooth, 0, 255)), rgba[..., :3])
-    return continued
+    around: NDArray[np.uint8] = cv2.convertScaleAbs(smooth)  # rounded, and within 0..255
+    cv2.copyTo(rgba[..., :3], cv2.compare(alpha, 0, cv2.CMP_NE), around)
+    return np.dstack([around, alpha])
 
 
 def stacked(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -159,6 +159,26 @@ def test_sound_that_starts_late_in_the_file_stays_in_step(tmp_path: Path, video_
     assert (now_s - frames[0][0]) == pytest.approx(begin_s - first_s, abs=0.04)
 
 
+@pytest.mark.parametrize("name", ["out.webm", "out.mkv", "out.mov"])
+def test_an_edit_list_leaves_sound_and_frames_in_step(tmp_path: Path, video_client: Client, name: str) -> None:
+    quiet = [videos.picture(index, (48, 64)) for index in range(10)]
+    source = videos.with_edit_list(Video(frames=quiet).write(tmp_path / "clip.mp4"), tmp_path / "edited.mp4", 120)
+    convert(source, tmp_path / name, video_client)
+    frames = frames_of(tmp_path / name)
+    assert [time for time, _ in frames] == pytest.approx([index * 0.04 for index in range(7)], abs=0.001)
+    assert frames[0][1][24, left_edge(3) + 8, 3] > 240
+    assert frames[0][1][24, left_edge(3) - 3, 3] < 16
+    assert videos.tone_extent_s(tmp_path / name) == pytest.approx((0, 0.28), abs=0.04)
+
+
+@pytest.mark.parametrize("sound_s", [0.2, 1.5])
+def test_sound_may_end_before_the_frames_or_after(tmp_path: Path, video_client: Client, sound_s: float) -> None:
+    source = Video(sound_s=sound_s).write(tmp_path / "clip.mp4")
+    convert(source, tmp_path / "out.webm", video_client)
+    assert len(frames_of(tmp_path / "out.webm")) == 10
+    assert videos.tone_extent_s(tmp_path / "out.webm") == pytest.approx((0, sound_s), abs=0.04)
+
+
 def test_no_sound_and_one_frame(tmp_path: Path, video_client: Client) -> None:
     source = Video((0,), sound=None).write(tmp_path / "clip.mp4")
     assert convert(source, tmp_path / "out.webm", video_client).sound is None

@@ -85,6 +85,17 @@ def test_times_count_from_the_start_of_the_file(tmp_path: Path) -> None:
     assert times_ms(path)[0] < 100
 
 
+@pytest.mark.parametrize("made", [Video(), Video(options={"bf": "3"})], ids=["in_order", "b_frames"])
+def test_what_an_edit_list_cuts_off_is_not_there(tmp_path: Path, made: Video) -> None:
+    path = videos.with_edit_list(made.write(tmp_path / "clip.mp4"), tmp_path / "edited.mp4", 120)
+    frames = frames_of(path)
+    assert times_ms(path) == [0, 40, 80, 120, 160, 200, 240]
+    assert examine(path).frames == len(frames)
+    for index, frame in enumerate(frames, start=3):
+        left = left_edge(index)
+        assert frame.pixels[24, left - 1, 0] < 120 < frame.pixels[24, left, 0]
+
+
 @pytest.mark.parametrize(("rotation", "corner"), [(90, (-1, 0)), (180, (-1, -1)), (-90, (0, -1))])
 def test_rotated_videos_are_turned_upright(tmp_path: Path, rotation: int, corner: tuple[int, int]) -> None:
     frames = [np.full((32, 48, 3), 30, np.uint8) for _ in range(3)]
