@@ -25,6 +25,8 @@ from _lib.markdown_table import markdown_table
 from _lib.needs import packages
 
 from tuft import Client, FakeTransport, Inference, video
+from tuft.imaging import Photo, pipeline, postprocess
+from tuft.presets import preset_from_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,14 +36,15 @@ if TYPE_CHECKING:
 with packages():
     import av
     from _video.exact_clips import CLIPS, ExactClip, recorded
-    from _video.stabilisers import STABILISERS, motions_of
+    from _video.stabilisers import EXACT, STABILISERS, Material, moving_error
     from _video.video_measures import video_measures
 
     from tuft.batch.video.reading import examine, read_frames
 
 SIZE: Final = 384
 PER_FRAME: Final = "each frame on its own"
-CHOSEN: Final = "mean and memory"
+CHOSEN: Final = "mean and memory: chosen"
+MOVING: Final = "error that only moves"
 HEAD_FRAMES: Final = 64
 PEER_FRAMES: Final = 24
 HOUR_FRAMES: Final = 90_000
@@ -54,22 +57,36 @@ def measure_steady(client: Client, folder: Path) -> dict[str, Any]:
     for group, clips in CLIPS.items():
         for name, how in clips.items():
             made = recorded(folder / "clip.mp4", **how)
-            photos = [frame.pixels for frame in read_frames(examine(made.path))]
-            alphas = [_alpha(client, photo) for photo in photos]
-            motions = motions_of(photos)
-            ways = {PER_FRAME: alphas, **{way: steady(alphas, motions) for way, steady in STABILISERS.items()}}
-            measured = {way: video_measures(one, made.alphas, made.shots) for way, one in ways.items()}
+            clip = _material(client, made)
+            ways = {PER_FRAME: clip.alphas, **{way: steady(clip) for way, steady in STABILISERS.items()}}
+            measured: dict[str, Any] = {way: video_measures(one, made.alphas, made.shots) for way, one in ways.items()}
+            measured[MOVING] = {"dtssd": moving_error(clip, made.alphas, made.shots)}
             results.setdefault(group, {})[name] = measured
             print(group, name, {way: round(each["dtssd"], 2) for way, each in measured.items()}, file=sys.stderr)
     return results
 
 
+def _material(client: Client, made: ExactClip) -> Material:
+    """The clip as tuft decodes it, with the network's answers."""
+    photos = [frame.pixels for frame in read_frames(examine(made.path))]
+    preset = preset_from_name("standard", size=SIZE, refine="edges")
+    coarse, frozen, alphas = [], [], []
+    for index, pixels in enumerate(photos):
+        prepared = pipeline.prepare(Photo(pixels), preset)
+        saliency = client.transport.infer(f"inspyrenet_{SIZE}", prepared.picture, timeout_s=600.0).saliency
+        alphas.append(pipeline.finish(Photo(pixels), saliency, prepared.geometry, preset).alpha / np.float32(255))
+        coarse.append(postprocess.alpha_from_saliency(saliency, prepared.geometry))
+        if index == 0 or made.shots[index] != made.shots[index - 1]:
+            least, most = saliency.min(), saliency.max()
+        scaled = np.clip((saliency - min(least, 0.5)) / (most - min(least, 0.5)), 0, 1)
+        # What is 0 at one place and 1 at another is not scaled again.
+        scaled.flat[[scaled.argmin(), scaled.argmax()]] = 0, 1
+        frozen.append(postprocess.alpha_from_saliency(scaled, prepared.geometry))
+    return Material(photos, coarse, frozen, alphas, SIZE, made.frames)
+
+
 def _head() -> dict[str, Any]:
     return dict(CLIPS["tripod"]["talking head"])
-
-
-def _alpha(client: Client, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return client.remove(photo, size=SIZE, refine="edges").alpha.astype(np.float32) / np.float32(255)
 
 
 def measure_fast(client: Client, folder: Path) -> dict[str, Any]:
@@ -189,14 +206,18 @@ def table(data: Mapping[str, Any]) -> str:
 
 
 def _steady_table(data: Mapping[str, Any]) -> str:
-    ways = [way for way in next(iter(next(iter(data.values())).values())) if way != PER_FRAME]
-    rows = [["dtSSD / MAD / gradient, by those of each frame on its own", *ways], ["---", *["---:"] * len(ways)]]
-    for group, clips in data.items():
-        shares = {name: _shares(measured, ways) for name, measured in clips.items()}
-        rows += [[f"{group}: {name}", *_cells(share)] for name, share in shares.items()]
-        if len(shares) > 1:
-            rows.append([f"**{group}, mean**", *_cells(np.mean(list(shares.values()), axis=0))])
-    return markdown_table(rows)
+    ways = [way for way in next(iter(next(iter(data.values())).values())) if way not in (PER_FRAME, MOVING)]
+    shares = {group: [_shares(clip, ways) for clip in clips.values()] for group, clips in data.items()}
+    rows = [["dtSSD / MAD / gradient, by those of each frame on its own", *shares], ["---", *["---:"] * len(shares)]]
+    for number, way in enumerate(ways):
+        rows.append([way, *(_cell(np.mean(each, axis=0)[number]) for each in shares.values())])
+    clips = [["clip", "chosen", "with the exact motion", "dtSSD of an error that only moves"], ["---", *["---:"] * 3]]
+    for group, names in data.items():
+        for name, measured in names.items():
+            moving = measured[MOVING]["dtssd"] / measured[PER_FRAME]["dtssd"]
+            chosen, exact = (_cell(each) for each in _shares(measured, [CHOSEN, EXACT]))
+            clips.append([f"{group}: {name}", chosen, exact, f"{moving:.2f}"])
+    return f"{markdown_table(rows)}\n\n{markdown_table(clips)}"
 
 
 def _shares(measured: Mapping[str, Mapping[str, float]], ways: list[str]) -> NDArray[np.float64]:
@@ -204,8 +225,8 @@ def _shares(measured: Mapping[str, Mapping[str, float]], ways: list[str]) -> NDA
     return np.array([[measured[way][key] / base[key] for key in ("dtssd", "mad", "gradient")] for way in ways])
 
 
-def _cells(shares: NDArray[np.float64]) -> list[str]:
-    return [" / ".join(f"{share:.2f}" for share in each) for each in shares]
+def _cell(share: NDArray[np.float64]) -> str:
+    return " / ".join(f"{each:.2f}" for each in share)
 
 
 def _fast_table(data: Mapping[str, Any]) -> str:

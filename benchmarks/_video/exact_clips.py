@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tuft_training.clips import ClipFrame
+
 SIZE_HW: Final = (240, 320)
 FRAMES: Final = 24
 RATE: Final = 25
@@ -46,11 +48,13 @@ class ExactClip:
         path: Its file.
         alphas: (n, H, W) float32 in 0..1.
         shots: The number of each frame's shot.
+        frames: Its frames as they were generated.
     """
 
     path: Path
     alphas: NDArray[np.float32]
     shots: list[int]
+    frames: list[ClipFrame]
 
 
 def recorded(
@@ -72,4 +76,4 @@ def recorded(
         for frame in made:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, "rgb24")))
         output.mux(stream.encode(None))
-    return ExactClip(path, np.stack([frame.alpha for frame in made]), [frame.shot for frame in made])
+    return ExactClip(path, np.stack([frame.alpha for frame in made]), [frame.shot for frame in made], made)

@@ -35,6 +35,7 @@ class Service:
         meter: Says who may ask, and charges.
         options: Limits.
         decode: Decodes untrusted files in sandboxed processes.
+        isolated: Whether videos are decoded in such processes, too.
         fetcher: Fetches pictures named by a URL; None if that is switched off.
         load: Bounds the work.
         memory: Bounds the bodies in memory.
@@ -44,6 +45,7 @@ class Service:
     meter: Meter
     options: GatewayOptions
     decode: Callable[..., Photo] = field(init=False)
+    isolated: bool = field(init=False, default=True)
     fetcher: Fetcher | None = field(init=False)
     load: Load = field(init=False)
     memory: UploadMemory = field(init=False)

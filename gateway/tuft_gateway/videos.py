@@ -31,6 +31,7 @@ from tuft_gateway.problems import LOG, ApiError, api_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tuft.video import Clip
     from tuft_gateway.metering import Caller, Charge
     from tuft_gateway.service import Service
 
@@ -204,7 +205,7 @@ class VideoJobs:
 
     async def _charged(self, job: VideoJob) -> None:
         """Cuts out a video whose price is reserved; it is charged when it is done."""
-        clip = await self._in_thread(job, lambda: video.examine(job.source, self._service.client, isolated=True))
+        clip = await self._in_thread(job, lambda: self._examine(job))
         job.frames = clip.frames
         preset = job.asked.preset or self._service.client.settings.preset
         height, width = clip.size_hw
@@ -216,6 +217,9 @@ class VideoJobs:
             await charge.refund()
             raise
         await charge.settle()
+
+    def _examine(self, job: VideoJob) -> Clip:
+        return video.examine(job.source, self._service.client, isolated=self._service.isolated)
 
     def _convert(self, job: VideoJob) -> None:
         def on_progress(done: int, frames: int) -> None:
@@ -229,7 +233,7 @@ class VideoJobs:
             format=job.asked.format,
             background=job.asked.background,
             fast=job.asked.fast,
-            isolated=True,
+            isolated=self._service.isolated,
             cancel=job.cancel,
             on_progress=on_progress,
         )

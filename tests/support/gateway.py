@@ -22,6 +22,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 def decoding_here(app: FastAPI) -> FastAPI:
     """`app` without the processes that decode, which take a second to start; test_hostile.py has them."""
     app.state.service.decode = load_photo
+    app.state.service.isolated = False
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import cv2
 import numpy as np
 
 from tuft_training.clips import STILL_CAMERA, ClipFrame, Motion, clip
@@ -47,3 +48,17 @@ def test_a_still_clip_shows_its_background_where_alpha_is_zero() -> None:
     clear = np.all([frame.alpha == 0 for frame in frames], axis=0)
     assert clear.any()
     assert images[:, clear].std(axis=0).mean() < 1.2 * NOISE  # the sensor's noise, and nothing of the subject
+
+
+def test_the_exact_motion_leads_to_the_same_point() -> None:
+    here, there = made(frames=2, motion=Motion(subject=0.2, turn=0.2, sway=0.02, camera=0.2, period=12))
+    way = here.way_to(there)
+    rows, columns = np.indices(SIZE_HW, dtype=np.float32)
+    columns, rows = columns + way[..., 0], rows + way[..., 1]
+    inside = (columns >= 0) & (columns <= SIZE_HW[1] - 1) & (rows >= 0) & (rows <= SIZE_HW[0] - 1)
+    for places, area in zip((0, 1), (here.alpha > 0.5, cv2.dilate(here.alpha, np.ones((9, 9))) == 0), strict=True):
+        found = cv2.remap(there.places[places], columns, rows, cv2.INTER_LINEAR)
+        assert (area & inside).any()
+        assert np.abs(found - here.places[places])[area & inside].max() < 0.05
+    moved = cv2.remap(there.alpha, columns, rows, cv2.INTER_LINEAR)
+    assert np.abs(moved - here.alpha)[inside].mean() < 0.3 * np.abs(there.alpha - here.alpha)[inside].mean()

@@ -7,7 +7,7 @@ of theirs, so that motion blur is exact, too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -27,6 +27,8 @@ _SHUTTER: Final = 0.5
 _MARGIN: Final = 1.4  # the scene's side by the frame's: what moves into the frame has been painted, too
 _NOISE: Final = 6.0  # standard deviation of the sensor noise in levels: a room in the evening
 _SEEDS_BETWEEN_SHOTS: Final = 1_000_003
+_SUBJECT: Final = 0.02
+_ITERATIONS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,26 @@ class ClipFrame:
         image: [h, w, 3] uint8, sRGB, as the camera recorded it.
         alpha: [h, w] float32, 0..1: exact coverage by the subject while the shutter was open.
         shot: The number of its shot, from 0.
+        places: [h, w, 2] float32 for the subject and for the background: which point of its layer, (x, y) in pixels
+            from its middle, is seen at each pixel in the middle of the exposure.
     """
 
     image: RGB
     alpha: Field
     shot: int
+    places: tuple[Field, Field] = field(repr=False)
+
+    def way_to(self, other: ClipFrame) -> Field:
+        """The exact motion: from each pixel the way to the same point in another frame of the shot.
+
+        Returns:
+            [h, w, 2] float32, (x, y) in pixels; the subject's where its alpha is above 0.02 within 3 pixels, and the
+            background's elsewhere.
+        """
+        subject, background = (_way(here, there) for here, there in zip(self.places, other.places, strict=True))
+        near = cv2.dilate((self.alpha > _SUBJECT).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+        way: Field = np.where(near[..., None], subject, background)
+        return way
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,21 @@ def clip(
     for number, length in enumerate(lengths):
         shot = _Shot(seed + number * _SEEDS_BETWEEN_SHOTS, size_hw, motion or Motion(), kind)
         for index in range(length):
-            yield ClipFrame(*shot.frame(index), number)
+            yield ClipFrame(*shot.frame(index), number, shot.places(index + _SHUTTER / 2))
+
+
+def _way(here: Field, there: Field) -> Field:
+    """From each pixel to where `there` has the point that `here` has at it, by fixed-point iteration."""
+    height, width = here.shape[:2]
+    rows, columns = np.indices((height, width), dtype=np.float32)
+    way = np.zeros_like(here)
+    for _ in range(_ITERATIONS):
+        found = cv2.remap(
+            there, columns + way[..., 0], rows + way[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE
+        )
+        way += here - found  # layers are turned by little, and not scaled
+        np.clip(way, -max(height, width), max(height, width), out=way)
+    return way
 
 
 class _Shot:
@@ -116,6 +147,11 @@ class _Shot:
 
     def _at(self, time: float) -> tuple[Field, Field]:
         """The subject, premultiplied with alpha, and the background at a moment."""
+        subject, background = self.places(time)
+        return _warped(self._subject, subject), _warped(self._background, background)
+
+    def places(self, time: float) -> tuple[Field, Field]:
+        """What is seen at each pixel at a moment, see `ClipFrame.places`."""
         motion, phases = self._motion, self._phases
         angle = 2 * np.pi * time / motion.period
         short = min(self._size_hw)
@@ -127,16 +163,20 @@ class _Shot:
         wave = 2 * np.pi / short
         across = sway * np.sin(wave * rows * 1.5 + angle * 1.3 + phases[5])
         down = sway * np.sin(wave * columns * 1.2 + angle + phases[6])
-        moved = self._warped(self._subject, columns + across, rows + down, 0.3 * camera + own, motion.turn * swing[4])
-        behind = self._warped(self._background, columns, rows, camera, 0.0)
-        return moved, behind
+        subject = self._seen(columns + across, rows + down, 0.3 * camera + own, motion.turn * swing[4])
+        return subject, self._seen(columns, rows, camera, 0.0)
 
-    def _warped(self, layer: Field, columns: Field, rows: Field, shift: Field, turn: float) -> Field:
-        """A layer seen through the frame, moved by `shift` pixels and turned around the middle."""
+    def _seen(self, columns: Field, rows: Field, shift: Field, turn: float) -> Field:
+        """[h, w, 2]: the places of a layer that is moved by `shift` pixels and turned around the middle."""
         height, width = self._size_hw
         x, y = columns - (width - 1) / 2 - np.float32(shift[0]), rows - (height - 1) / 2 - np.float32(shift[1])
         cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-        middle_y, middle_x = (layer.shape[0] - 1) / 2, (layer.shape[1] - 1) / 2
-        map_x, map_y = cosine * x - sine * y + np.float32(middle_x), sine * x + cosine * y + np.float32(middle_y)
-        warped: Field = cv2.remap(layer, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        return warped
+        return np.dstack([cosine * x - sine * y, sine * x + cosine * y])
+
+
+def _warped(layer: Field, places: Field) -> Field:
+    """What is seen of a layer."""
+    middle = np.array([layer.shape[1] - 1, layer.shape[0] - 1], np.float32) / 2
+    places = places + middle
+    warped: Field = cv2.remap(layer, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return warped
