@@ -161,6 +161,9 @@ class _Job:
         except (ImageError, OptionError):  # the same again would fail again
             segments.remove()
             raise
+        except BaseException:
+            segments.tidy()
+            raise
         finally:
             if self._backdrop is not None:
                 self._backdrop.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -89,6 +90,14 @@ class Segments:
         """
         append_lines(self.folder / _JOURNAL, _line(asdict(segment)))
         self.finished.append(segment)
+
+    def tidy(self) -> None:
+        """Removes what a later run cannot go on from: everything, or with finished segments the one that is not."""
+        with suppress(OSError, OutputError):
+            if not self.finished:
+                self.remove()
+            for file in self.folder.glob(f"{len(self.finished):06d}.*"):
+                file.unlink()
 
     def remove(self) -> None:
         """Removes the folder.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
@@ -218,8 +218,8 @@ class _Encoder:
             self._output.close()
 
     def abandon(self) -> None:
-        with ExitStack() as stack:
-            stack.callback(self._output.close)
+        with suppress(av().error.FFmpegError, OSError):  # of a full disk, which has been told
+            self._output.close()
 
     def _mux(self, packets: Sequence[Packet[Any]]) -> None:
         for packet in packets:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +246,30 @@ def test_damage_in_the_middle_leaves_nothing(tmp_path: Path, video_client: Clien
         convert(source, tmp_path / "out.webm", video_client)
     assert files(tmp_path) == ["clip.mov", "out.webm"]
     assert (tmp_path / "out.webm").read_bytes() == b"an older file"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (10, 96, 128, 3), dtype=np.uint8)
+    Video(frames=list(noise), size_hw=(96, 128), sound=None).write(tmp_path / "clip.mp4")
+    code = """
+        import resource, signal
+        from support import videos
+        from tuft import Client, FakeTransport, OutputError, video
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        network = lambda image: image[..., 0] / 255
+        with Client(transport=FakeTransport(network)) as client:
+            try:
+                video.convert("clip.mp4", "out.mov", client=client, size=384, refine="none")
+            except OutputError as error:
+                print(error)
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert "cannot be written (File too large): check its folder and the space left." in told.stdout
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["clip.mp4"]
 
 
 def decoded(path: Path) -> list[tuple[float, Any]]:
