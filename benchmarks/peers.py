@@ -112,7 +112,7 @@ def measured(commands: Mapping[str, Sequence[str]], cases: Sequence[Case], round
                     else:
                         found[name].update(_figures(case, png), bytes=png.stat().st_size)
             rows += found.values()
-        peaks = {name: resident_bytes("VmHWM", worker.processes.root.pid) / 1e6 for name, worker in workers.items()}
+        peaks = {name: resident_bytes("VmHWM", worker.processes.pid) / 1e6 for name, worker in workers.items()}
     return {"rows": rows, "peak_mb": peaks, "photographs": len(cases), "hw": _SCENE_HW}
 
 

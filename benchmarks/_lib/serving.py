@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,12 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from _lib.machine import resident_bytes
 from tuft.serve import ServeOptions, running_server
+from tuft.serve.proc import children
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
-
-    import psutil  # type: ignore[import-untyped,unused-ignore]
 
 _PUBLISH: Final = Path(__file__).parents[1] / "publish.py"
 DEFAULT_WORK: Final = Path("out/benchmarks")
@@ -81,47 +81,48 @@ class Processes:
     Sums over them are upper bounds: shared memory counts in each process, and peaks need not coincide.
     """
 
-    root: psutil.Process
+    pid: int
 
     def peak_bytes(self) -> int:
         """Sum of the peak resident memory of each process."""
-        return sum(resident_bytes("VmHWM", process.pid) for process in self._all())
+        return sum(resident_bytes("VmHWM", pid) for pid in self._all())
 
     def resident_bytes(self) -> int:
         """Sum of their current resident memory."""
-        return sum(resident_bytes("VmRSS", process.pid) for process in self._all())
+        return sum(resident_bytes("VmRSS", pid) for pid in self._all())
 
     def reset_peak_memory(self) -> None:
         """Restarts the measurement of peaks, where the kernel allows it."""
-        for process in self._all():
+        for pid in self._all():
             with contextlib.suppress(OSError):
-                Path(f"/proc/{process.pid}/clear_refs").write_text(_RESET_PEAK)
+                Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK)
 
-    def _all(self) -> list[psutil.Process]:
-        import psutil  # type: ignore[import-untyped,unused-ignore]
-
-        try:
-            return [self.root, *self.root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
+    def _all(self) -> list[int]:
+        found = [self.pid]
+        for pid in found:  # grows
+            found += children(pid)
+        return found
 
 
 def this_process() -> Processes:
     """This process alone, without a server that it has started."""
-    import psutil  # type: ignore[import-untyped,unused-ignore]
-
-    return _Alone(psutil.Process())
+    return _Alone(os.getpid())
 
 
 def server_of(url: str) -> Processes | None:
     """The server at `url`, if this process has started it; None otherwise."""
-    import psutil  # type: ignore[import-untyped,unused-ignore]
-
     port = f"--grpc-port={url.rpartition(':')[2]}"
-    started = (child for child in psutil.Process().children() if port in child.cmdline())
-    return next((Processes(child) for child in started), None)
+    started = (pid for pid in children(os.getpid()) if port in _command_line(pid))
+    return next((Processes(pid) for pid in started), None)
+
+
+def _command_line(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:  # it has ended
+        return []
 
 
 class _Alone(Processes):
-    def _all(self) -> list[psutil.Process]:
-        return [self.root]
+    def _all(self) -> list[int]:
+        return [self.pid]

@@ -67,14 +67,12 @@ class Worker:
     """
 
     def __init__(self, name: str, command: Sequence[str], *first: Path) -> None:
-        import psutil  # type: ignore[import-untyped,unused-ignore]
-
         self._name = name
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=subprocess_environment(*first)
         )
         self._read()
-        self.processes = Processes(psutil.Process(self._process.pid))
+        self.processes = Processes(self._process.pid)
 
     def ask(self, question: str) -> dict[str, Any]:
         """Sends one line and returns the answer.

@@ -58,5 +58,5 @@ def test_a_server_that_somebody_else_has_started_is_not_looked_into() -> None:
 
 def test_a_process_counts_its_children() -> None:
     with Worker("program", [sys.executable, "-c", PROGRAM]) as worker:
-        family = Processes(this_process().root).resident_bytes()
+        family = Processes(this_process().pid).resident_bytes()
         assert family >= this_process().resident_bytes() + 0.9 * worker.processes.resident_bytes()
