@@ -161,7 +161,7 @@ def test_a_decoder_that_crashes_fails_its_own_video(
     http: TestClient, network: Held, tariff: Tariff, clip: bytes, tmp_path: Path
 ) -> None:
     http.app.state.service.isolated = True  # type: ignore[attr-defined]
-    long = Video(range(0, 1600, 40), (240, 320)).write(tmp_path / "long.mp4")  # more than the socket holds
+    long = Video(range(0, 2400, 40), (240, 320), sound=None).write(tmp_path / "long.mp4")  # more than is read ahead
     network.may.clear()
     address = http.post(ROUTE, content=long.read_bytes()).headers["location"]
     assert network.asked.wait(60)

@@ -105,7 +105,7 @@ def test_a_decoder_that_crashes_ends_its_own_video(tmp_path: Path, video_client:
             os.kill(children()[0].pid, signal.SIGSEGV)
 
     with pytest.raises(TruncatedImageError, match=r"is so damaged that its decoder crashes \(SIGSEGV\)"):
-        video.convert(source, tmp_path / "out.webm", client=video_client, on_progress=crash, **OPTIONS)
+        video.convert(source, tmp_path / "out.webm", client=video_client, on_progress=crash, concurrency=1, **OPTIONS)
     assert files(tmp_path) == ["clip.mp4"]
 
 
