@@ -120,6 +120,7 @@ def test_progress_is_told_and_a_video_cancelled_by_keyboard(page: Browser, netwo
         assert page.run("return document.activeElement.getAttribute('aria-label')") == "Cancel: clip.mp4"
         page.press(ENTER)
         page.wait("!document.querySelector('#clips li') && document.getElementById('videos').hidden")
+        assert page.run("return document.activeElement.className") == "files"  # and not lost
     finally:
         network.may.set()
     page.upload("#choose-video input", clip)  # the gateway is free for the next one

@@ -36,10 +36,20 @@ export class Videos extends EventTarget {
   remove(item) {
     item.abort.abort();
     if (item.url) URL.revokeObjectURL(item.url);
-    this.items.splice(this.items.indexOf(item), 1);
+    const at = this.items.indexOf(item);
+    const focused = item.row.root.contains(document.activeElement);
+    this.items.splice(at, 1);
     item.row.root.remove();
     this.dispatchEvent(new Event("change"));
+    if (focused) this.#focusNear(at);
     this.#next();
+  }
+
+  // Keyboards and screen readers go on where the video was.
+  #focusNear(at) {
+    const near = this.items[at] ?? this.items[at - 1];
+    const inputs = [...document.querySelectorAll("input.files")].filter((input) => input.checkVisibility());
+    (near?.row.remove ?? inputs[0])?.focus();
   }
 
   #next() {
