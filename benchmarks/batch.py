@@ -225,7 +225,7 @@ def main() -> int:
             elif measure == "overhead":
                 data[measure] = overhead(photos, work, 160, options.rounds)
             elif measure == "kills":
-                archive(photos, 600, 12)
+                archive(photos, 300, 6)
                 data[measure] = killed(photos, work, cheap, options.kills)
             else:
                 archive(photos, 1, 0)
