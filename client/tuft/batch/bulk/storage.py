@@ -246,7 +246,8 @@ def _filesystem(protocol: str) -> Any:
         # A listing that is kept would hide what other workers write, and grow with the bucket.
         return fsspec.filesystem(protocol, use_listings_cache=False) if protocol != LOCAL else fsspec.filesystem(LOCAL)
     except ImportError as exc:
-        raise SetupError(f"{protocol}:// needs a library that is not installed ({shown(exc)}): install it.") from exc
+        remedy = EXTRA if protocol.startswith("s3") else "install it"
+        raise SetupError(f"{protocol}:// needs a library that is not installed ({shown(exc)}): {remedy}.") from exc
     except ValueError as exc:
         raise OptionError(f"tuft reads no {shown(protocol)}://: give a path, or a bucket such as s3://NAME.") from exc
 

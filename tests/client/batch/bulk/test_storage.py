@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,3 +133,15 @@ def test_storage_that_does_not_answer_is_told_from_a_missing_file(
     monkeypatch.setattr(type(files), "retries", 1)
     with pytest.raises(StorageError, match=r"s3://shop/a\.jpg cannot be read"):
         Location("s3", "shop/a.jpg").read()
+
+
+WITHOUT = "import sys; sys.modules['s3fs'] = None; from tuft.cli import main; main.main(['batch', 's3://shop', 'out'])"
+
+
+def test_a_library_of_buckets_that_is_missing_is_named_with_its_extra(tmp_path: Path) -> None:
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", WITHOUT]
+    done = subprocess.run(command, cwd=tmp_path, env=paths, capture_output=True, text=True, check=False)
+    assert "s3:// needs a library that is not installed" in done.stderr
+    assert done.stderr.endswith("pip install 'tuft-matting[buckets]'.\n")
+    assert not list(tmp_path.iterdir())
