@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # The weights that ship with tuft.
 SHIPPED: Final = Path(__file__).with_name("matting.safetensors")
-SHIPPED_SHA256: Final = "676f6abfbb70f4bfb7c8cc59d565ee79ed03e225391408c1299e1cab241bbb4c"
+SHIPPED_SHA256: Final = "4f08ebb444610cb873d02ef7e93e8c7f6627975b3c010560dc55c49d7060e6f7"
 _UNUSED: Final = "num_batches_tracked"
 
 
