@@ -5,7 +5,7 @@
 All run the demo's graph at 1024 in ONNX Runtime on the CPU, from JPEG bytes to PNG bytes, each in a process of its own,
 and take turns photograph by photograph after a warm-up round:
 
-- tuft with its preset `standard`;
+- tuft with its preset `standard`, and the same with edges by the matting stage;
 - rembg with the graph as a custom model, plain and with its alpha matting (`-a`); it is installed from PyPI into a
   virtual environment of its own, in FOLDER or in one that is thrown away;
 - transparent-background's own `Remover.process` and a save, its network replaced by the graph.
@@ -54,9 +54,9 @@ with packages():
 
 SIZE_PX: Final = 1024
 TUFT: Final = "tuft"
+STAGE: Final = "tuft, matting stage"
 REFERENCE: Final = "transparent-background"
 REMBG: Final = {"rembg": "plain", "rembg -a": "matting"}
-CONTESTANTS: Final = (TUFT, *REMBG, REFERENCE)
 _SCENE_HW: Final = (1536, 2048)
 _QUALITY: Final = 95
 _FIGURES: Final = ("gradient band", "sad band", "colours")
@@ -82,7 +82,7 @@ def _commands(graph: Path, work: Path, environment: Path) -> dict[str, list[str]
     python, custom = with_rembg(environment), rembgs_graph(graph, work / "custom.onnx")
     worker = Path(__file__).parent / "_peers" / "rembg_worker.py"
     return {
-        TUFT: module_command("_peers.contestants", TUFT, str(graph)),
+        **{name: module_command("_peers.contestants", name, str(graph)) for name in (TUFT, STAGE)},
         **{name: [str(python), str(worker), str(custom), kind] for name, kind in REMBG.items()},
         REFERENCE: module_command("_peers.contestants", REFERENCE, str(graph)),
     }

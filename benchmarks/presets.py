@@ -36,9 +36,9 @@ with packages():
     from _hair.figures import composite_error, summary
     from _hair.inputs import input_sets
     from _hair.networks import demo
-    from _hair.refinements import served_stage
     from _lib.graphs import plain_graph
     from _lib.photographs import photographs
+    from _lib.served_stage import served_stage
     from _lib.serving import DEFAULT_WORK
 
     import tuft_runtime

@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from _lib.served_stage import served_stage
 from _lib.subprocess_worker import Worker
 from PIL import Image
 
-import tuft_runtime
 from _hair.networks import SIZE
 from tuft.imaging import refine
-from tuft_export.publishing.publish import PublishOptions, publish_matting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from _lib.cases import Case
     from numpy.typing import NDArray
-
-    from tuft.imaging.refine import Stage
 
     Plane = NDArray[np.float32]
 
@@ -55,15 +52,6 @@ def refinements(chosen: Sequence[str], rembg: Path | None) -> Iterator[Mapping[s
         if rembg is not None:
             made["rembg -a"] = stack.enter_context(_rembg(rembg))
         yield {name: made[name] for name in ("none", "classical", "rembg -a", "matting stage") if name in made}
-
-
-@contextlib.contextmanager
-def served_stage() -> Iterator[Stage]:
-    """The stage as it is served on a CPU: published for the runtime python, computed in bfloat16, tile by tile."""
-    with tempfile.TemporaryDirectory(prefix="tuft-hair-") as folder:
-        graph = publish_matting(PublishOptions(Path(folder))) / "model.onnx"
-        compiled = tuft_runtime.load(graph, precision="bf16")
-        yield lambda tiles: np.stack([compiled.infer(tile) for tile in tiles])
 
 
 def _own(alpha_of: Callable[[Case, Plane], Plane]) -> Refinement:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from _lib.machine import resident_bytes
+from _lib.served_stage import served_stage
 from _lib.synthetic_photograph import synthetic_photograph
 from _roofline.operation_count import work_by_stage
 from _roofline.peaks import L4
 from PIL import Image
 
-from _hair.refinements import served_stage
 from tuft.imaging.postprocess import alpha_from_saliency
 from tuft.imaging.preprocess import network_image
 from tuft.imaging.refine import matted, refine_alpha

@@ -6,6 +6,7 @@ the bytes of the other.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -23,14 +24,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tuft.imaging.refine import Stage
+
     Saliency = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def main() -> None:
     """Answers until the input ends."""
     name, graph = sys.argv[1:]
-    prepare = {"tuft": tufts, "transparent-background": references}[name]
-    answer_lines(lambda: _timed(prepare(_network(Path(graph)))))
+    network = _network(Path(graph))
+    with contextlib.ExitStack() as stack:
+        match name:
+            case "tuft":
+                cut_out = tufts(network)
+            case "tuft, matting stage":
+                from _lib.served_stage import served_stage  # not in the other processes, whose memory is measured
+
+                cut_out = tufts(network, stack.enter_context(served_stage()))
+            case _:
+                cut_out = references(network)
+        answer_lines(lambda: _timed(cut_out))
 
 
 def _timed(cut_out: Callable[[bytes], bytes]) -> Callable[[str], Mapping[str, Any]]:
@@ -60,12 +73,15 @@ def _network(graph: Path) -> Saliency:
     return saliency
 
 
-def tufts(saliency: Saliency) -> Callable[[bytes], bytes]:
-    """The client with the preset `standard`."""
+def tufts(saliency: Saliency, stage: Stage | None = None) -> Callable[[bytes], bytes]:
+    """The client with the preset `standard`, whose edges are left to the matting stage if there is one."""
     from tuft import Client, FakeTransport
 
-    client = Client(transport=FakeTransport(saliency))
-    return lambda jpeg: client.remove(jpeg, preset="standard").to_bytes("png")
+    if stage is None:
+        client = Client(transport=FakeTransport(saliency))
+        return lambda jpeg: client.remove(jpeg, preset="standard").to_bytes("png")
+    client = Client(transport=FakeTransport(saliency, matte_from_planes=stage))
+    return lambda jpeg: client.remove(jpeg, preset="standard", refine="matting").to_bytes("png")
 
 
 def references(saliency: Saliency) -> Callable[[bytes], bytes]:
