@@ -62,7 +62,7 @@ def test_the_key_is_explained_where_the_server_is_started(capsys: pytest.Capture
     said = " ".join(capsys.readouterr().out.split())
     assert "TUFT_KEY" in said
     assert "openssl rand -hex 32" in said
-    assert "`tuft rollout` needs the same one" in said
+    assert "`tuft rollout` and clients with shared memory need the same one" in said
 
 
 def test_what_is_unloaded_is_to_be_deleted(state: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
