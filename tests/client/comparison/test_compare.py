@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,8 @@ def test_a_cut_out_is_a_mask_too(settings: Settings, photos: Path, tmp_path: Pat
         .truth
         for truth in (tmp_path / "masks" / "a.png", tmp_path / "cut-out.png")
     )
-    assert grey == cut
+    # OpenCV sums in another order with another number of threads.
+    assert asdict(grey) == pytest.approx(asdict(cut), rel=1e-5)
 
 
 @pytest.mark.parametrize(
