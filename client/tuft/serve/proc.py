@@ -7,18 +7,24 @@ process of the machine, here 50 times a second while a server starts.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of the children of a process, those of all its threads."""
+    """Process ids of the children of a process, those of all its threads; empty if it is gone."""
     found: list[int] = []
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += map(int, file.read_text().split())
-        except OSError:  # the thread is gone
-            continue
+    for thread in _threads(pid):
+        with suppress(OSError):  # the thread is gone
+            found += map(int, (thread / "children").read_text().split())
     return found
+
+
+def _threads(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())  # a glob fails at a thread that is ending
+    except OSError:
+        return []
 
 
 def is_zombie(pid: int) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_children_are_those_of_every_thread() -> None:
             process.wait()
         over.set()
         thread.join()
+
+
+def test_threads_that_end_meanwhile_are_no_failure() -> None:
+    program = "import threading; [threading.Thread(target=input).start() for _ in range(50)]; print(flush=True)"
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.kill()
+            while process.poll() is None:
+                assert children(process.pid) == []
 
 
 @pytest.mark.parametrize("name", ["sleep", "a) Z (b", "a b"])
