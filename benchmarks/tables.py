@@ -94,10 +94,10 @@ def with_tables(page: str, results: Path) -> str:
 
 
 def _figure(found: re.Match[str], results: Path) -> str:
-    """One number of `results/NAME.json`, found by its keys, separated by points."""
+    """One number of `results/NAME.json`, found by its keys and places in lists, separated by points."""
     value: Any = json.loads((results / f"{found[2]}.json").read_text())
     for key in found[3].split("."):
-        value = value[key]
+        value = value[int(key)] if isinstance(value, list) else value[key]
     return "not judged" if value is None else format(value, found[4])
 
 
