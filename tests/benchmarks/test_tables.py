@@ -42,12 +42,12 @@ def test_a_table_is_made_of_the_numbers(tmp_path: Path) -> None:
 
 def test_a_figure_is_one_number_of_the_results(tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text(json.dumps({"passes": {"384": {"iou": [0, 0.9049]}}, "whole": 36}))
-    page = "IoU <!-- figure: demo passes.384.iou.1 .2f -->?<!-- end -->, <!-- figure: demo whole d --><!-- end --> whole."
+    page = "IoU <!-- figure: demo passes.384.iou.1 .2f -->?<!-- end -->, <!-- figure: demo whole d --><!-- end -->."
     written = tables.with_tables(page, tmp_path)
-    assert re.sub("<!--.*?-->", "", written) == "IoU 0.90, 36 whole."
+    assert re.sub("<!--.*?-->", "", written) == "IoU 0.90, 36."
     assert tables.with_tables(written, tmp_path) == written
     (tmp_path / "demo.json").write_text(json.dumps({"passes": {"384": {"iou": [0, 0.9]}}, "whole": None}))
-    assert "not judged<!-- end --> whole" in tables.with_tables(written, tmp_path)
+    assert "not judged<!-- end -->." in tables.with_tables(written, tmp_path)
     with pytest.raises(KeyError):
         tables.with_tables(page.replace("384", "512"), tmp_path)
 
