@@ -31,6 +31,8 @@ _FLAGS: Final = (
 _ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's key of element references
 _START_S: Final = 60.0
 _ANSWER_S: Final = 120.0
+# Of Chromium: a canvas is read often, or while it is still being drawn.
+_SPEED_HINTS: Final = ("readback operations", "GPU stall due to ReadPixels")
 
 
 class Browser:
@@ -141,8 +143,9 @@ class Browser:
         self._act({"type": "key", "id": "keyboard", "actions": steps})
 
     def console(self) -> list[str]:
-        """The page's console errors and warnings since the last call."""
-        return [entry["message"] for entry in self._log("browser")]
+        """The page's console errors and warnings since the last call, without hints on speed, which depend on load."""
+        messages = [str(entry["message"]) for entry in self._log("browser")]
+        return [message for message in messages if not any(hint in message for hint in _SPEED_HINTS)]
 
     def requests(self) -> list[str]:
         """All URLs requested since the last call."""
