@@ -7,7 +7,6 @@ wait for one another.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import tritonclient.grpc
 from _lib.load import arrivals_s, closed_loop, open_loop
+from _lib.sealing import seal_anew
 
 from _fleet.simulation import Fleet, Scaler, simulate
-from tuft import contract, provenance
+from tuft import contract
 from tuft.serve import ServeOptions, running_server
 
 if TYPE_CHECKING:
@@ -103,11 +103,7 @@ def repository(published: Path, folder: Path, *, paced: bool) -> Served:
         (version / "served.py").write_text(_PACED.format(unit_s=_UNIT_S))
     (version / "model.py").write_text(_NOTED.format(times=str(served.times)))
     served.times.write_text("")
-    hashes = [hashlib.sha256(data).hexdigest() for data in (b"timed", (version / "model.onnx").read_bytes())]
-    chain = [{"kind": "checkpoint", "name": "timed", "sha256": hashes[0]}]
-    chain.append({"kind": "onnx", "sha256": hashes[1], "from": hashes[0]})
-    (version / "provenance.json").unlink()
-    provenance.write(version, model=_MODEL, version=version.name, chain=chain)
+    seal_anew(version, "timed")
     return served
 
 

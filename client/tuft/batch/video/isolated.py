@@ -10,7 +10,6 @@ import math
 import os
 import socket
 import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +23,7 @@ from tuft.batch.video.reading import Frame
 from tuft.batch.video.sound import LAYOUTS, Track
 from tuft.errors import ImageNotFoundError, ImageTooLargeError, SetupError, TruncatedImageError, TuftError
 from tuft.imaging.sandbox.pool import MEMORY_BYTES
-from tuft.imaging.sandbox.process import ERRORS, crash_error, start_failure, worker_environment
+from tuft.imaging.sandbox.process import ERRORS, crash_error, start_failure, start_worker
 from tuft.text import shown
 
 if TYPE_CHECKING:
@@ -118,22 +117,9 @@ class _Worker:
         if not hasattr(socket, "send_fds"):
             raise SetupError("This system has no Unix sockets for decoding apart: leave isolate_decoding off.")
         av()
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            arguments = [str(each) for each in (theirs.fileno(), memory_bytes, timeout_s)]
-            try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-B", "-W", "ignore", "-m", "tuft.batch.video.worker", *arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env=worker_environment(),
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except OSError as exc:
-                self._socket.close()
-                raise start_failure(exc.strerror) from exc
+        self._process, self._socket = start_worker(
+            "tuft.batch.video.worker", memory_bytes, timeout_s, stderr=subprocess.DEVNULL
+        )
         try:
             received(self._socket, _START_TIMEOUT_S)
         except (Ended, OSError, *_NONSENSE) as exc:

@@ -56,24 +56,9 @@ class DecodingProcess:
     def __init__(self, memory_bytes: int, timeout_s: float) -> None:
         self._pixels: BinaryIO | None = None
         self._pixels_bytes = 0
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            arguments = [theirs.fileno(), memory_bytes, timeout_s]
-            # Spawned, since a forked process would inherit locks held by other threads. It has a session of its own,
-            # so that Ctrl-C reaches only the parent.
-            try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-B", "-W", "ignore", "-m", "tuft.imaging.sandbox.worker", *map(str, arguments)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    env=worker_environment(),
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except OSError as exc:
-                self._socket.close()
-                raise start_failure(exc.strerror) from exc
+        self._process, self._socket = start_worker(
+            "tuft.imaging.sandbox.worker", memory_bytes, timeout_s, stderr=subprocess.PIPE
+        )
         try:
             self._wait_until_started()
         except BaseException:
@@ -199,6 +184,40 @@ class DecodingProcess:
                 break
             said += block
         return said
+
+
+def start_worker(module: str, *limits: float, stderr: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Starts a worker.
+
+    Args:
+        module: What it runs, with the number of its socket and `limits` as arguments.
+        limits: Of memory in bytes and of time in seconds.
+        stderr: Where its messages go, as for `subprocess.Popen`.
+
+    Returns:
+        The process, and this end of its socket.
+
+    Raises:
+        SetupError: It does not start.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # Spawned, since a forked process would inherit locks held by other threads. It has a session of its own, so
+        # that Ctrl-C reaches only the parent.
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-B", "-W", "ignore", "-m", module, *map(str, (theirs.fileno(), *limits))],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=worker_environment(),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError as exc:
+            ours.close()
+            raise start_failure(exc.strerror) from exc
+    return process, ours
 
 
 def start_failure(reason: str | None) -> SetupError:

@@ -20,6 +20,7 @@ from tuft.batch.video.isolated import IsolatedReader
 from tuft.batch.video.reading import examine, read_frames
 from tuft.errors import ImageNotFoundError, ImageTooLargeError, NotAnImageError, SetupError, TruncatedImageError
 from tuft.imaging import MAX_PIXELS
+from tuft.imaging.sandbox import process
 
 OPTIONS: Any = {"size": 384, "refine": "none", "isolated": True}
 
@@ -160,6 +161,6 @@ def test_answers_without_sense_are_refused(changes: dict[str, Any]) -> None:
 
 
 def test_a_process_that_does_not_start_is_told(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolated, "worker_environment", lambda: {"PYTHONPATH": "", "PYTHONHOME": "/nowhere"})
+    monkeypatch.setattr(process, "worker_environment", lambda: {"PYTHONPATH": "", "PYTHONHOME": "/nowhere"})
     with pytest.raises(SetupError, match="The process that decodes does not start"):
         IsolatedReader().examine(clip, max_pixels=MAX_PIXELS)
