@@ -124,7 +124,7 @@ class HttpServer:
     def __init__(self, listener: socket.socket, options: GatewayOptions) -> None:
         self._listener = listener
         self._options = options
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._stopping = False
 
     def run(self, app: FastAPI) -> None:
@@ -143,7 +143,7 @@ class HttpServer:
             timeout_keep_alive=int(self._options.idle_timeout_s),
             timeout_graceful_shutdown=int(self._options.stop_timeout_s),
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._server.should_exit = self._stopping
         try:
             self._server.run(sockets=[self._listener])
@@ -155,6 +155,15 @@ class HttpServer:
         self._stopping = True
         if self._server is not None:
             self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which after a second Ctrl-C no longer waits for requests, but still closes the application in order."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:
+            await self.lifespan.shutdown()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,16 @@ def test_it_stops_on_a_signal_with_code_zero(closed_port: int, tmp_path: Path) -
             assert "removebg" in httpx.get(url).text
             process.send_signal(number)
             assert process.wait(60) == 0
+
+
+def test_two_signals_at_once_stop_it_quietly(closed_port: int, tmp_path: Path) -> None:
+    with gateway("--url", f"localhost:{closed_port}", home=tmp_path) as (url, process):
+        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)  # less than the tenth of a second that uvicorn gives to open connections
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1] == ""
+        assert process.returncode == 0
 
 
 def test_the_log_says_once_why_callers_are_refused(closed_port: int, tmp_path: Path) -> None:
