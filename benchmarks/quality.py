@@ -186,6 +186,39 @@ def comparisons_table(scores: Scores, names: Sequence[str]) -> str:
     return markdown_table(rows)
 
 
+# What docs/measurements.md tells of them.
+_SUMMARY: Final = (
+    ("gradient error", "standard", "standard, unrefined", "gradient whole"),
+    ("sum of absolute errors", "standard", "standard, unrefined", "sad whole"),
+    ("edge sharpness", "maximum", "stable", "edge sharpness"),
+    ("sum of absolute errors", "maximum", "stable", "sad whole"),
+)
+
+
+def table(data: Mapping[str, Any]) -> str:
+    """The most telling ratios of what `write` leaves: over all pictures, and where a subject is found."""
+    figures = data["figures"]
+    everything = list(figures[VARIANTS[0].name])
+    known = [name for name in everything if figures[VARIANTS[0].name][name]["iou"] > FOUND_IOU]
+    rows = [
+        [
+            "mean ratio (95 %)",
+            "of",
+            "to",
+            f"all {len(everything)} pictures",
+            f"the {len(known)} whose subject was found",
+        ],
+        ["---"] * 5,
+    ]
+    for title, ours, theirs, figure in _SUMMARY:
+        parts = (
+            {v: {name: figures[v][name][figure] for name in names} for v in (ours, theirs)}
+            for names in (everything, known)
+        )
+        rows.append([title, f"`{ours}`", f"`{theirs}`", *(str(compared(part[ours], part[theirs])) for part in parts)])
+    return f"{data['machine']}\n\n{markdown_table(rows)}"
+
+
 def times_table(scores: Scores) -> str:
     """Formats median milliseconds by stage, one row per variant."""
     stages = list(dict.fromkeys(s for by in scores.values() for one in by.values() for s in one.milliseconds))

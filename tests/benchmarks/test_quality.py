@@ -67,6 +67,24 @@ def test_from_pictures_to_table_raw_numbers_and_report(tmp_path: Path) -> None:
     assert page.count("<section") + page.count("<article") >= 2
 
 
+def test_the_summary_is_over_all_pictures_and_over_those_whose_subject_is_found() -> None:
+    def figures(factor: float) -> dict[str, dict[str, float]]:
+        one = {"gradient whole": 4.0, "sad whole": 2.0, "edge sharpness": 0.5}
+        return {
+            "found": {"iou": 0.9} | {name: factor * value for name, value in one.items()},
+            "missed": {"iou": 0.1} | one,
+        }
+
+    names = ("stable", "standard, unrefined", "standard", "maximum")
+    data = {"machine": "a machine", "figures": dict(zip(names, map(figures, (1.0, 1.0, 0.5, 2.0)), strict=True))}
+    where, _, head, _, gradient, *_, last = quality.table(data).splitlines()
+    assert where == "a machine"
+    assert head.endswith("| all 2 pictures | the 1 whose subject was found |")
+    assert gradient.startswith("| gradient error | `standard` | `standard, unrefined` | 0.75 (")
+    assert gradient.endswith("| 0.50 (0.50 to 0.50) |")
+    assert last.startswith("| sum of absolute errors | `maximum` | `stable` | 1.50 (")
+
+
 def test_a_subject_that_nobody_finds_is_an_empty_matte() -> None:
     with Client(transport=FakeTransport(lambda image: np.zeros(image.shape[:2], np.float32))) as client:
         scores = quality.measure(client, [disk_case()], VARIANTS)
