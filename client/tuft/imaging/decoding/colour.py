@@ -7,7 +7,10 @@ from functools import cache
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from tuft.imaging.pixels import strips
 
 # Relative colorimetric with black point compensation: in-gamut colours keep their values, shadows their detail.
 _INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -22,10 +25,23 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         profile: The ICC profile of its colours; None means sRGB, or uncalibrated CMYK. A damaged profile, and one for
             another colour space than the picture's, are ignored.
     """
-    transform = _transform(profile, image.mode) if profile else None
-    if transform is None or (image.mode == "RGB" and _changes_nothing(transform)):
+    transform = _needed_transform(profile, image.mode)
+    if transform is None:
         return image if image.mode == "RGB" else image.convert("RGB")
     return transform.apply(image)
+
+
+def convert_to_srgb(rgb: NDArray[np.uint8], profile: bytes | None) -> None:
+    """Converts the pixels `rgb` (H, W, 3) to sRGB in place; the profile is that of `to_srgb`."""
+    transform = _needed_transform(profile, "RGB")
+    if transform is not None:
+        for rows in strips(len(rgb)):
+            rgb[rows] = transform.apply(Image.fromarray(rgb[rows]))
+
+
+def _needed_transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
+    transform = _transform(profile, mode) if profile else None
+    return None if transform is None or (mode == "RGB" and _changes_nothing(transform)) else transform
 
 
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from tuft.errors import ImageNotFoundError, ImageTooLargeError, NotAnImageError, TruncatedImageError, TuftError
 from tuft.imaging import pixels
-from tuft.imaging.decoding import colour, metadata, ppm, tiff, transparency
+from tuft.imaging.decoding import colour, jpeg, metadata, ppm, tiff, transparency
 from tuft.imaging.decoding.bombs import check_structure, harmless_profile, is_harmless_exif
 from tuft.imaging.decoding.formats import HEAD_BYTES, READABLE_FORMATS, pillow_formats, unreadable
 from tuft.imaging.decoding.pillow_limit import allowing
@@ -246,14 +246,27 @@ def photo_from_pil(image: Image.Image, max_pixels: int, orientation: int | None 
     _check_size((image.height, image.width), max_pixels)
     if ppm.is_slow(image):
         image = ppm.decoded(image)
-    colours, alpha = transparency.colours_and_alpha(image)
+    rgb, alpha = _stored(image)
     _check_size((image.height, image.width), max_pixels)  # decoders may correct the size that the header states
-    profile = image.info.get("icc_profile")
-    colours = colour.to_srgb(colours, harmless_profile(profile) if isinstance(profile, bytes) else None)
     # After load(): Pillow turns some TIFF files upright while it loads them, and then removes the orientation.
     orientation = _orientation(image) if orientation is None else orientation
-    rgb = pixels.upright(pixels.array_from(colours), orientation)
-    return _photo(rgb, None if alpha is None else pixels.upright(pixels.array_from(alpha), orientation))
+    return _photo(pixels.upright(rgb, orientation), None if alpha is None else pixels.upright(alpha, orientation))
+
+
+def _stored(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """The colours in sRGB, (H, W, 3), and alpha, (H, W), of an open image, in the order of its file."""
+    rgb = jpeg.decoded(image)
+    if rgb is not None:
+        colour.convert_to_srgb(rgb, _profile(image))
+        return rgb, None
+    colours, alpha = transparency.colours_and_alpha(image)
+    colours = colour.to_srgb(colours, _profile(image))
+    return pixels.array_from(colours), None if alpha is None else pixels.array_from(alpha)
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    profile = image.info.get("icc_profile")
+    return harmless_profile(profile) if isinstance(profile, bytes) else None
 
 
 def _orientation(image: Image.Image) -> int:
