@@ -7,7 +7,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from tuft.errors import ServerError, SetupError
-from tuft.inference.transport.triton import TritonTransport, grpc_target_from_url
+from tuft.inference.transport.address import grpc_target_from_url
+from tuft.inference.transport.triton import TritonTransport
 from tuft.plugins import TRANSPORTS, plugin
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import weakref
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -15,7 +13,6 @@ from tuft import contract
 from tuft.errors import (
     ContractError,
     ModelUnavailableError,
-    OptionError,
     ServerError,
     ServerTimeoutError,
     ServerUnreachableError,
@@ -23,6 +20,8 @@ from tuft.errors import (
 )
 from tuft.inference.resilience import Deadline
 from tuft.inference.transport.access import Access
+from tuft.inference.transport.address import grpc_target_from_url, is_loopback
+from tuft.inference.transport.answers import REMEDY, contract_problem, saliency_from_reply, values_from_reply
 from tuft.inference.transport.base import (
     PROBE_TIMEOUT_S,
     CallOptions,
@@ -36,7 +35,6 @@ from tuft.inference.transport.failures import Connection, closed_while_connectin
 from tuft.inference.transport.messages import Reply, with_inputs
 from tuft.inference.transport.probe import closed_because, proxy_for
 from tuft.inference.transport.regions import Regions
-from tuft.text import shown, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,8 +42,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tuft.inference.transport.regions import Region
-
-DEFAULT_GRPC_PORT: Final = 8001
 
 # A 2048 picture is 12.6 MB and its FP32 saliency 16.8 MB; gRPC's own limit is 4 MB.
 MAX_MESSAGE_BYTES: Final = 64 * 2**20
@@ -57,8 +53,6 @@ KEY_HEADER: Final = "triton-grpc-protocol-tuft-key"
 
 _INFER: Final = "/inference.GRPCInferenceService/ModelInfer"
 
-_REMEDY: Final = "publish it with `tuft-export publish`, or with `tuft-export adopt` if it is not tuft's own"
-
 # Triton's names of numpy's types, those that requests are made of.
 _DTYPES: Final = {"uint8": "UINT8", "float16": "FP16", "float32": "FP32", "int32": "INT32"}
 
@@ -67,7 +61,6 @@ _SALIENCY_BYTES: Final = 4
 # Of a request whose region is not there any more.
 _NO_REGION: Final = "Unable to find shared memory region"
 
-_LOOPBACK_NAMES: Final = ("localhost", "0.0.0.0", "[::]")  # the last two mean this machine, for who connects
 _CHANNEL_ARGUMENTS: Final = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -76,48 +69,6 @@ _CHANNEL_ARGUMENTS: Final = [
     # `grpc.experimental.ChannelOptions.SingleThreadedUnaryStream`: without another thread tensors take half the time.
     ("SingleThreadedUnaryStream", 1),
 ]
-_URL: Final = re.compile(
-    r"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>\[[0-9a-f:.]+\]|[^\s/:@\[\]]+)(?::(?P<port>\d{1,5}))?/?",
-    re.IGNORECASE,
-)
-
-
-def grpc_target_from_url(url: str) -> tuple[str, bool]:
-    """Host and port to connect to, and whether to encrypt.
-
-    Args:
-        url: `host`, `host:port`, `grpc://host:port`, or `grpcs://host:port` for TLS; the port is 8001 if not given.
-
-    Raises:
-        OptionError: `url` is not an address.
-    """
-    if not isinstance(url, str):
-        raise OptionError(f"{shown(repr(url))} is no server address: give a text such as localhost:8001.")
-    match = _URL.fullmatch(url.strip())
-    if match is None:
-        shown_url = shown(repr(without_password(url)))
-        raise OptionError(f"{shown_url} is no server address: write it as host:port, for example localhost:8001.")
-    scheme = (match["scheme"] or "grpc").lower()
-    if scheme in ("http", "https"):
-        example = f"{'grpcs://' if scheme == 'https' else ''}{match['host']}:8001"
-        raise OptionError(f"{url!r} is an HTTP address: give the gRPC port, for example {example}.")
-    if scheme not in ("grpc", "grpcs"):
-        raise OptionError(f"tuft does not speak {scheme}: write the address as host:port or grpc://host:port.")
-    port = int(match["port"] or DEFAULT_GRPC_PORT)
-    if not 0 < port < 2**16:
-        raise OptionError(f"There is no port {port}: Triton's gRPC port is {DEFAULT_GRPC_PORT} by default.")
-    return f"{match['host']}:{port}", scheme == "grpcs"
-
-
-def is_loopback(server: str) -> bool:
-    """Whether the `host:port` of a server is one of this machine."""
-    host = server.rpartition(":")[0].lower()
-    if host in _LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name
-        return False
 
 
 class TritonTransport:
@@ -178,7 +129,7 @@ class TritonTransport:
         size = self.model_size(model, timeout_s=timeout_s)
         if image.shape != (size, size, contract.CHANNELS):
             shapes = f"{[size, size, contract.CHANNELS]} instead of {list(image.shape)}"
-            raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {_REMEDY}.")
+            raise ContractError(f"The model {model} on {self.server} takes pictures of {shapes}: {REMEDY}.")
         if self._regions is not None:
             inference = self._through_memory(self._regions, model, image, deadline, options)
             if inference is not None:
@@ -187,7 +138,7 @@ class TritonTransport:
             tensors = {contract.INPUT_NAME: image[np.newaxis]}
             request = self._request(model, tensors, (contract.OUTPUT_NAME,), deadline, options)
             reply = self._answer(with_inputs(request.SerializeToString(), tensors.values()), deadline, options)
-        saliency = _saliency_from_reply(reply, model, size)
+        saliency = saliency_from_reply(reply, model, size)
         return Inference(saliency, model, str(reply.response.model_version))
 
     def _through_memory(
@@ -208,7 +159,7 @@ class TritonTransport:
                 reply = self._answer(request.SerializeToString(), deadline, options)
             after = regions.give_back
             reply.use_memory(region.memory, image.nbytes)
-            saliency = _saliency_from_reply(reply, model, size).copy()  # the region is used again
+            saliency = saliency_from_reply(reply, model, size).copy()  # the region is used again
         except ServerError as failure:
             if _NO_REGION in str(failure.__cause__):
                 after = regions.lose
@@ -236,7 +187,7 @@ class TritonTransport:
         with self._failures_as_ours(model, timeout_s, options.version or self._model_version):
             request = self._request(model, tensors, outputs, deadline, options)
             reply = self._answer(with_inputs(request.SerializeToString(), tensors.values()), deadline, options)
-        values = {name: _values_from_reply(reply, name, model) for name in outputs}
+        values = {name: values_from_reply(reply, name, model) for name in outputs}
         return Tensors(values, model, str(reply.response.model_version))
 
     def _request(
@@ -286,7 +237,7 @@ class TritonTransport:
                 metadata = self._client.get_model_metadata(model, self._model_version, client_timeout=timeout_s)
             problem = contract_problem(metadata)
             if problem is not None:
-                raise ContractError(f"The model {model} on {self.server} {problem}: {_REMEDY}.")
+                raise ContractError(f"The model {model} on {self.server} {problem}: {REMEDY}.")
             self._sizes[model] = int(metadata.inputs[0].shape[1])
         return self._sizes[model]
 
@@ -468,56 +419,6 @@ def _take_remaining_events(call: Any) -> None:
     with suppress(AttributeError):  # another version of grpc
         while call._state.due:
             call._consume_next_event()
-
-
-def contract_problem(metadata: Any) -> str | None:
-    """How a served model's tensors differ from the contract, as the end of a sentence; None if they do not.
-
-    Args:
-        metadata: Triton's ModelMetadataResponse, or anything with its `inputs` and `outputs`.
-    """
-    if len(metadata.inputs) != 1:
-        return f"takes {len(metadata.inputs)} tensors instead of one"
-    outputs = [tensor for tensor in metadata.outputs if tensor.name == contract.OUTPUT_NAME]
-    if not outputs:
-        return f"has no output {contract.OUTPUT_NAME}"
-    taken = list(metadata.inputs[0].shape)
-    size = taken[-2] if len(taken) > 1 else -1  # where the contract has the side of the square
-    if size < 1:
-        return f"takes {metadata.inputs[0].name} {taken} instead of pictures of one size"
-    input_shape = [-1, size, size, contract.CHANNELS]
-    return _difference("takes", metadata.inputs[0], contract.INPUT_NAME, (contract.INPUT_DTYPE,), input_shape) or (
-        _difference("gives", outputs[0], contract.OUTPUT_NAME, contract.OUTPUT_DTYPES, [-1, size, size])
-    )
-
-
-def _difference(verb: str, tensor: Any, name: str, dtypes: tuple[str, ...], shape: list[int]) -> str | None:
-    given = list(tensor.shape)
-    if tensor.name == name and tensor.datatype in dtypes and given == shape:
-        return None
-    return f"{verb} {tensor.name} {tensor.datatype} {given} instead of {name} {' or '.join(dtypes)} {shape}"
-
-
-def _saliency_from_reply(reply: Reply, model: str, size: int) -> NDArray[np.float32]:
-    """(S, S) float32 saliency out of Triton's answer to one picture."""
-    saliency = _values_from_reply(reply, contract.OUTPUT_NAME, model)
-    if saliency is None or saliency.shape != (1, size, size):
-        given = None if saliency is None else list(saliency.shape)
-        raise ContractError(
-            f"The model {model} sent {contract.OUTPUT_NAME} {given} instead of {[1, size, size]}: {_REMEDY}."
-        )
-    return np.asarray(saliency[0], dtype=np.float32)
-
-
-def _values_from_reply(reply: Reply, name: str, model: str) -> Any:
-    """An output out of Triton's answer; None if it has no such output."""
-    try:
-        return reply.as_numpy(name)
-    except ValueError as exc:
-        raise ContractError(
-            f"The model {model} sent a {name} without its values: "
-            "if the server runs from the Python wheel, install numpy < 2 beside it."
-        ) from exc
 
 
 def _numpy_type(datatype: str) -> Any:

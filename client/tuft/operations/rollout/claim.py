@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tuft.errors import OptionError, OutputError
 from tuft.files import cache_folder, make_folder
-from tuft.inference.transport.triton import grpc_target_from_url
+from tuft.inference.transport.address import grpc_target_from_url
 from tuft.operations.rollout.state import Plan, read_plan
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from tuft.errors import (
     ServerBusyError,
     ServerTimeoutError,
     ServerUnreachableError,
+    SetupError,
 )
 from tuft.inference.transport.base import CallOptions
 from tuft.inference.transport.triton import TritonTransport
@@ -260,3 +262,12 @@ def test_a_closed_transport_says_so(server: str, image: NDArray[np.uint8]) -> No
     transport.close()
     with pytest.raises(ServerUnreachableError, match="closed"):
         transport.infer(MODEL, image, timeout_s=10)
+
+
+@pytest.mark.parametrize("missing", ["tritonclient", "tritonclient.grpc", "grpc"])
+def test_a_missing_tritonclient_names_the_remedy(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "tritonclient"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SetupError, match="pip install"):
+        TritonTransport("localhost:8001")

@@ -1,13 +1,12 @@
-"""What is found wrong before anything is sent: the address, and the library."""
+"""Addresses of servers, and what is no address."""
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from tuft.errors import OptionError, SetupError
-from tuft.inference.transport.triton import TritonTransport, grpc_target_from_url
+from tuft.errors import OptionError
+from tuft.inference.transport.address import grpc_target_from_url
+from tuft.inference.transport.triton import TritonTransport
 
 
 @pytest.mark.parametrize(
@@ -45,12 +44,3 @@ def test_addresses(url: str, target: tuple[str, bool]) -> None:
 def test_what_is_no_address(url: str, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         TritonTransport(url)
-
-
-@pytest.mark.parametrize("missing", ["tritonclient", "tritonclient.grpc", "grpc"])
-def test_a_missing_tritonclient_names_the_remedy(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "tritonclient"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(SetupError, match="pip install"):
-        TritonTransport("localhost:8001")
