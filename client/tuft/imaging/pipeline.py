@@ -92,7 +92,7 @@ def finish(
         if preset.refine == "matting" and stage is not None:
             alpha = refinement.matted(photo.rgb, alpha, geometry.size, stage)
         elif preset.refine != "none":
-            alpha = refinement.refine_alpha(photo.rgb, alpha, geometry.size)
+            alpha = refinement.refine_alpha(photo.rgb, alpha, geometry.size, overwrite=True)
         if selected is not None:
             alpha = selection.within_reach(alpha, selected)
         alpha = _with_own_alpha(alpha, photo.alpha)

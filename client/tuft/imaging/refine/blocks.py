@@ -82,10 +82,13 @@ class Blocks:
         """The same blocks of the picture's grid `cells` (h, w), whose cells have a side of `cell` pixels."""
         return Blocks((cells.shape[0], cells.shape[1]), self.side // cell, self.rows, self.columns)
 
-    def _inside(self) -> NDArray[np.bool_]:
-        """Which blocks do not overhang the picture."""
-        height, width = self.size_hw
-        return ((self.rows + 1) * self.side <= height) & ((self.columns + 1) * self.side <= width)
+    def _inside(self, margin: int = 0) -> NDArray[np.bool_]:
+        """Which blocks do not overhang the picture, nor do their surroundings of this width."""
+        inside = np.ones(len(self), np.bool_)
+        for places, length in zip((self.rows, self.columns), self.size_hw, strict=True):
+            first = places * self.side
+            inside &= (first >= margin) & (first + self.side + margin <= length)
+        return inside
 
     def batches(self, margin: int = 0) -> Iterator[Blocks]:
         """These blocks in groups that fit the processor's cache.
@@ -93,7 +96,7 @@ class Blocks:
         Args:
             margin: Width of the surroundings that are gathered with each block.
         """
-        inside = self._inside()
+        inside = self._inside(margin)
         length = max(1, _AT_ONCE // (self.side + 2 * margin) ** 2)
         for group in (np.flatnonzero(inside), np.flatnonzero(~inside)):
             for start in range(0, len(group), length):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Plane = NDArray[np.float32]
 
 
-def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
+def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int, *, overwrite: bool = False) -> Plane:
     """Refines alpha with the photograph: the network gives the rough position of edges, colour the exact one.
 
     First, where the network's edges are soft, alpha follows the line from the background's colour to the subject's.
@@ -29,16 +29,17 @@ def refine_alpha(rgb: NDArray[np.uint8], alpha: Plane, size: int) -> Plane:
         rgb: uint8 (H, W, 3), the photograph.
         alpha: float32 (H, W), 0..1, the network's saliency at the photograph's size.
         size: Working size of the network in pixels; it determines how coarse `alpha` is.
+        overwrite: Whether `alpha` may be changed, which saves its copy.
 
     Returns:
         float32 (H, W), 0..1.
     """
     scale = max(alpha.shape) / size
     band = Band.around(alpha, scale)
-    refined = alpha.copy()
+    cell = band.cell
+    refined = alpha if overwrite and cell > 1 else alpha.copy()  # cells of one pixel are the band's own alpha
     if band.is_empty():
         return refined
-    cell = band.cell
     coarse = refined if cell == 1 else band.alpha.copy()
     move(refined, rgb, band, colour_lines(rgb, coarse, scale, alpha_cell=cell), coarse=coarse)
     move(refined, rgb, band, edge_models(rgb, coarse, band.alpha, scale, alpha_cell=cell), CONTRAST)

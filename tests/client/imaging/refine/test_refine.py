@@ -161,3 +161,13 @@ def test_photographs_of_any_shape(size_hw: tuple[int, int], rng: np.random.Gener
         assert fine.shape == size_hw
         assert fine.min() >= 0
         assert fine.max() <= 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_alpha_that_may_be_overwritten_gives_the_same(scale: float) -> None:
+    photo, truth = fur()
+    rough = network_alpha(truth, scale)
+    usual = refine_alpha(photo, rough, round(320 / scale))
+    given = rough.copy()
+    np.testing.assert_array_equal(refine_alpha(photo, given, round(320 / scale), overwrite=True), usual)
+    np.testing.assert_array_equal(rough, network_alpha(truth, scale))  # else it stays as it is
