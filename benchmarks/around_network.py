@@ -1,13 +1,14 @@
 """How much do all stages except the network cost at 12 megapixels, against transparent-background's?
 
-    python benchmarks/around_network.py [--megapixels N] [--no-peer] [--against CHECKOUT] [--photos DIR] [--json FILE]
+    python benchmarks/around_network.py [--megapixels N ...] [--no-peer] [--against CHECKOUT] [--photos DIR]
+        [--repetitions N] [--json FILE]
 
 tuft runs from JPEG bytes to PNG bytes with the preset `standard`. transparent-background 1.3.4 gets the decoded
-photograph and runs only the stages after its network: its own `Remover.process(type="rgba")` and the save to PNG.
-`--against` adds the client of another checkout, such as a worktree of an earlier commit. All get the same saliency
-instead of running a network; they take turns, each in a process of its own, after a warm-up round. Peak memory is the
-growth of the resident set of a fresh process (`VmHWM`). With `--photos` the colours in the unknown band are compared as
-well, on scenes and composites whose foreground is known.
+photograph and runs only the stages after its network: its own `Remover.process(type="rgba")` and the save to PNG. Of
+several sizes it gets the first alone. `--against` adds the client of another checkout, such as a worktree of an earlier
+commit. All get the same saliency instead of running a network; they take turns, each in a process of its own, after a
+warm-up round. Peak memory is the growth of the resident set of a fresh process (`VmHWM`). With `--photos` the colours
+in the unknown band are compared as well, on scenes and composites whose foreground is known.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import tempfile
 import time
 import warnings
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,32 +61,26 @@ def main() -> None:
     """Measures and prints Markdown tables; `--json` keeps the raw numbers."""
     options = _parser().parse_args()
     warnings.simplefilter("ignore")  # from numba and from the peer's imports
-    with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder) / "photo.jpg", Path(folder) / "saliency.npy"
-        if options.peak_of:
-            files = options.peak_of[1], options.peak_of[2]
-            print(peak_mb(_contestant(str(options.peak_of[0]), *files)))
-            return
-        if options.answer:
-            name, *rest = options.answer
-            files = Path(rest[0]), Path(rest[1])
-            answer_lines(lambda: _answering(_contestant(name, *files)))
-            return
-        jpeg, saliency = synthetic_photograph(options.megapixels)
-        files[0].write_bytes(jpeg)
-        np.save(files[1], saliency)
-        names = [TUFT, *([PEER] if options.peer else []), *([AGAINST] if options.against else [])]
-        runs = measured(names, files, options.against, options.repetitions)
-        peaks = {name: _peak_in_a_fresh_process(name, files, options.against) for name in names}
+    if options.peak_of:
+        print(peak_mb(_contestant(str(options.peak_of[0]), *options.peak_of[1:])))
+        return
+    if options.answer:
+        name, *files = options.answer
+        answer_lines(lambda: _answering(_contestant(name, *map(Path, files))))
+        return
+    size, *larger = options.megapixels
+    names = [TUFT, *([AGAINST] if options.against else [])]
+    measure = partial(measurement, against=options.against, repetitions=options.repetitions)
     data: dict[str, Any] = {
         "machine": machine(),
         "load": os.getloadavg()[0],
-        "megapixels": options.megapixels,
-        "runs": runs,
-        "peak_mb": peaks,
+        "megapixels": size,
+        **measure(size, [TUFT, PEER, *names[1:]] if options.peer else names),
+        "larger": {f"{one:g}": measure(one, names) for one in larger},
     }
     print(table(data))
     if options.photos:
+        jpeg, saliency = synthetic_photograph(size)
         data["colours"] = colours(options.photos)
         data["colour ms"] = colour_times(jpeg, saliency)
         print(f"\n{colour_table(data['colours'])}")
@@ -92,6 +88,17 @@ def main() -> None:
         print(f"\nColours of the large photograph alone: {times}")
     if options.json:
         options.json.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def measurement(megapixels: float, names: Sequence[str], against: Path | None, repetitions: int) -> dict[str, Any]:
+    """The runs and the peak memory of some contestants with a photograph of this size."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / "photo.jpg", Path(folder) / "saliency.npy"
+        jpeg, saliency = synthetic_photograph(megapixels)
+        files[0].write_bytes(jpeg)
+        np.save(files[1], saliency)
+        runs = measured(names, files, against, repetitions)
+        return {"runs": runs, "peak_mb": {name: _peak_in_a_fresh_process(name, files, against) for name in names}}
 
 
 def _contestant(name: str, photo: Path, saliency: Path) -> Callable[[], Milliseconds]:
@@ -202,7 +209,20 @@ def table(data: Mapping[str, Any]) -> str:
             median, of_tuft = (_median_of_sums(runs[one], left_out) for one in (name, TUFT))
             row += [f"{median:.0f}", f"{median / of_tuft:.1f}"]
         rows.append([*row, f"{peaks[name]:.0f}"])
-    return f"{data['machine']}, load {data['load']:.1f}; {data['megapixels']:g} megapixels\n\n{markdown_table(rows)}"
+    page = f"{data['machine']}, load {data['load']:.1f}; {data['megapixels']:g} megapixels\n\n{markdown_table(rows)}"
+    return f"{page}\n\n{_size_table(data)}" if data.get("larger") else page
+
+
+def _size_table(data: Mapping[str, Any]) -> str:
+    """Formats how time and memory grow with the photograph."""
+    rows = [["megapixels", "", "all, ms", "ms a megapixel", "CPU, ms", "peak, MB"], ["---:", "---", *["---:"] * 4]]
+    for megapixels, of_size in {f"{data['megapixels']:g}": data, **data["larger"]}.items():
+        for name, runs in of_size["runs"].items():
+            if name != PEER:
+                ms, cpu_ms = _median_of_sums(runs, ()), statistics.median(run[CPU] for run in runs)
+                rate = f"{ms / float(megapixels):.1f}"
+                rows.append([megapixels, name, f"{ms:.0f}", rate, f"{cpu_ms:.0f}", f"{of_size['peak_mb'][name]:.0f}"])
+    return markdown_table(rows)
 
 
 def _median_of_sums(runs: Sequence[Milliseconds], left_out: Sequence[str]) -> float:
@@ -265,7 +285,7 @@ def colour_table(found: dict[str, dict[str, list[float]]]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Everything but the network, in milliseconds and megabytes.")
-    parser.add_argument("--megapixels", type=float, default=12.0)
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[12.0], metavar="N")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--peer", action=argparse.BooleanOptionalAction, default=True, help=f"measure {PEER} as well")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="measure the client of another checkout, too")
