@@ -35,8 +35,11 @@ _COLOUR_TYPE: Final = {1: 0, 3: 2, 4: 6}  # grey, RGB, RGBA
 # Header of a stream with a 32 kB window and the fastest compression level, as the strips are deflated.
 _ZLIB_HEADER: Final = b"\x78\x01"
 _ADLER_BASE: Final = 65_521
-# Fits the processor's cache; at this size 300 bytes of Huffman tables per strip are negligible.
-_STRIP_BYTES: Final = 1 << 20
+# At this size 300 bytes of Huffman tables per strip are negligible, and threads seldom wait for each other. A small
+# picture has four strips, so that every thread has some, of at least so many rows.
+_STRIP_BYTES: Final = 1 << 21
+_STRIPS: Final = 4
+_STRIP_ROWS: Final = 64
 # The filter is chosen for a block of rows, which fits the cache with all temporaries, by a sample: every eighth row.
 _FILTERED_BYTES: Final = 1 << 16
 _FEWEST_ROWS: Final = 16
@@ -53,7 +56,8 @@ def encode_png(picture: NDArray[np.uint8], extra: Sequence[tuple[bytes, bytes]] 
     height, width, *channels = picture.shape
     step = channels[0] if channels else 1
     rows = np.ascontiguousarray(picture).reshape(height, width * step)
-    spans = list(strips(height, max(1, _STRIP_BYTES // rows.shape[1])))
+    few = max(_STRIP_ROWS, -(-height // _STRIPS))
+    spans = list(strips(height, max(1, min(_STRIP_BYTES // rows.shape[1], few))))
     with ThreadPoolExecutor(THREADS) as pool:  # deflating and NumPy release the GIL
         pieces = list(pool.map(lambda span: _deflated(rows, span, step), spans))
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, _COLOUR_TYPE[step], 0, 0, 0])
