@@ -14,14 +14,30 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-fast walk check format docs lock train-demo ship-demo train-matting ship-matting tables serve gateway engines quality benchmark accept-mattes clean
+.PHONY: demo test test-networks test-services test-fast walk check format docs lock train-demo ship-demo train-matting ship-matting tables serve gateway engines quality benchmark accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
 	$(BIN)/tuft demo $(if $(PHOTO),"$(PHOTO)") -o out/demo
 
+# Two halves side by side, on two cores. They take about the same time, and share no fixture that is expensive.
+NETWORKS := tests/benchmarks tests/export tests/local tests/runtime tests/server/test_prompts.py tests/training \
+            tests/wheel
+
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-services
+
+test-networks test-services: SHELL := bash
+test-networks test-services: .SHELLFLAGS := -o pipefail -c
+test-networks: $(VENV)/dev.stamp
+	@$(call pytest,networks,$(NETWORKS))
+test-services: $(VENV)/dev.stamp
+	@$(call pytest,services,tests $(addprefix --ignore=,$(NETWORKS)))
+
+# Each line of output says whose it is. Tests see the same variables whether make runs them or not; Ctrl-C ends pytest,
+# and sed with it.
+pytest = env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS $(BIN)/python -m pytest $(2) 2>&1 | \
+    { trap '' INT; exec sed -u 's/^/$(1): /'; }
 
 test-fast: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m "not slow and not server"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -207,16 +208,18 @@ def test_limits(http: TestClient, network: Held, clip: bytes) -> None:
     assert [answer.status_code for answer in answers] == [202] * 8 + [429]
 
 
-def test_nothing_stays_when_the_gateway_ends(network: Held, clip: bytes) -> None:
+def test_nothing_stays_when_the_gateway_ends(
+    network: Held, clip: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     app = decoding_here(create_app(Client(transport=network), OPTIONS))
     network.may.clear()
     with TestClient(app, base_url="http://127.0.0.1:8080", client=("127.0.0.1", 50000)) as http:
-        before = set(Path("/tmp").glob("tuft-videos-*"))
         address = http.post(ROUTE, content=clip).headers["location"]
         while http.get(address).json()["state"] != "running":
             time.sleep(0.01)
-        assert set(Path("/tmp").glob("tuft-videos-*")) - before
-    assert not set(Path("/tmp").glob("tuft-videos-*")) - before
+        assert list(tmp_path.glob("tuft-videos-*"))
+    assert not list(tmp_path.glob("tuft-videos-*"))
 
 
 def test_without_the_option_there_is_no_such_route(client: Client, clip: bytes) -> None:

@@ -82,7 +82,7 @@ def test_swapped_pictures_are_noticed() -> None:
 def test_what_a_viewer_sees_is_noticed_by_the_perceptual_measure_alone(
     mutate: Mutation, photos: dict[str, np.ndarray]
 ) -> None:
-    for subject in WITH_SUBJECT[:4]:
+    for subject in WITH_SUBJECT[:2]:
         reference = mattes.read_reference(subject)
         small = mattes.at_compared_size(photos[subject.name])
         assert mattes.exceeded(mattes.flip_figures(small, reference, mutate(reference))), subject.name
@@ -102,7 +102,7 @@ def test_half_precision_stays_green(photos: dict[str, np.ndarray]) -> None:
             return network(torch.from_numpy(image)[None])[0].float().numpy()
 
     with Client(transport=FakeTransport(infer)) as client:
-        for subject in SUBJECTS[::4]:
+        for subject in SUBJECTS[::8]:
             verdict = mattes.compare(subject, photos[subject.name], mattes.cut_out(client, photos[subject.name]))
             assert verdict.status == "pass", f"{subject.name}: {verdict.note}"
 

@@ -40,6 +40,6 @@ def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     # The log of a failure is kept on purpose.
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    before = {process.pid for process in descendants()}, shared_memory_regions()
+    processes, regions = {process.pid for process in descendants()}, shared_memory_regions()
     yield
-    wait_until(lambda: ({process.pid for process in descendants()}, shared_memory_regions()) == before)
+    wait_until(lambda: {process.pid for process in descendants()} == processes and shared_memory_regions() <= regions)

@@ -87,7 +87,7 @@ def test_the_first_that_cannot_be_loaded_is_an_error(options: ServeOptions) -> N
 def test_a_model_that_takes_the_memory_of_another_is_left_out_when_the_server_is_started_anew(
     options: ServeOptions,
 ) -> None:
-    replace_model(options, 384, loading_model("time.sleep(20)"))
+    replace_model(options, 384, loading_model("time.sleep(10)"))
     with serving(options) as (program, caller):
         wait_until_loading(program)
         model_processes(program)[0].kill()

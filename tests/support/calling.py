@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,4 +71,14 @@ def descendants() -> list[psutil.Process]:
 
 
 def shared_memory_regions() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("tuft_*")}
+    """Regions of Python backends, except those of servers that other tests, also of other runs, have started.
+
+    Processes that the running test has started are told from others by their `TMPDIR`.
+    """
+    own = f"TMPDIR={os.environ['TMPDIR']}".encode()
+    others: set[str] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if own not in (process / "environ").read_bytes().split(b"\0"):
+                others.update(re.findall(r"/dev/shm/(tuft_\w+)", (process / "maps").read_text()))
+    return {path.name for path in Path("/dev/shm").glob("tuft_*")} - others

@@ -28,12 +28,12 @@ def tiny_network() -> InSPyReNet:
 
 @pytest.fixture(scope="session")
 def small_network() -> InSPyReNet:
-    return calibrated_network(SMALL, normalised(photographs(384, 3)))
+    return calibrated_network(SMALL.with_base_size(192), normalised(photographs(192, 3)))
 
 
 @pytest.fixture(scope="session")
 def swin_b_network() -> InSPyReNet:
-    return calibrated_network(SWIN_B.with_base_size(384), normalised(photographs(256)))
+    return calibrated_network(SWIN_B.with_base_size(192), normalised(photographs(128)))
 
 
 @pytest.fixture(scope="session")

@@ -36,4 +36,8 @@ def _fetch(package: str, folder: Path) -> None:
         (archive,) = Path(name).glob("*.tgz")
         with tarfile.open(archive) as file:
             file.extractall(Path(name) / "unpacked", filter="data")
-        (Path(name) / "unpacked").rename(folder)
+        try:
+            (Path(name) / "unpacked").rename(folder)
+        except OSError:  # another process was faster
+            if not folder.is_dir():
+                raise

@@ -185,10 +185,8 @@ def test_the_readme_states_the_sizes(install: Callable[[str], Installed]) -> Non
     ("python", "extra", "present", "absent"),
     [
         ("3.10", "server", "nvidia-pytriton", "numpy==2"),
-        ("3.12", "server", "numpy==1", "numpy==2"),
         ("3.13", "server", "numpy==2", "nvidia-pytriton"),
         ("3.14", "local", "onnxruntime", "openvino"),
-        ("3.14", "", "numpy==2", "onnx"),
     ],
 )
 def test_the_resolver_knows_what_runs_where(python: str, extra: str, present: str, absent: str) -> None:

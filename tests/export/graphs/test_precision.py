@@ -19,7 +19,7 @@ from tuft_export.graphs.precision_parity import precision_report
 from tuft_export.parity.ort_session import Saliency
 from tuft_export.sample_images import stress_pictures
 from tuft_training.measures import gradient_error, intersection_over_union
-from tuft_training.scenes import scene
+from tuft_training.scenes import Scene, scene
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,22 +155,39 @@ def test_a_graph_that_does_not_survive_is_refused(demo_graph_384: onnx.ModelProt
         report.require()
 
 
+@pytest.fixture(scope="module")
+def held_out() -> list[Scene]:
+    return [scene(990_000 + seed, (384, 384)) for seed in range(12)]
+
+
+def quality(model: onnx.ModelProto, scenes: list[Scene]) -> tuple[float, float]:
+    """Mean IoU and gradient error."""
+    network = Saliency(model)
+    alphas = [network(made.image[None])[0] for made in scenes]
+    figures = [
+        (intersection_over_union(alpha > 0.5, made.alpha > 0.5), gradient_error(alpha, made.alpha))
+        for alpha, made in zip(alphas, scenes, strict=True)
+    ]
+    iou, gradient = np.mean(figures, axis=0)
+    return float(iou), float(gradient)
+
+
+@pytest.fixture(scope="module")
+def full_quality(demo_graph_384: onnx.ModelProto, held_out: list[Scene]) -> tuple[float, float]:
+    return quality(demo_graph_384, held_out)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("precision", "allowed"), [("fp16", 0.005), ("bf16", 0.03)])
-def test_mattes_stay_as_good(demo_graph_384: onnx.ModelProto, precision: str, allowed: float) -> None:
+def test_mattes_stay_as_good(
+    demo_graph_384: onnx.ModelProto,
+    held_out: list[Scene],
+    full_quality: tuple[float, float],
+    precision: str,
+    allowed: float,
+) -> None:
     """Held-out scenes with exact alpha: IoU and gradient error, not only a difference between two guesses."""
-    scenes = [scene(990_000 + seed, (384, 384)) for seed in range(12)]
-    full, half = Saliency(demo_graph_384), Saliency(rounded(with_precision(demo_graph_384, precision)))
-
-    def quality(network: Saliency) -> tuple[float, float]:
-        alphas = [network(made.image[None])[0] for made in scenes]
-        figures = [
-            (intersection_over_union(alpha > 0.5, made.alpha > 0.5), gradient_error(alpha, made.alpha))
-            for alpha, made in zip(alphas, scenes, strict=True)
-        ]
-        iou, gradient = np.mean(figures, axis=0)
-        return float(iou), float(gradient)
-
-    (iou, gradient), (half_iou, half_gradient) = quality(full), quality(half)
+    iou, gradient = full_quality
+    half_iou, half_gradient = quality(rounded(with_precision(demo_graph_384, precision)), held_out)
     assert abs(half_iou - iou) <= allowed
     assert abs(half_gradient / gradient - 1) <= allowed
