@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+# A thread of torch's that waits for another must not keep it from its core: on a busy machine that takes four times as
+# long. OpenMP reads this when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Tests must not fail because the machine is busy.
 hypothesis.settings.register_profile("tuft", deadline=None)

@@ -80,5 +80,5 @@ def shared_memory_regions() -> set[str]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
             if own not in (process / "environ").read_bytes().split(b"\0"):
-                others.update(re.findall(r"/dev/shm/(tuft_\w+)", (process / "maps").read_text()))
+                others.update(re.findall(r"/dev/shm/(tuft_\S+)", (process / "maps").read_text()))
     return {path.name for path in Path("/dev/shm").glob("tuft_*")} - others
