@@ -14,25 +14,25 @@ define install
 	@touch $(VENV)/$(1).stamp
 endef
 
-.PHONY: demo test test-networks test-services test-fast walk check format docs lock train-demo ship-demo train-matting ship-matting tables serve gateway engines quality benchmark accept-mattes clean
+.PHONY: demo test test-library test-services test-fast walk check format docs lock train-demo ship-demo train-matting ship-matting tables serve gateway engines quality benchmark accept-mattes clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/tuft-export publish --checkpoint demo --runtime python
 	$(BIN)/tuft demo $(if $(PHOTO),"$(PHOTO)") -o out/demo
 
 # Two halves side by side, on two cores. They take about the same time, and share no fixture that is expensive.
-NETWORKS := tests/benchmarks tests/export tests/local tests/runtime tests/server/test_prompts.py tests/training \
-            tests/wheel
+LIBRARY := tests/benchmarks tests/client tests/export tests/local tests/runtime tests/server/test_prompts.py \
+           tests/test_docs.py tests/training tests/wheel
 
 test: $(VENV)/dev.stamp
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-networks test-services
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-library test-services
 
-test-networks test-services: SHELL := bash
-test-networks test-services: .SHELLFLAGS := -o pipefail -c
-test-networks: $(VENV)/dev.stamp
-	@$(call pytest,networks,$(NETWORKS))
+test-library test-services: SHELL := bash
+test-library test-services: .SHELLFLAGS := -o pipefail -c
+test-library: $(VENV)/dev.stamp
+	@$(call pytest,library,$(LIBRARY))
 test-services: $(VENV)/dev.stamp
-	@$(call pytest,services,tests $(addprefix --ignore=,$(NETWORKS)))
+	@$(call pytest,services,tests $(addprefix --ignore=,$(LIBRARY)))
 
 # Each line of output says whose it is. Tests see the same variables whether make runs them or not; Ctrl-C ends pytest,
 # and sed with it.
