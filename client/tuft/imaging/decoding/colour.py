@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from tuft.imaging.pixels import strips
+from tuft.imaging.pixels import THREADS, strips
 
 # Relative colorimetric with black point compensation: in-gamut colours keep their values, shadows their detail.
 _INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -32,11 +33,16 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def convert_to_srgb(rgb: NDArray[np.uint8], profile: bytes | None) -> None:
-    """Converts the pixels `rgb` (H, W, 3) to sRGB in place; the profile is that of `to_srgb`."""
+    """Converts the pixels `rgb` (H, W, 3) to sRGB in place, in threads; the profile is that of `to_srgb`."""
     transform = _needed_transform(profile, "RGB")
-    if transform is not None:
-        for rows in strips(len(rgb)):
-            rgb[rows] = transform.apply(Image.fromarray(rgb[rows]))
+    if transform is None:
+        return
+
+    def convert(rows: slice) -> None:
+        rgb[rows] = transform.apply(Image.fromarray(rgb[rows]))
+
+    with ThreadPoolExecutor(THREADS) as pool:  # lcms runs without the GIL
+        list(pool.map(convert, strips(len(rgb))))
 
 
 def _needed_transform(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
