@@ -36,7 +36,7 @@ __all__ = [
 _RELEASE = "https://github.com/plemeri/transparent-background/releases/download/1.2.12"
 _LICENCE = "MIT; trained on data that includes DIS5K, whose terms restrict commercial use"
 
-_DEMO_SHA256 = "8fa2f4707c4811a782a48ef8eecd2475197bdfc0053c0e25f1e27df18fb9778f"
+_DEMO_SHA256 = "56edda7e1d0b3eff1378f63b652edc60757ad8996e4dacbb2875413bfbcfb525"
 
 
 @dataclass(frozen=True)
