@@ -150,8 +150,11 @@ def peer_foreground(photo: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArr
 
 def found(scores: Scores) -> list[str]:
     """Names of the pictures whose subject the first variant finds."""
-    first = next(iter(scores.values()))
-    return [name for name, one in first.items() if one.figures["iou"] > FOUND_IOU]
+    return _found({name: one.figures for name, one in next(iter(scores.values())).items()})
+
+
+def _found(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
+    return [name for name, one in figures.items() if one["iou"] > FOUND_IOU]
 
 
 def figures_table(scores: Scores, names: Sequence[str]) -> str:
@@ -198,24 +201,13 @@ _SUMMARY: Final = (
 def table(data: Mapping[str, Any]) -> str:
     """The most telling ratios of what `write` leaves: over all pictures, and where a subject is found."""
     figures = data["figures"]
-    everything = list(figures[VARIANTS[0].name])
-    known = [name for name in everything if figures[VARIANTS[0].name][name]["iou"] > FOUND_IOU]
-    rows = [
-        [
-            "mean ratio (95 %)",
-            "of",
-            "to",
-            f"all {len(everything)} pictures",
-            f"the {len(known)} whose subject was found",
-        ],
-        ["---"] * 5,
-    ]
+    everything, known = list(figures[VARIANTS[0].name]), _found(figures[VARIANTS[0].name])
+    parts = [f"all {len(everything)} pictures", f"the {len(known)} whose subject was found"]
+    rows = [["mean ratio (95 %)", "of", "to", *parts], ["---"] * 5]
     for title, ours, theirs, figure in _SUMMARY:
-        parts = (
-            {v: {name: figures[v][name][figure] for name in names} for v in (ours, theirs)}
-            for names in (everything, known)
-        )
-        rows.append([title, f"`{ours}`", f"`{theirs}`", *(str(compared(part[ours], part[theirs])) for part in parts)])
+        of, to = ({name: one[figure] for name, one in figures[variant].items()} for variant in (ours, theirs))
+        ratios = [compared(of, {name: to[name] for name in names}) for names in (everything, known)]
+        rows.append([title, f"`{ours}`", f"`{theirs}`", *map(str, ratios)])
     return f"{data['machine']}\n\n{markdown_table(rows)}"
 
 
