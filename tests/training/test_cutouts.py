@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tuft_training.scenery import cutouts
-from tuft_training.scenery.cutouts import cutout_photographs, placed_cutout
+from tuft_training.scenery.cutouts import Cutouts, cutout_photographs, is_cut_below, placed_cutout
 from tuft_training.scenes import scene
 
 
@@ -32,10 +32,28 @@ def test_a_disc_keeps_its_area(disc: np.ndarray, scale: float) -> None:
     assert (colours <= alpha[:, :, None] + 1e-5).all(), "premultiplied"
 
 
-def test_two_subjects_in_five_are_real(disc: np.ndarray) -> None:
-    categories = [scene(seed, (64, 64), (), (disc,)).category for seed in range(60)]
-    assert 10 < categories.count("cutout") < 30
+def test_half_of_the_subjects_are_cutouts(disc: np.ndarray) -> None:
+    categories = [scene(seed, (64, 64), (), (Cutouts((disc,)),)).category for seed in range(60)]
+    assert 15 < categories.count("cutout") < 40
     assert "cutout" not in [scene(seed, (64, 64)).category for seed in range(60)]
+
+
+def test_kinds_are_drawn_by_their_weight(disc: np.ndarray) -> None:
+    never = Cutouts((), 0.0)  # to draw from it would fail
+    for seed in range(30):
+        scene(seed, (64, 64), (), (never, Cutouts((disc,), 0.2), never))
+
+
+def test_an_enlarged_cutout_keeps_its_edge_sharp(disc: np.ndarray) -> None:
+    colours, alpha = placed_cutout(np.random.default_rng(0), disc, 3.0, (100, 100), (200, 200))
+    edge = (alpha > 0.05) & (alpha < 0.95)
+    assert edge.sum() < 2.5 * np.pi * 2 * 90, "pixels of an edge that is three pixels wide at most"
+    assert (colours <= alpha[:, :, None] + 1e-5).all(), "premultiplied"
+
+
+def test_a_portrait_cut_by_its_frame_is_known_by_its_straight_end(disc: np.ndarray) -> None:
+    assert not is_cut_below(disc[2:-2])
+    assert is_cut_below(disc[:40])
 
 
 def test_reading_takes_the_margins_away_and_skips_what_is_missing(disc: np.ndarray, tmp_path: Path) -> None:
@@ -44,8 +62,9 @@ def test_reading_takes_the_margins_away_and_skips_what_is_missing(disc: np.ndarr
     target = tmp_path / names[3]
     target.parent.mkdir(parents=True)
     Image.fromarray(np.pad(disc, ((10, 0), (0, 30), (0, 0)))).save(target)
-    (found,) = cutout_photographs(tmp_path)
-    assert found.shape == (60, 60, 4)
+    assert {kind: [one.shape for one in found] for kind, found in cutout_photographs(tmp_path).items()} == {
+        "animals": [(60, 60, 4)]
+    }
 
 
 def test_the_composites_subjects_are_not_among_them() -> None:

@@ -16,6 +16,7 @@ from tuft_training.pets import pets_folder
 from tuft_training.pretrained import pretrained
 from tuft_training.scenery.cutouts import cutouts_folder
 from tuft_training.scenery.photographs import photographs_folder
+from tuft_training.scenery.renders import renders_folder
 from tuft_training.sheets import save_sheet
 from tuft_training.train import Plan, Trainer
 
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             photographs=None if options.no_photographs else photographs_folder() / "backgrounds",
             workers=options.workers,
             cutouts=None if options.no_photographs else cutouts_folder(),
+            renders=None if options.no_photographs else renders_folder(),
             pets=None if options.no_photographs else pets_folder(),
             whole_every=options.whole_every or stage.whole_every,
             evaluate_every=options.evaluate_every,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +13,9 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from tuft import contract
 from tuft_training.pets import Labelled, draw, pet_cutouts, split_sets
-from tuft_training.scenery.cutouts import cutout_photographs
+from tuft_training.scenery.cutouts import Cutouts, cutout_photographs
 from tuft_training.scenery.photographs import background_photographs
+from tuft_training.scenery.renders import rendered_subjects
 from tuft_training.scenes import Scene, scene
 from tuft_training.views import random_view
 
@@ -32,6 +34,12 @@ HELD_OUT_SEED: Final = 10**12
 _OVERSAMPLING: Final = {1.0: 0.6, 1.5: 0.25, 2.0: 0.15}
 
 _PHOTOGRAPHS: Final = 0.5  # fraction of real photographs, if there are any
+
+# How often subjects of each kind are drawn. By their numbers alone, nine in ten would be animals of the photographs
+# or people of the renders.
+_CUTOUTS: Final = {"animals": 0.1, "things": 0.2}
+_RENDERS: Final = {"animals": 0.05, "things": 0.25, "people": 0.2}
+_PETS: Final = 0.2
 
 Sample = tuple["Tensor", "Tensor", "Tensor"]
 """Image [3, H, W], normalised as the network expects, alpha [1, H, W], 0..1, and where it is known [1, H, W], 0 or 1.
@@ -89,6 +97,7 @@ class TrainingSet(Dataset[Sample]):
         size_px: Side of the square samples.
         photographs: Folder of photographs without a subject; None uses none.
         cutouts: Folder of real subjects with alpha; None uses none.
+        renders: Folder of rendered subjects with alpha; None uses none.
         pets: Folder of real photographs with masks, which then make up half of the samples; their subjects also appear
             in scenes. None uses none.
     """
@@ -98,6 +107,7 @@ class TrainingSet(Dataset[Sample]):
     size_px: int
     photographs: Path | None = None
     cutouts: Path | None = None
+    renders: Path | None = None
     pets: Path | None = None
 
     def __len__(self) -> int:
@@ -114,9 +124,21 @@ class TrainingSet(Dataset[Sample]):
 
     def _scene(self, seed: int, side: int) -> Scene:
         photographs = background_photographs(self.photographs) if self.photographs else ()
-        cutouts = cutout_photographs(self.cutouts) if self.cutouts else ()
-        subjects = (*cutouts, *pet_cutouts(self.pets)) if self.pets else cutouts
-        return scene(seed, (side, side), photographs, subjects)
+        return scene(seed, (side, side), photographs, all_cutouts(self.cutouts, self.renders, self.pets))
+
+
+@functools.lru_cache(maxsize=1)
+def all_cutouts(cutouts: Path | None, renders: Path | None, pets: Path | None) -> tuple[Cutouts, ...]:
+    """The subjects for scenes that are in the folders of a `TrainingSet`, by kind."""
+    real = cutout_photographs(cutouts) if cutouts else {}
+    rendered = rendered_subjects(renders) if renders else {}
+    of_pets = pet_cutouts(pets) if pets else ()
+    kinds = (
+        *(Cutouts(pictures, _CUTOUTS[kind]) for kind, pictures in real.items()),
+        *(Cutouts(pictures, _RENDERS[kind], rendered=True) for kind, pictures in rendered.items()),
+        Cutouts(of_pets, _PETS),
+    )
+    return tuple(kind for kind in kinds if kind.pictures)
 
 
 def loader(dataset: TrainingSet, batch: int, skip: int = 0, workers: int = 0) -> DataLoader[Sample]:

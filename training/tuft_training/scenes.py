@@ -11,13 +11,15 @@ import numpy as np
 from tuft_training.scenery import animals, backgrounds, objects, palettes, people, strands, textures
 from tuft_training.scenery.body import Body, paint
 from tuft_training.scenery.camera import Camera, composite
-from tuft_training.scenery.cutouts import placed_cutout
+from tuft_training.scenery.cutouts import is_cut_below, placed_cutout
 from tuft_training.scenery.layer import Layer
+from tuft_training.scenery.renders import roughened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tuft_training.scenery.arrays import RGB, RGBA, Colours, Field, Points
+    from tuft_training.scenery.arrays import RGB, Colours, Field, Points
+    from tuft_training.scenery.cutouts import Cutouts
 
 _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
     (animals.quadruped, 0.16),
@@ -30,7 +32,10 @@ _KINDS: tuple[tuple[Callable[[np.random.Generator], Body], float], ...] = (
     (objects.thing, 0.15),
 )
 
-_CUTOUTS = 0.4  # fraction of real subjects, if there are any
+# Renders are small pictures: larger than this, only a texture is left of them.
+_RENDERED_EXTENT = 1.3
+
+_CUTOUTS = 0.5  # fraction of cut-outs, real and rendered, if there are any
 
 # Bounds of the fraction of the frame that subjects cover: smaller ones are hardly visible, larger ones have no outline.
 _SHARES = (0.01, 0.9)
@@ -60,7 +65,7 @@ def scene(
     seed: int,
     size_hw: tuple[int, int],
     photographs: tuple[RGB, ...] = (),
-    cutouts: tuple[RGBA, ...] = (),
+    cutouts: tuple[Cutouts, ...] = (),
     *,
     recorded: bool = True,
 ) -> Scene:
@@ -70,7 +75,7 @@ def scene(
         seed: Any non-negative integer.
         size_hw: Height and width in pixels, at least 32.
         photographs: Real photographs without a subject, for backgrounds and surfaces.
-        cutouts: Real subjects with alpha; if there are any, they make up two fifths of the subjects.
+        cutouts: Real and rendered subjects by kind; if there are any, they make up half of the subjects.
         recorded: Apply the camera's noise, sharpening and JPEG; otherwise `image` is exactly a·F + (1 − a)·B, rounded.
     """
     rng = np.random.default_rng(seed)
@@ -83,7 +88,7 @@ def _letterboxed(
     rng: np.random.Generator,
     size_hw: tuple[int, int],
     photographs: tuple[RGB, ...],
-    cutouts: tuple[RGBA, ...],
+    cutouts: tuple[Cutouts, ...],
     *,
     recorded: bool,
 ) -> Scene:
@@ -104,7 +109,7 @@ def _scene(
     rng: np.random.Generator,
     size_hw: tuple[int, int],
     photographs: tuple[RGB, ...],
-    cutouts: tuple[RGBA, ...],
+    cutouts: tuple[Cutouts, ...],
     *,
     recorded: bool,
 ) -> Scene:
@@ -123,7 +128,7 @@ def _scene(
 
 
 def _subjects(
-    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], cutouts: tuple[RGBA, ...]
+    rng: np.random.Generator, size_hw: tuple[int, int], photographs: tuple[RGB, ...], cutouts: tuple[Cutouts, ...]
 ) -> tuple[Layer, Colours | None, str]:
     """The subjects, the palette of one of them, and the category; drawn again until the coverage is within bounds."""
     while True:
@@ -131,7 +136,7 @@ def _subjects(
         layer, palette, category = Layer.empty(size_hw), None, "none"
         for place in places:
             if cutouts and rng.random() < _CUTOUTS:
-                palette, category = _add_cutout(rng, layer, place, cutouts), "cutout"
+                palette, category = _add_cutout(rng, layer, place, photographs, cutouts), "cutout"
             else:
                 palette, category = _add_subject(rng, layer, place, photographs)
         if not places or _SHARES[0] < layer.alpha.mean() < _SHARES[1]:
@@ -184,12 +189,25 @@ def _add_subject(
     return palette, kind.__name__
 
 
-def _add_cutout(rng: np.random.Generator, layer: Layer, place: _Place, cutouts: tuple[RGBA, ...]) -> Colours:
-    """Places a real subject, in its own or in changed colours; returns its palette."""
-    cutout = cutouts[rng.integers(len(cutouts))]
+def _add_cutout(
+    rng: np.random.Generator,
+    layer: Layer,
+    place: _Place,
+    photographs: tuple[RGB, ...],
+    cutouts: tuple[Cutouts, ...],
+) -> Colours:
+    """Places a real or rendered subject, in its own or in changed colours; returns its palette."""
+    weights = np.array([kind.weight for kind in cutouts])
+    kind = cutouts[rng.choice(len(cutouts), p=weights / weights.sum())]
+    cutout = kind.pictures[rng.integers(len(kind.pictures))]
+    if kind.rendered:
+        cutout = roughened(rng, cutout, photographs)
     height, width = layer.size_hw
-    scale = place.extent * min(height, width) / max(cutout.shape[:2])
+    extent = min(place.extent, _RENDERED_EXTENT) if kind.rendered else place.extent
+    scale = extent * min(height, width) / max(cutout.shape[:2])
     centre = (place.centre[0] * width, place.centre[1] * height)
+    if is_cut_below(cutout) and rng.random() < 0.8:  # then the frame cuts it there, too
+        centre = (centre[0], height - (0.5 - rng.uniform(0.03, 0.2)) * scale * cutout.shape[0])
     colours, alpha = placed_cutout(rng, cutout, scale, centre, layer.size_hw)
     layer.over_premultiplied(colours, alpha)
     visible = colours[alpha > 0.9]

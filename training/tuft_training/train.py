@@ -51,6 +51,7 @@ class Plan:
         first_seed: Seed of the first scene.
         photographs: Folder of photographs without a subject, or None.
         cutouts: Folder of real subjects with alpha, or None.
+        renders: Folder of rendered subjects with alpha, or None.
         pets: Folder of real photographs with masks, or None.
         whole_every: Every how many steps the finest stage is trained. The next step stops at half size, the one after
             at a quarter, and all others at an eighth.
@@ -70,6 +71,7 @@ class Plan:
     first_seed: int = 0
     photographs: Path | None = None
     cutouts: Path | None = None
+    renders: Path | None = None
     pets: Path | None = None
     whole_every: int = 1
     workers: int = 1
@@ -140,7 +142,8 @@ class Trainer:
         """The samples of the remaining steps, in batches: each twice, the second time mirrored."""
         plan = self.plan
         count = plan.batch * (plan.steps or 10**7)
-        dataset = TrainingSet(plan.first_seed, count, plan.size_px, plan.photographs, plan.cutouts, plan.pets)
+        folders = (plan.photographs, plan.cutouts, plan.renders, plan.pets)
+        dataset = TrainingSet(plan.first_seed, count, plan.size_px, *folders)
         made, half = divmod(self.step, 2)
         mirrored = bool(half)
         for images, alphas, known in loader(dataset, plan.batch, made * plan.batch, plan.workers):

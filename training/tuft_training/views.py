@@ -22,6 +22,7 @@ _TRIES: Final = 8
 _KEPT: Final = 0.7  # least fraction of the subject that a crop keeps
 _COVERED: Final = (0.01, 0.9)  # fractions of the frame that subjects of scenes cover, too
 _LETTERBOXED: Final = 0.15
+_UNCROPPED: Final = 0.3  # as large as the subject will be in use; crops show it larger
 
 
 def random_view(rng: np.random.Generator, photograph: Labelled, size_px: int) -> Labelled:
@@ -34,7 +35,7 @@ def random_view(rng: np.random.Generator, photograph: Labelled, size_px: int) ->
         photograph: Of any size.
         size_px: Side of the view.
     """
-    view = _cropped(rng, photograph)
+    view = photograph if rng.random() < _UNCROPPED else _cropped(rng, photograph)
     if rng.random() < _LETTERBOXED:
         view = _letterboxed(rng, view)
     view = resized(view, size_px)

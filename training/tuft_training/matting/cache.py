@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     photographs = background_photographs(photographs_folder() / "backgrounds")
     pets = pets_folder()
-    cutouts = cutout_photographs(cutouts_folder()) + (pet_cutouts(pets) if pets else ())
+    stamps = itertools.chain.from_iterable(cutout_photographs(cutouts_folder()).values())
+    cutouts = (*stamps, *(pet_cutouts(pets) if pets else ()))
     network = load_network(checkpoint_from_name("demo"))
 
     def matte(image: RGB, size: int) -> Field:

@@ -14,6 +14,7 @@ from tuft_training.matting.coarse import coarse_matte
 from tuft_training.matting.subjects import subject
 from tuft_training.pets import draw
 from tuft_training.scenery import backgrounds, textures
+from tuft_training.scenery.cutouts import Cutouts
 from tuft_training.scenery.layer import Layer
 from tuft_training.scenes import scene
 
@@ -59,7 +60,7 @@ def picture(seed: int, photographs: tuple[RGB, ...], cutouts: tuple[RGBA, ...]) 
     rng = np.random.default_rng(seed)
     side = int(rng.choice((448, 576, 704)))
     if rng.random() < 0.25:
-        made = scene(seed, (side, side), photographs, cutouts)
+        made = scene(seed, (side, side), photographs, (Cutouts(cutouts),) if cutouts else ())
         return Picture(made.image, made.alpha, made.foreground, np.ones_like(made.alpha))
     # Some are made larger and reduced, as photographs are: strands thinner than a pixel, alpha of every level.
     factor = float(rng.choice((1.0, 1.0, 1.5, 2.0)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +19,21 @@ if TYPE_CHECKING:
     from tuft_training.scenery.arrays import RGBA, Colours, Field
 
 _LONG_SIDE_PX: Final = 512
+_CUT_SHARE: Final = 0.4  # of the width, opaque in the last row
+
+
+class Cutouts(NamedTuple):
+    """Subjects of one kind.
+
+    Attributes:
+        pictures: Each [h, w, 4] uint8, sRGB with straight alpha.
+        weight: How often this kind is drawn, relative to the weights of the others.
+        rendered: Whether they are renders, whose surfaces are too smooth.
+    """
+
+    pictures: tuple[RGBA, ...]
+    weight: float = 1.0
+    rendered: bool = False
 
 
 def cutouts_folder() -> Path:
@@ -27,11 +42,23 @@ def cutouts_folder() -> Path:
 
 
 @functools.lru_cache(maxsize=1)
-def cutout_photographs(folder: Path) -> tuple[RGBA, ...]:
-    """The listed cut-outs in `folder`, with straight alpha, at most 512 pixels long; empty if there are none."""
-    names = Path(__file__).with_name("cutouts.txt").read_text().split()
-    paths = (folder / name for name in names)
-    return tuple(_read(path) for path in paths if path.is_file())
+def cutout_photographs(folder: Path) -> dict[str, tuple[RGBA, ...]]:
+    """The listed cut-outs in `folder` as `animals` and `things`; missing files and empty kinds are left out.
+
+    Each is [h, w, 4] uint8 with straight alpha, at most 512 pixels long.
+    """
+    found: dict[str, list[RGBA]] = {}
+    for name in Path(__file__).with_name("cutouts.txt").read_text().split():
+        if (folder / name).is_file():
+            kind = "animals" if name.startswith("animals/") else "things"
+            found.setdefault(kind, []).append(read_cutout(folder / name))
+    return {kind: tuple(pictures) for kind, pictures in found.items()}
+
+
+def is_cut_below(cutout: RGBA) -> bool:
+    """Whether a cut-out ends in a straight line below, as a portrait does that was cut off by its frame."""
+    last = cutout[-1, :, 3] > 127
+    return float(last.mean()) > _CUT_SHARE
 
 
 def placed_cutout(
@@ -62,6 +89,8 @@ def placed_cutout(
     matrix = _placement(rng, premultiplied.shape[:2], scale / shrink, centre_xy)
     height, width = size_hw
     placed = cv2.warpAffine(premultiplied, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    if scale > 1:
+        placed = _crisp(placed, min(scale, 3.0))
     return placed[:, :, :3], np.ascontiguousarray(placed[:, :, 3])
 
 
@@ -78,6 +107,14 @@ def _placement(
     return affine
 
 
+def _crisp(premultiplied: Field, contrast: float) -> Field:
+    """The same picture, [h, w, 4], with a steeper edge: enlarging made it as much wider."""
+    alpha = premultiplied[:, :, 3:]
+    steeper = np.clip((alpha - 0.5) * np.float32(contrast) + 0.5, 0, 1)
+    crisp: Field = premultiplied * (steeper / np.maximum(alpha, np.float32(1e-4)))
+    return crisp
+
+
 def _recoloured(rng: np.random.Generator, colours: Colours) -> Colours:
     """Varies the exposure and sometimes the hue, since there are only two hundred subjects."""
     result = colours ** np.float32(np.exp(rng.normal(0, 0.25)))
@@ -89,8 +126,8 @@ def _recoloured(rng: np.random.Generator, colours: Colours) -> Colours:
     return np.clip(result, 0, 1).astype(np.float32)
 
 
-def _read(path: Path) -> RGBA:
-    """A cut-out without its empty margins."""
+def read_cutout(path: Path) -> RGBA:
+    """A picture with straight alpha, [h, w, 4] uint8, without its empty margins, at most 512 pixels long."""
     with Image.open(path) as picture:
         whole = picture.convert("RGBA")
     cutout = whole.crop(whole.getchannel("A").point(lambda alpha: 255 * (alpha > 8)).getbbox())
