@@ -73,6 +73,8 @@ engines: $(VENV)/dev.stamp
 	deploy/engines.sh
 
 # Continues where out/training ended. TUFT_PETS=DIR or ../shared/pets: real photographs with masks, beside the scenes.
+# PASSIVE: threads that wait for each other leave the core to those that make samples.
+train-demo train-matting: export OMP_WAIT_POLICY := PASSIVE
 train-demo: $(VENV)/dev.stamp
 	PYTHONPATH=training $(BIN)/python -m tuft_training --resume $(if $(MINUTES),--minutes $(MINUTES))
 

@@ -181,6 +181,8 @@ def _advice(controller: RolloutController, plan: Plan) -> str:
             f"Keep {plan.model}/{plan.new}: {plan.url} still has it loaded. `tuft rollout abort` with this --state "
             "unloads it, unless a later rollout needs it."
         )
+    if plan.cluster is not None:  # each version has a repository of its own, which only its own pods load
+        return f"The pods of {plan.new} are gone; its repository in the bucket may stay."
     return (
         f"Delete {plan.model}/{plan.new} from the model repository before the server is started again: "
         "it loads the highest version that it finds."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import pytest
 
 from tuft.cli.main import main
 from tuft.errors import ServerUnreachableError
-from tuft.operations.rollout import Plan, RolloutController
+from tuft.operations.rollout import Cluster, Plan, RolloutController
 from tuft.operations.rollout.state import write_plan
 
 if TYPE_CHECKING:
@@ -69,6 +69,19 @@ def test_what_is_unloaded_is_to_be_deleted(state: Path, server: Server, capsys: 
     assert main(["rollout", "abort", "--state", str(state)]) == 0
     assert server.loaded == ("1",)
     assert "\nDelete inspyrenet_1024/2 from the model repository" in capsys.readouterr().out
+
+
+def test_in_a_cluster_nothing_is_to_be_deleted(
+    state: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def controller(folder: Path, key: str, **_: object) -> RolloutController:
+        return RolloutController(folder, key, settle_s=0, connect_cluster=lambda cluster: server)  # type: ignore[arg-type, return-value]
+
+    monkeypatch.setattr("tuft.cli.rollout.RolloutController", controller)
+    write_plan(state, replace(PLAN, cluster=Cluster("tuft", "tuft", "http://127.0.0.1:8001", {})))
+    server.loaded = ("1",)
+    assert main(["rollout", "abort", "--state", str(state)]) == 0
+    assert "its repository in the bucket may stay" in capsys.readouterr().out
 
 
 def test_what_serves_is_not_to_be_deleted(state: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:

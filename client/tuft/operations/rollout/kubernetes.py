@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import ssl
 import time
 from http.client import HTTPException
@@ -34,6 +35,7 @@ READY_TIMEOUT_S: Final = 1800.0  # a node may have to be started, and a reposito
 _POLL_S: Final = 2.0
 _CALL_S: Final = 30.0
 _MODE: Final = "serving.kserve.io/deploymentMode"
+_STORAGE_URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]")
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # What KServe would silently ignore, or refuse, in a canary: it has a fixed number of pods.
 _SCALING: Final = (
@@ -54,7 +56,7 @@ class KubernetesApi:
             runs in, with the token of its service account.
 
     Raises:
-        OptionError: It is empty, and this process runs in no cluster.
+        OptionError: It is empty, and this process runs in no cluster; or it is no address of HTTP.
     """
 
     def __init__(self, url: str = "") -> None:
@@ -62,6 +64,8 @@ class KubernetesApi:
         host, port = (os.environ.get(f"KUBERNETES_SERVICE_{name}", "") for name in ("HOST", "PORT"))
         if not url and not host:
             raise OptionError("This is no pod of a cluster: give the address of `kubectl proxy` with --kubernetes.")
+        if url and not url.startswith(("http://", "https://")):
+            raise OptionError(f"{url} is no address of a cluster: write it as http://127.0.0.1:8001.")
         self.url = url.rstrip("/") or f"https://{f'[{host}]' if ':' in host else host}:{port or 443}"
 
     def call(self, path: str, patch: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -180,9 +184,14 @@ class KubernetesControl:
             ContractError: The saliency is not finite, not within 0..1, or constant.
             ServerError: The version did not answer.
         """
-        control = self._connect(self._cluster.url_of(version))
+        url = self._cluster.url_of(version)
+        control = self._connect(url)
         try:
             control.warm_up(model, version)
+        except ServerUnreachableError as exc:
+            raise ServerUnreachableError(
+                f"{url} does not answer: run `tuft rollout` in the cluster, where each version's Service has this name."
+            ) from exc
         finally:
             control.close()
 
@@ -283,7 +292,14 @@ def model_of(storage_uri: str, digest: str) -> dict[str, Any]:
     """What a version changes in the predictor's `model`.
 
     Args:
-        storage_uri: Its model repository in the bucket.
+        storage_uri: Its model repository in the bucket, such as `s3://tuft-models/releases/2`.
         digest: Of that repository; `deploy/triton.sh` serves no other.
+
+    Raises:
+        OptionError: `storage_uri` names no storage.
     """
+    if not _STORAGE_URI.match(storage_uri):
+        raise OptionError(
+            f"{storage_uri!r} names no storage: write the whole URI, such as s3://tuft-models/releases/2."
+        )
     return {"storageUri": storage_uri, "env": [{"name": DIGEST, "value": digest}]}

@@ -159,6 +159,32 @@ def test_what_a_cluster_refuses_is_one_sentence(api: ClusterApi, cluster: Cluste
         control(cluster).versions(TINY)
 
 
+@pytest.mark.parametrize("uri", ["releases/2", "s3:/b/2", "s3://", ""])
+def test_a_storage_uri_is_whole(uri: str) -> None:
+    with pytest.raises(OptionError, match=r"names no storage: write the whole URI, such as s3://"):
+        model_of(uri, "0a" * 32)
+
+
+@pytest.mark.parametrize("uri", ["s3://b/2", "gs://b/2", "pvc://claim/2", "hf://org/model", "oci://host/image:2"])
+def test_every_storage_of_kserve_may_be_named(uri: str) -> None:
+    assert model_of(uri, "0a" * 32)["storageUri"] == uri
+
+
+def test_an_address_without_a_scheme_is_not_asked() -> None:
+    with pytest.raises(OptionError, match=r"is no address of a cluster: write it as http://"):
+        control(Cluster("tuft", "tuft", "127.0.0.1:8001"))
+
+
+def test_a_variant_out_of_reach_tells_where_rollouts_run(cluster: Cluster) -> None:
+    class Away(Warmed):
+        def warm_up(self, model: str, version: str) -> None:
+            raise ServerUnreachableError("There is no host of the name.")
+
+    one = KubernetesControl(cluster, connect=cast("Any", Away))
+    with pytest.raises(ServerUnreachableError, match=r"tuft-v2-predictor.* run `tuft rollout` in the cluster"):
+        one.warm_up(TINY, "2")
+
+
 def test_a_change_by_another_hand_is_not_overwritten(api: ClusterApi, cluster: Cluster) -> None:
     one = control(cluster)
     resource = one._read()
