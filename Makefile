@@ -104,7 +104,7 @@ ship-demo: $(VENV)/dev.stamp
 	$(BIN)/python benchmarks/demo.py --photos ../shared/photos/composites --json benchmarks/results/demo.json
 	$(BIN)/python -m tuft_training.evaluate --checkpoint $(DEMO) --photos ../shared/photos/photos \
 	    --output docs/images/demo_photographs.webp
-	$(BIN)/python docs/_cutouts.py $(addprefix ../shared/photos/photos/,s_astronaut.png s_chelsea.png p_raccoon.jpg)
+	$(BIN)/python docs/_cutouts.py $(addprefix ../shared/photos/photos/,rooster.webp x_dog-human.jpg w_moose.webp)
 	$(BIN)/python benchmarks/tables.py
 	$(MAKE) accept-mattes
 

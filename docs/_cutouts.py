@@ -1,7 +1,9 @@
 """Makes `images/cutouts.webp`: of each photograph the matte, the cut-out and the cut-out over a colour.
 
 Run in a checkout with the extra `local`: `python docs/_cutouts.py [PHOTO ...]`. Without photographs: those of
-scikit-image (NASA's portrait of Eileen Collins, public domain; the cat Chelsea by Stéfan van der Walt, CC0).
+scikit-image (NASA's portrait of Eileen Collins, public domain; the cat Chelsea by Stéfan van der Walt, CC0). The
+committed picture, by `make ship-demo`: a rooster by Jean Beaufort (CC0), a woman with a dog (Pexels, CC0) and a
+moose by Ryan Hagerty (public domain). The demo cuts out these whole, as it does three photographs in four.
 """
 
 from __future__ import annotations

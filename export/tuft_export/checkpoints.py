@@ -36,7 +36,7 @@ __all__ = [
 _RELEASE = "https://github.com/plemeri/transparent-background/releases/download/1.2.12"
 _LICENCE = "MIT; trained on data that includes DIS5K, whose terms restrict commercial use"
 
-_DEMO_SHA256 = "56edda7e1d0b3eff1378f63b652edc60757ad8996e4dacbb2875413bfbcfb525"
+_DEMO_SHA256 = "0193db85a09d7f746d03b636f6efbdb3652675334119291f0cef33fb53539a39"
 
 
 @dataclass(frozen=True)
