@@ -7,10 +7,9 @@ import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -55,10 +54,10 @@ def test_the_demo_has_fewer_packages() -> None:
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_latency(tmp_path: Path, scene: Any) -> None:
+def test_latency(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    Image.fromarray(np.asarray(scene.rgb)).save(photos / "one.jpg")
+    Image.fromarray(skimage.data.astronaut()).save(photos / "one.jpg")
     options = ["--presets", "express", "--repetitions", "1", "--photos", str(photos), "--work", str(tmp_path / "work")]
     command = [sys.executable, "-c", RUNNER, ",".join(missing_from("demo")), "benchmarks/latency.py", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
