@@ -1,4 +1,4 @@
-"""Small sets of labelled photographs, as files."""
+"""Small sets of labelled photographs, as files, and a subject with alpha."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ same 0 ('feral_cats', 'cat03.jpg') ('feral_cats', 'cat11.jpg')
 same 2 ('feral_cats', 'cat11.jpg') ('feral_cats', 'cat07.jpg')
 same 1 ('other', 'cat00.jpg') ('other', 'cat01.jpg')
 """
+
+
+@pytest.fixture
+def disc() -> np.ndarray:
+    """An opaque orange disc of 60 pixels in a transparent square of 64."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    alpha = np.where(np.hypot(x, y) < 30, 255, 0)
+    return np.dstack([np.full((64, 64), 240), np.full((64, 64), 120), np.zeros((64, 64)), alpha]).astype(np.uint8)
 
 
 @pytest.fixture

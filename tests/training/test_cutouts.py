@@ -13,14 +13,6 @@ from tuft_training.scenery.cutouts import Cutouts, cutout_photographs, is_cut_be
 from tuft_training.scenes import scene
 
 
-@pytest.fixture
-def disc() -> np.ndarray:
-    """An opaque orange disc of 60 pixels in a transparent square of 64."""
-    y, x = np.mgrid[:64, :64] - 31.5
-    alpha = np.where(np.hypot(x, y) < 30, 255, 0)
-    return np.dstack([np.full((64, 64), 240), np.full((64, 64), 120), np.zeros((64, 64)), alpha]).astype(np.uint8)
-
-
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 def test_a_disc_keeps_its_area(disc: np.ndarray, scale: float) -> None:
     colours, alpha = placed_cutout(np.random.default_rng(0), disc, scale, (100, 80), (160, 200))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +126,6 @@ class TrainingSet(Dataset[Sample]):
         return scene(seed, (side, side), photographs, all_cutouts(self.cutouts, self.renders, self.pets))
 
 
-@functools.lru_cache(maxsize=1)
 def all_cutouts(cutouts: Path | None, renders: Path | None, pets: Path | None) -> tuple[Cutouts, ...]:
     """The subjects for scenes that are in the folders of a `TrainingSet`, by kind."""
     real = cutout_photographs(cutouts) if cutouts else {}

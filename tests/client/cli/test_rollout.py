@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -50,7 +50,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     made = Server(("1", "2"))
 
     def controller(folder: Path, key: str, **_: object) -> RolloutController:
-        return RolloutController(folder, key, settle_s=0, connect=lambda url, key: made)
+        connect: dict[str, Any] = {"connect": lambda url, key: made, "connect_cluster": lambda cluster: made}
+        return RolloutController(folder, key, settle_s=0, **connect)
 
     monkeypatch.setattr("tuft.cli.rollout.RolloutController", controller)
     return made
@@ -71,13 +72,7 @@ def test_what_is_unloaded_is_to_be_deleted(state: Path, server: Server, capsys: 
     assert "\nDelete inspyrenet_1024/2 from the model repository" in capsys.readouterr().out
 
 
-def test_in_a_cluster_nothing_is_to_be_deleted(
-    state: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def controller(folder: Path, key: str, **_: object) -> RolloutController:
-        return RolloutController(folder, key, settle_s=0, connect_cluster=lambda cluster: server)  # type: ignore[arg-type, return-value]
-
-    monkeypatch.setattr("tuft.cli.rollout.RolloutController", controller)
+def test_in_a_cluster_nothing_is_to_be_deleted(state: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     write_plan(state, replace(PLAN, cluster=Cluster("tuft", "tuft", "http://127.0.0.1:8001", {})))
     server.loaded = ("1",)
     assert main(["rollout", "abort", "--state", str(state)]) == 0

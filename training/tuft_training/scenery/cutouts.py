@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tuft_training.scenery.arrays import RGBA, Colours, Field
 
 _LONG_SIDE_PX: Final = 512
@@ -47,12 +49,20 @@ def cutout_photographs(folder: Path) -> dict[str, tuple[RGBA, ...]]:
 
     Each is [h, w, 4] uint8 with straight alpha, at most 512 pixels long.
     """
+    names = Path(__file__).with_name("cutouts.txt").read_text().split()
+    return by_kind(
+        ("animals" if name.startswith("animals/") else "things", read_cutout(folder / name))
+        for name in names
+        if (folder / name).is_file()
+    )
+
+
+def by_kind(pictures: Iterable[tuple[str, RGBA]]) -> dict[str, tuple[RGBA, ...]]:
+    """The pictures of each kind, given kind and picture, in their order."""
     found: dict[str, list[RGBA]] = {}
-    for name in Path(__file__).with_name("cutouts.txt").read_text().split():
-        if (folder / name).is_file():
-            kind = "animals" if name.startswith("animals/") else "things"
-            found.setdefault(kind, []).append(read_cutout(folder / name))
-    return {kind: tuple(pictures) for kind, pictures in found.items()}
+    for kind, picture in pictures:
+        found.setdefault(kind, []).append(picture)
+    return {kind: tuple(several) for kind, several in found.items()}
 
 
 def is_cut_below(cutout: RGBA) -> bool:

@@ -11,10 +11,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
-from tuft_training.scenery.cutouts import read_cutout
+from tuft_training.scenery.cutouts import by_kind, read_cutout
 from tuft_training.scenery.textures import clouds, photograph_crop
 
 if TYPE_CHECKING:
@@ -40,12 +39,9 @@ def rendered_subjects(folder: Path) -> dict[str, tuple[RGBA, ...]]:
     """
     lines = Path(__file__).with_name("renders.txt").read_text().splitlines()
     kind_of = {code: kind for kind, *codes in map(str.split, lines) for code in codes}
-    found: dict[str, list[RGBA]] = {}
-    for path in sorted(folder.glob("*.webp")):
-        kind = kind_of.get("-".join(part for part in path.stem.split("-") if part not in _SKIN_TONES))
-        if kind is not None and _has_an_outline(picture := read_cutout(path)):
-            found.setdefault(kind, []).append(picture)
-    return {kind: tuple(pictures) for kind, pictures in found.items()}
+    codes = ((path, _without_skin_tone(path.stem)) for path in sorted(folder.glob("*.webp")))
+    pictures = ((kind_of[code], read_cutout(path)) for path, code in codes if code in kind_of)
+    return by_kind((kind, picture) for kind, picture in pictures if _has_an_outline(picture))
 
 
 def roughened(rng: np.random.Generator, render: RGBA, photographs: tuple[RGB, ...]) -> RGBA:
@@ -68,8 +64,12 @@ def roughened(rng: np.random.Generator, render: RGBA, photographs: tuple[RGB, ..
     return rough
 
 
+def _without_skin_tone(code: str) -> str:
+    return "-".join(part for part in code.split("-") if part not in _SKIN_TONES)
+
+
 def _has_an_outline(picture: RGBA) -> bool:
     alpha = picture[:, :, 3]
-    visible = max(int(cv2.countNonZero((alpha > 8).astype(np.uint8))), 1)
-    translucent = cv2.countNonZero(((alpha > 8) & (alpha < 247)).astype(np.uint8)) / visible
+    visible = alpha > 8
+    translucent = np.count_nonzero(visible & (alpha < 247)) / max(np.count_nonzero(visible), 1)
     return float(alpha.mean()) / 255 < _FILLS_ITS_BOX and translucent < _TRANSLUCENT
